@@ -1,0 +1,44 @@
+# Everything lives in this folder: the environment in .venv, no cache elsewhere, nothing left running.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: demo test check lock clean
+
+demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
+	$(BIN)/axkomet demo
+
+test: $(VENV)/develop.stamp check  ## all checks and all tests
+	$(BIN)/pytest
+
+check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements.lock requirements-develop.lock
+
+lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
+	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
+		--python-version 3.11 --extra build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
+		--python-version 3.11 --extra build --extra develop -c requirements.lock pyproject.toml -o requirements-develop.lock
+
+$(VENV)/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/python.stamp requirements.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/develop.stamp: $(VENV)/run.stamp requirements-develop.lock
+	$(PIP) install --require-hashes -r requirements-develop.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .axkomet .mypy_cache .ruff_cache .pytest_cache .hypothesis

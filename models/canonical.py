@@ -1,0 +1,293 @@
+"""The canonical order: our own form of an order, between the two wire forms.
+
+Axerrio's and Komet's field names stop at `clients/`; everything else speaks these nouns. All models are frozen,
+so that a plan can never change what it was given. Dates are plain calendar dates and are never converted.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+#: Money: exact, and written into JSON as text, since a JSON number would pass through a binary float.
+Money = Annotated[Decimal, PlainSerializer(str, return_type=str, when_used="json")]
+
+
+class Canonical(BaseModel):
+    """Base of all canonical models: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Origin(StrEnum):
+    """Where an order was born."""
+
+    AXERRIO = "axerrio"
+    KOMET = "komet"
+    OTHER = "other"
+
+
+class OrderStatus(StrEnum):
+    """Status of an order at its origin."""
+
+    DRAFT = "draft"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    SHIPPED = "shipped"
+    CLOSED = "closed"
+
+
+class LineStatus(StrEnum):
+    """Status of a line at its origin."""
+
+    OPEN = "open"
+    CANCELLED = "cancelled"
+    SHIPPED = "shipped"
+
+
+class UnitType(StrEnum):
+    """What a price is for. Komet knows these two."""
+
+    STEM = "stem"
+    BUNCH = "bunch"
+
+
+class PurchaseOrderStatus(StrEnum):
+    """Status of a Komet purchase order, as we understood it."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    SHIPPED = "shipped"
+
+    @property
+    def is_approved(self) -> bool:
+        """Procurement said yes: approved, or later than that."""
+        return self in (self.APPROVED, self.CONFIRMED, self.SHIPPED)
+
+
+class Article(Canonical):
+    """A product as Axerrio names it."""
+
+    code: str
+    description: str
+
+
+class Component(Canonical):
+    """One product of a mixed box."""
+
+    article: Article
+    #: Bunches of this product in one box.
+    bunches: int
+    stems_per_bunch: int
+    unit_price: Money | None = None
+    unit_cost: Money | None = None
+
+
+class Line(Canonical):
+    """One line of an order: boxes of one product, or of one mixed box."""
+
+    line_key: str
+    status: LineStatus
+    article: Article
+    #: Axerrio packing code; Komet calls it a box type.
+    packing_code: str
+    boxes: int
+    bunches_per_box: int
+    stems_per_bunch: int
+    unit_type: UnitType
+    #: Sales price and vendor's cost of one unit, in the order's currency.
+    unit_price: Money | None = None
+    unit_cost: Money | None = None
+    mark_code: str = ""
+    notes: str = ""
+    #: The day on which the line leaves the vendor: the line's own, else the order's.
+    departure_date: date
+    #: Not empty: a mixed box.
+    breakdown: tuple[Component, ...] = ()
+
+    @property
+    def is_mixed(self) -> bool:
+        """A box of several products."""
+        return bool(self.breakdown)
+
+
+class LineReference(Canonical):
+    """What Axerrio holds, or shall hold, of one line's place in Komet. Ids and numbers are text."""
+
+    line_key: str
+    prebook_id: str | None = None
+    prebook_item_id: str | None = None
+    purchase_order_item_id: str | None = None
+    purchase_order_number: str | None = None
+
+
+class PurchaseOrderReference(Canonical):
+    """A purchase order as Axerrio holds it."""
+
+    id: str
+    number: str
+
+
+class References(Canonical):
+    """What Axerrio holds, or shall hold, of an order's place in Komet: its external references."""
+
+    prebook_id: str | None = None
+    prebook_number: str | None = None
+    purchase_orders: tuple[PurchaseOrderReference, ...] = ()
+    lines: tuple[LineReference, ...] = ()
+
+
+class Order(Canonical):
+    """One version of an order as its origin states it."""
+
+    key: str
+    number: str
+    version: int
+    status: OrderStatus
+    origin: Origin
+    buyer_code: str
+    buyer_name: str
+    carrier_code: str | None = None
+    location_code: str | None = None
+    customer_reference: str = ""
+    currency: str | None = None
+    comments: str = ""
+    #: The day on which the order leaves the vendor.
+    departure_date: date
+    #: The day on which it leaves the customer's dock: the prebook's ship date in Komet.
+    truck_date: date
+    lines: tuple[Line, ...]
+    #: What Axerrio already holds of this order's place in Komet.
+    references: References | None = None
+    #: UTC; when the order was made at its origin. None where the origin does not say.
+    created_at: datetime | None = None
+
+    @property
+    def open_lines(self) -> tuple[Line, ...]:
+        """Lines that are wanted in the other system."""
+        return tuple(line for line in self.lines if line.status is LineStatus.OPEN)
+
+
+class Tombstone(Canonical):
+    """An order that was deleted at its origin. It may lack a version, so it goes by sequence."""
+
+    key: str
+
+
+class ApprovalReport(Canonical):
+    """What Axerrio is told about procurement. `changed_at` is UTC; an older one than the stored changes nothing."""
+
+    status: PurchaseOrderStatus
+    purchase_orders: tuple["PurchaseOrderState", ...]
+
+
+class PurchaseOrderState(Canonical):
+    """A purchase order's number and status."""
+
+    number: str
+    status: PurchaseOrderStatus
+
+
+class PrebookItem(Canonical):
+    """One item of a Komet prebook as last seen. None: Komet did not show that field."""
+
+    item_id: str
+    #: Komet's word for the product, None when the answer names none.
+    product_description: str | None
+    product_id: str | None
+    #: False when Komet does not know the product (UNKNOWN, red on its screen).
+    mapped: bool
+    boxes: int
+    box_type: str | None
+    bunches_per_box: int | None
+    stems_per_bunch: int | None
+    unit_type: UnitType | None
+    mark_code: str | None
+    cost: Money | None = None
+    ship_date: date | None = None
+    is_mixed: bool = False
+
+
+class Prebook(Canonical):
+    """A Komet prebook as last seen."""
+
+    prebook_id: str
+    number: str
+    customer_code: str | None
+    truck_date: date | None
+    comments: str
+    #: The mark of ours that its comments end with, if any: ten characters of Crockford base32.
+    mark: str | None
+    items: tuple[PrebookItem, ...]
+
+
+class PurchaseOrderItem(Canonical):
+    """One item of a Komet purchase order as last seen."""
+
+    item_id: str
+    #: The prebook item it covers; None for one that stands alone.
+    prebook_item_id: str | None
+    product_description: str | None
+    boxes: int
+    #: Codes of its boxes, once the vendor shipped.
+    box_codes: tuple[str, ...] = ()
+
+
+class PurchaseOrder(Canonical):
+    """A Komet purchase order as last seen."""
+
+    purchase_order_id: str
+    number: str
+    ship_date: date | None
+    #: None for a status that we do not know: not approved.
+    status: PurchaseOrderStatus | None
+    #: Komet's own word for the status.
+    status_text: str
+    items: tuple[PurchaseOrderItem, ...]
+
+
+class Carrier(Canonical):
+    """A carrier of Komet's list."""
+
+    carrier_id: str
+    code: str
+    name: str
+    active: bool
+
+
+class BoxType(Canonical):
+    """A box type of Komet's list; `fbe` is its full-box equivalent."""
+
+    box_type_id: str
+    code: str
+    fbe: Money
+
+
+class Identity(Canonical):
+    """Who the Axerrio tenant is. `clock` is its own time, UTC."""
+
+    tenant_id: str
+    name: str
+    #: IANA name; departure dates are judged in it.
+    time_zone: str
+    clock: datetime | None
+
+
+#: One record of a page, read: an order, or the reason why it could not be read.
+class Unreadable(Canonical):
+    """A record that could not be read: put aside with its raw text, while the others of its page go on."""
+
+    sequence: int | None
+    key: str | None
+    reason: str
+    raw: str
+
+
+def codes(mapping: Mapping[str, str], code: str) -> str:
+    """The other system's code for `code`; the same code where the mapping names none."""
+    return mapping.get(code, code)
