@@ -1,0 +1,193 @@
+"""Settings from the environment or `.env`, and where PostgreSQL and the broker are."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from worker.problems import Problem
+
+ENV_PREFIX = "AXKOMET_"
+ENV_FILE = Path(".env")
+#: Inside the home: the URLs of the embedded services while they run.
+SERVICES_FILE = "services.json"
+
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
+
+
+class Settings(BaseSettings):
+    """All settings; each is the variable `AXKOMET_` and its name. An empty variable counts as unset.
+
+    Read them with `load_settings`, which turns a mistake into a `Problem`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+    )
+
+    #: SQLAlchemy URL; without it `axkomet up` starts an embedded PostgreSQL.
+    database_url: SecretStr | None = None
+    #: Broker, locks and pacing; without it `axkomet up` starts an embedded Valkey.
+    redis_url: SecretStr | None = None
+    connections: Folder = Path("connections.toml")
+    #: Folder of the embedded services' data and of all logs.
+    home: Folder = Path(".axkomet")
+    #: Base interval of the fast polls.
+    poll_seconds: Amount = 60
+    sweep_seconds: Amount = 5
+    retry_base_seconds: Amount = 2
+    retry_max_seconds: Amount = 300
+    #: After this many attempts an order is `failed`.
+    max_attempts: Count = 12
+    #: Total deadline of one call to Komet or Axerrio, from connect to last byte.
+    http_timeout_seconds: Amount = 20
+    #: Least wait after a call's deadline before absence is believed.
+    in_doubt_grace_seconds: Amount = 60
+    #: Threads of one worker process.
+    concurrency: Count = 16
+    log_level: LogLevel = "INFO"
+    #: None: `console` on a terminal, else `json`.
+    log_format: Literal["console", "json"] | None = None
+    #: Raw records and writes of closed orders are removed after it.
+    retention_days: Count = 400
+    #: None: generated at each start.
+    flower_user: str | None = None
+    flower_password: SecretStr | None = None
+    flower_port: Port = 5555
+    metrics_port: Port = 9464
+
+
+@dataclass(frozen=True)
+class ServiceUrls:
+    """Where the ledger and the broker are. Both may hold a password, so neither shows in its repr."""
+
+    #: SQLAlchemy URL, always with the driver `postgresql+psycopg`.
+    database_url: str = field(repr=False)
+    #: `redis://` or `rediss://`.
+    redis_url: str = field(repr=False)
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment, then from `.env` in the current folder.
+
+    Raises:
+        Problem: a variable has a wrong value, or `.env` cannot be read.
+    """
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        # A secret is text and every text is valid here, so the value shown is never a secret.
+        error = invalid.errors(include_url=False)[0]
+        variable = f"{ENV_PREFIX}{error['loc'][0]}".upper()
+        expected = error["msg"].removeprefix("Input ")
+        raise Problem(f"{variable} is {str(error['input'])!r} but {expected}.") from None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise _unreadable_env_file(unreadable) from None
+
+
+def read_secret_variable(name: str) -> str | None:
+    """Look a variable up in the environment, then in `.env`; empty counts as unset.
+
+    For the tokens that the connections file names, which are no settings of their own.
+
+    Raises:
+        Problem: `.env` cannot be read.
+    """
+    if value := os.environ.get(name):
+        return value
+    try:
+        return dotenv_values(ENV_FILE, encoding="utf-8").get(name) or None if ENV_FILE.is_file() else None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise _unreadable_env_file(unreadable) from None
+
+
+def resolve_services(settings: Settings) -> ServiceUrls:
+    """Find both services: what is set, else what `axkomet up` runs in the same home.
+
+    Whether they answer is not asked here: the file of an `up` that was killed is believed.
+
+    Raises:
+        Problem: a URL is neither set nor offered by a running `up`, or it is not a valid one.
+    """
+    running = _running_services(settings.home)
+
+    def find(name: Literal["database_url", "redis_url"], service: str) -> str:
+        secret: SecretStr | None = getattr(settings, name)
+        url = secret.get_secret_value() if secret else running.get(name)
+        if url is None:
+            raise Problem(
+                f"No {service} is known: set {ENV_PREFIX}{name.upper()}, or start `axkomet up`, "
+                f"which offers its own in {settings.home / SERVICES_FILE}."
+            )
+        return url
+
+    return ServiceUrls(
+        database_url=check_database_url(find("database_url", "PostgreSQL")),
+        redis_url=check_redis_url(find("redis_url", "Redis or Valkey")),
+    )
+
+
+def check_database_url(url: str) -> str:
+    """Return the URL with the driver `postgresql+psycopg`.
+
+    Raises:
+        Problem: it is no URL of a PostgreSQL database, or names another driver.
+    """
+    variable = f"{ENV_PREFIX}DATABASE_URL"
+    wanted = "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise Problem(f"{variable} is not a database URL: write {wanted}.") from None
+    if parsed.drivername not in ("postgresql+psycopg", "postgresql", "postgres"):
+        raise Problem(f"{variable} begins with {parsed.drivername}:// but only {wanted} is supported.")
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def check_redis_url(url: str) -> str:
+    """Return the URL as it is.
+
+    Raises:
+        Problem: it is no `redis://` or `rediss://` URL with a host and, where given, a port number.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Problem(
+            f"{ENV_PREFIX}REDIS_URL is not a Redis URL: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS."
+        )
+    return url
+
+
+def _running_services(home: Path) -> dict[str, str]:
+    path = home / SERVICES_FILE
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Problem(f"{path} cannot be read ({error}): start `axkomet up` again, which writes it.") from None
+    return {name: url for name, url in found.items() if isinstance(url, str)} if isinstance(found, dict) else {}
+
+
+def _unreadable_env_file(error: Exception) -> Problem:
+    return Problem(f"{ENV_FILE.absolute()} cannot be read as UTF-8 text: {error}.")
