@@ -1,0 +1,1 @@
+"""A simulated Axerrio: the tenants behind the adapter API, version 1."""

@@ -1,0 +1,1 @@
+"""A simulated Komet Sales company as a vendor token sees it."""

@@ -1,0 +1,217 @@
+"""Prebooks: `prebook.create` and `prebook.details.list`."""
+
+import time
+from dataclasses import replace
+from datetime import date, timedelta
+
+from pydantic import Field, model_validator
+
+from sandbox.komet.company import Company, Prebook, PrebookItem, utc
+from sandbox.komet.fields import (
+    Body,
+    Count,
+    Day,
+    Flag,
+    LineFields,
+    Refused,
+    Text20,
+    Text200,
+    carrier_of,
+    customer_of,
+    line_answer,
+    location_of,
+    without_empty,
+)
+from sandbox.wire import Json
+
+
+class ItemFields(LineFields):
+    """An entry of `prebookItems` ("Create a Prebook"); the vendor's fields are ignored with a vendor token."""
+
+    boxes: Count
+    vendor_ship_date: Day | None = None
+
+
+class PrebookFields(Body):
+    """The header ("Create a Prebook"); `shipDate` is the truck date."""
+
+    customer_id: int | None = None
+    customer_code: Text20 = ""
+    customer_description: Text200 = ""
+    carrier_id: int | None = None
+    carrier_code: Text20 = ""
+    carrier_description: Text200 = ""
+    ship_date: Day
+    created_by: int | None = None
+    ship_via_id: Flag | None = None
+    ship_to_id: int | None = None
+    customer_po: Text20 = Field(default="", alias="customerPO")
+    is_ecommerce: Flag = 0
+    use_existing: Flag = 0
+    comments: Text200 = ""
+    auto_generate: Flag = Field(default=0, alias="autoGeneratePOsfromPrebooks")
+    company_location_code: Text20 = ""
+    prebook_items: list[ItemFields] = Field(default_factory=list)
+
+
+def create(company: Company, fields: Json) -> Json:
+    """Make a prebook, or add items to an existing one ("Create a Prebook"). The answer holds no item ids."""
+    asked = PrebookFields.model_validate(fields)
+    if asked.auto_generate:
+        raise Refused("autoGeneratePOsfromPrebooks is not switched on for this company")
+    if asked.carrier_code and not asked.carrier_id and not asked.carrier_description:
+        raise Refused("carrierDescription is required when carrierId is not given")
+    prebook = Prebook(
+        id=0,
+        number=0,
+        location=location_of(company, asked.company_location_code),
+        customer=customer_of(company, asked.customer_id, asked.customer_code, asked.customer_description),
+        carrier=carrier_of(company, asked.carrier_id, asked.carrier_code),
+        truck_date=asked.ship_date,
+        customer_po=asked.customer_po,
+        comments=asked.comments,
+        items=(),
+        updated_at=time.time(),
+    )
+    items = _items(company, asked)
+    existing = _same(company, prebook) if asked.use_existing else None
+    if existing is None:
+        prebook = replace(prebook, id=next(company.prebook_ids), number=next(company.prebook_numbers))
+    else:
+        prebook = existing
+    numbered = (replace(item, id=next(company.prebook_item_ids)) for item in items)
+    company.save_prebook(replace(prebook, items=(*prebook.items, *numbered)))
+    answer: Json = {"status": "1", "message": "Prebook was successfully created."}
+    if not company.settings.create_answers_bare:
+        answer |= {"prebookId": prebook.id, "prebookNumber": prebook.number, "purchaseOrderNumbers": ""}
+    return answer
+
+
+def _items(company: Company, asked: PrebookFields) -> list[PrebookItem]:
+    """Make the items without their ids; all of them stand or fall together, unless the company is lenient."""
+    items = []
+    for entry in asked.prebook_items:
+        try:
+            line = entry.line(company, entry.boxes)
+        except Refused:
+            if company.settings.partial_create:
+                continue
+            raise
+        ship_date = entry.vendor_ship_date
+        if ship_date is None and company.settings.sets_ship_date:
+            ship_date = company.ship_date(asked.ship_date)
+        items.append(PrebookItem(0, line, ship_date, company.seed.vendor.id))
+    return items
+
+
+def _same(company: Company, wanted: Prebook) -> Prebook | None:
+    """The prebook of the same location, carrier, truck date, customer and customer PO number."""
+
+    def identity(prebook: Prebook) -> tuple[object, ...]:
+        return prebook.location, prebook.carrier, prebook.truck_date, prebook.customer, prebook.customer_po
+
+    books = (shown.latest for shown in company.prebooks.values())
+    return next((prebook for prebook in books if identity(prebook) == identity(wanted)), None)
+
+
+class Filters(Body):
+    """The filters ("Get a detailed Prebook list"); texts match in any case."""
+
+    date: Day | None = None
+    vendor_ship_date_from: Day | None = None
+    vendor_ship_date_to: Day | None = None
+    prebook: int | None = None
+    updated_as_of: str | None = None
+    customer: Text200 = ""
+    customer_id: int | None = None
+    carrier_name: Text200 = ""
+    carrier_id: int | None = None
+    customer_po_number: Text20 = Field(default="", alias="customerPONumber")
+
+    @model_validator(mode="after")
+    def _dated(self) -> "Filters":
+        if self.date is None and (self.vendor_ship_date_from is None or self.vendor_ship_date_to is None):
+            raise ValueError("date is required unless vendorShipDateFrom and vendorShipDateTo are given")
+        return self
+
+    def accept(self, prebook: Prebook, updated_since: float) -> bool:
+        """Decide by the header."""
+        names = prebook.customer.code.casefold(), prebook.customer.name.casefold()
+        return (
+            self.date in (None, prebook.truck_date)
+            and self.prebook in (None, prebook.number)
+            and prebook.updated_at >= updated_since
+            and self.customer_id in (None, prebook.customer.id)
+            and self.carrier_id in (None, prebook.carrier.id)
+            and any(self.customer.casefold() in name for name in names)
+            and self.carrier_name.casefold() in prebook.carrier.name.casefold()
+            and self.customer_po_number.casefold() in ("", prebook.customer_po.casefold())
+        )
+
+
+def details_list(company: Company, fields: Json) -> Json:
+    """List prebooks as a vendor token sees them ("Get a detailed Prebook list")."""
+    asked = Filters.model_validate({name: value for name, value in fields.items() if value != ""})
+    first, last = asked.vendor_ship_date_from or date.min, asked.vendor_ship_date_to or date.max
+    if asked.date is None and last - first > timedelta(days=company.settings.max_range_days):
+        raise Refused("The range of vendor ship dates is too long: the maximum range is 6 months")
+    try:
+        updated_since = utc(asked.updated_as_of) if asked.updated_as_of else 0.0
+    except ValueError:
+        raise Refused("updatedAsOf must be written YYYY-MM-DD hh:mm:ss") from None
+    now, yesterday = time.time(), company.today() - timedelta(days=1)
+    prebooks = []
+    for shown in company.prebooks.values():
+        prebook = shown.seen(now)
+        if prebook is None or not asked.accept(prebook, updated_since):
+            continue
+        details = [
+            _detail(company, item)
+            for item in prebook.items
+            if item.vendor_ship_date is not None
+            and max(first, yesterday) <= item.vendor_ship_date <= last
+            and item.vendor_id == company.seed.vendor.id
+            and item.line.cost is not None
+            and (item.line.boxes or company.settings.zero_items_shown)
+        ]
+        if details:
+            prebooks.append(without_empty(_header(company, prebook) | {"details": details}))
+    if not prebooks:
+        return {"message": "Orders not found.OK", "status": int(company.settings.empty_status)}
+    return {"message": "OK", "status": 1, "prebooks": prebooks}
+
+
+def _header(company: Company, prebook: Prebook) -> Json:
+    return {
+        "id": prebook.id,
+        "number": prebook.number,
+        "locationId": company.seed.locations.index(prebook.location) + 1,
+        "locationName": prebook.location,
+        "locationCode": prebook.location,
+        "customerId": prebook.customer.id,
+        "customerCode": prebook.customer.code,
+        "customerName": prebook.customer.name,
+        "type": "P",
+        "truckDate": prebook.truck_date.isoformat(),
+        "customerPONumber": prebook.customer_po if company.settings.customer_po_visible else "",
+        "carrierId": prebook.carrier.id,
+        "carrierName": prebook.carrier.name,
+        "comments": prebook.comments if company.settings.comments_visible else "",
+    }
+
+
+def _detail(company: Company, item: PrebookItem) -> Json:
+    """An item without sales prices, which a vendor token is not shown."""
+    return without_empty(
+        {
+            "prebookItemId": item.id,
+            "vendorId": item.vendor_id,
+            "vendorName": company.seed.vendor.name,
+            **line_answer(company, item.line),
+            "cost": item.line.cost,
+            "vendorShipDate": item.vendor_ship_date.isoformat() if item.vendor_ship_date else None,
+        }
+    )
+
+
+METHODS = {"prebook.create": ("POST", create), "prebook.details.list": ("GET", details_list)}
