@@ -99,6 +99,9 @@ class Gate:
                 await _hang_up(scope, receive)
             else:
                 await answer(scope, receive, send)
+        except asyncio.CancelledError:  # the process stops: like a crash, it says nothing more
+            scope["state"][TRANSPORT].abort()
+            raise
         finally:
             self.log.add(self.world.system, call, outcome, began)
 

@@ -252,6 +252,7 @@ class Company:
         self.order_numbers = itertools.count(70_012)
         self.order_item_ids = itertools.count(7_828)
         self._prebook_of_item: dict[int, int] = {}
+        self._pending: set[int] = set()
 
     def today(self) -> date:
         """The calendar day at the company."""
@@ -283,6 +284,10 @@ class Company:
         """Store a new or changed purchase order, as of now or of a moment that has passed."""
         at = time.time() if at is None else at
         self._save(self.purchase_orders, order.id, replace(order, updated_at=at), at)
+        if order.status == "PA":
+            self._pending.add(order.id)
+        else:
+            self._pending.discard(order.id)
 
     def _save(self, books: dict[int, Shown[T]], key: int, value: T, at: float | None = None) -> None:
         now = time.time()
@@ -315,9 +320,8 @@ class Company:
         if after is None:
             return
         now = time.time()
-        for shown in self.purchase_orders.values():
-            order = shown.latest
-            if order.status == "PA" and order.created_at + after <= now:
+        for order in [self.purchase_orders[key].latest for key in sorted(self._pending)]:
+            if order.created_at + after <= now:
                 self.save_order(replace(order, status="A"), order.created_at + after)
 
     def add_product(self, product: Product, code: str | None, description: str | None) -> int:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from pydantic import Field, model_validator
 
-from sandbox.komet.company import Company, Prebook, PrebookItem, utc
+from sandbox.komet.company import Company, Named, Prebook, PrebookItem, utc
 from sandbox.komet.fields import (
     Body,
     Count,
@@ -136,17 +136,20 @@ class Filters(Body):
 
     def accept(self, prebook: Prebook, updated_since: float) -> bool:
         """Decide by the header."""
-        names = prebook.customer.code.casefold(), prebook.customer.name.casefold()
         return (
             self.date in (None, prebook.truck_date)
             and self.prebook in (None, prebook.number)
             and prebook.updated_at >= updated_since
             and self.customer_id in (None, prebook.customer.id)
             and self.carrier_id in (None, prebook.carrier.id)
-            and any(self.customer.casefold() in name for name in names)
+            and self._names(prebook.customer)
             and self.carrier_name.casefold() in prebook.carrier.name.casefold()
             and self.customer_po_number.casefold() in ("", prebook.customer_po.casefold())
         )
+
+    def _names(self, customer: Named) -> bool:
+        part = self.customer.casefold()
+        return part in customer.code.casefold() or part in customer.name.casefold()
 
 
 def details_list(company: Company, fields: Json) -> Json:
