@@ -1,0 +1,1 @@
+"""Axerrio: its settings, its wire form, its client."""

@@ -1,0 +1,1 @@
+"""Komet Sales: its settings, its wire form, its client."""

@@ -1,0 +1,415 @@
+"""The HTTP core of both clients: one deadline for a whole call, one judgement of how it ended.
+
+The question it answers is the one of `clients.errors`: may the request have arrived? What the JSON means
+belongs to the clients. It never repeats a call and never follows a redirect, and no text of its errors is taken
+from a URL, since Komet's token stands in URLs.
+"""
+
+import json
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import httpcore
+import httpx
+
+from clients.errors import ClientError, NotSent, RefusalKind, Refused, Unanswered
+
+#: A JSON object as it goes over the wire or into a JSON column.
+Json = dict[str, Any]
+
+#: An idle connection is used again only this long: should the server close it first, a call ends unanswered.
+_KEEPALIVE_SECONDS = 4.0
+#: No wait asked for by the other side is believed beyond a day, the longest window of a request budget.
+_LONGEST_WAIT = 86_400.0
+_LONGEST_WORDS = 500
+_DEEPEST_JSON = 100
+_WRITE_CHUNK = 8_192
+
+_STATUS_KINDS = {401: RefusalKind.TOKEN, 403: RefusalKind.RIGHT, 429: RefusalKind.LIMIT}
+
+
+class Gate(Protocol):
+    """Pace and budget: taken in the send path, before anything is sent."""
+
+    def enter(self, operation: str, *, write: bool, patience: float) -> None:
+        """Let one request through; may sleep up to `patience` seconds.
+
+        Raises:
+            NotSent: its turn comes later than `patience` allows.
+            NoBudget: the request budget is used up.
+        """
+
+
+class OpenGate:
+    """A gate that lets everything through."""
+
+    def enter(self, operation: str, *, write: bool, patience: float) -> None:
+        """Let the request through at once."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer whose JSON was read: status 2xx, or 4xx other than 401, 403, 408, 425 and 429.
+
+    Attributes:
+        status: HTTP status.
+        payload: the parsed JSON; numbers with a fraction are `Decimal` with the digits that were sent.
+        headers: names in lower case.
+        served_at: the `Date` header, UTC; None where missing or unreadable.
+    """
+
+    status: int
+    payload: Any
+    headers: Mapping[str, str]
+    served_at: datetime | None
+
+
+class HttpCore:
+    """Calls one server, from many threads at once."""
+
+    def __init__(
+        self,
+        system: str,
+        base_url: str,
+        *,
+        timeout: float,
+        gate: Gate,
+        headers: Mapping[str, str] | None = None,
+        secret: str = "",
+        max_bytes: int = 20_000_000,
+        pool: int = 32,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Prepare; connects to nothing.
+
+        Args:
+            system: `komet` or `axerrio`, for errors.
+            base_url: what every path is appended to.
+            timeout: seconds from connect to last byte of one call; also the longest wait at the gate.
+            gate: pace and budget.
+            headers: sent with every call.
+            secret: the token: taken out of the other side's words, should it repeat it.
+            max_bytes: longest answer that is read.
+            pool: most connections at once.
+            transport: in place of the network; None for the network.
+        """
+        self._system = system
+        self._base_url = base_url.rstrip("/")
+        self._timeout = timeout
+        self._gate = gate
+        self._headers = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
+        self._secrets = sorted({secret, quote(secret, safe="")} - {""}, key=len, reverse=True)
+        self._max_bytes = max_bytes
+        self._own_network = transport is None
+        self._transport = transport or _DeadlineTransport(pool)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    def call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        write: bool,
+        before_send: Callable[[], None] | None = None,
+    ) -> Answer:
+        """Make one call, once.
+
+        Args:
+            operation: the method's name, for errors and the gate.
+            method: HTTP verb.
+            path: appended to the base URL; already quoted.
+            params: the query.
+            body: JSON, already encoded.
+            headers: of this call.
+            write: it changes something over there.
+            before_send: runs after the gate and before the first byte; what it raises goes to the caller, and
+                nothing is sent.
+
+        Raises:
+            NotSent: surely nothing was sent.
+            Unanswered: the request may have arrived: broken off, out of time, 3xx, 408, 425, 5xx, not JSON.
+            Refused: 401 (`token`), 403 (`right`), 429 (`limit`), or another 4xx without JSON (`other`).
+        """
+        request = self._request(operation, method, path, params, body, headers)
+        self._gate.enter(operation, write=write, patience=self._timeout)
+        if before_send is not None:
+            before_send()
+        budget = _Budget(self._timeout, began=not self._own_network)
+        # Raised below and not in the handler: an httpx error holds the request, and so its URL, as context.
+        failure: ClientError
+        try:
+            response, content = self._exchange(request, budget)
+        except _Oversize:
+            failure = Unanswered(self._system, operation, f"more than {self._max_bytes} bytes")
+        except httpx.HTTPError as error:
+            failure = self._failure(operation, error, budget)
+        else:
+            return self._judge(operation, response, content)
+        raise failure
+
+    def words(self, text: str) -> str:
+        """The other side's words, fit for an error: one line, no token, at most 500 characters."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return " ".join(text.split())[:_LONGEST_WORDS]
+
+    def _request(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> httpx.Request:
+        sent_headers = {**self._headers, **(headers or {})}
+        if body is not None:
+            sent_headers["content-type"] = "application/json"
+        try:
+            return httpx.Request(
+                method,
+                f"{self._base_url}/{path}",
+                params=params,
+                content=body,
+                headers=sent_headers,
+                extensions={"timeout": httpx.Timeout(self._timeout).as_dict()},
+            )
+        except (ValueError, httpx.InvalidURL):
+            pass  # the error names the URL or the header: the token
+        raise NotSent(self._system, operation, "the request's address or a header cannot be encoded")
+
+    def _exchange(self, request: httpx.Request, budget: "_Budget") -> tuple[httpx.Response, bytes]:
+        mine = _budget.set(budget)
+        try:
+            response = self._transport.handle_request(request)
+            try:
+                content = bytearray()
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > self._max_bytes:
+                        raise _Oversize
+            finally:
+                response.close()
+        finally:
+            _budget.reset(mine)
+        return response, bytes(content)
+
+    def _failure(self, operation: str, error: httpx.HTTPError, budget: "_Budget") -> ClientError:
+        if isinstance(error, httpx.ConnectError):
+            return NotSent(self._system, operation, self.words(f"no connection: {error}"))
+        if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout) or not budget.began:
+            return NotSent(self._system, operation, f"nothing was sent: {type(error).__name__}")
+        if isinstance(error, httpx.TimeoutException):
+            return Unanswered(self._system, operation, f"no whole answer within {self._timeout:g} s")
+        return Unanswered(self._system, operation, f"the connection broke: {type(error).__name__}")
+
+    def _judge(self, operation: str, response: httpx.Response, content: bytes) -> Answer:
+        status = response.status_code
+        if not (200 <= status < 300 or 400 <= status < 500) or status in (408, 425):
+            raise Unanswered(self._system, operation, f"HTTP {status}")
+        payload, is_json = None, True
+        try:
+            payload = parse_json(content)
+        except ValueError:
+            is_json = False
+        served_at = _http_date(response.headers.get("date"))
+        if status in _STATUS_KINDS or (status >= 400 and not is_json):
+            said = self.words(_message(payload))
+            raise Refused(
+                self._system,
+                operation,
+                f"HTTP {status}: {said}" if said else f"HTTP {status}",
+                _STATUS_KINDS.get(status, RefusalKind.OTHER),
+                _retry_after(response.headers.get("retry-after"), served_at),
+            )
+        if not is_json:
+            raise Unanswered(self._system, operation, f"HTTP {status} with something that is not JSON")
+        return Answer(status, payload, dict(response.headers), served_at)
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse an answer: decimals exact, and NUL and lone surrogates, which no database takes, made U+FFFD.
+
+    Raises:
+        ValueError: not JSON, nested deeper than 100, or with a number beyond all bounds.
+    """
+    try:
+        value = json.loads(content, parse_float=Decimal, parse_constant=Decimal)
+    except (ArithmeticError, RecursionError) as error:
+        raise ValueError(type(error).__name__) from None
+    return _cleaned(value, 0)
+
+
+def json_text(value: Any) -> str:
+    """JSON in ASCII, with every `Decimal` as a number of exactly its digits."""
+    if isinstance(value, Mapping):
+        members = (f"{json.dumps(str(name))}:{json_text(each)}" for name, each in value.items())
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value)
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _cleaned(value: Any, depth: int) -> Any:
+    if depth > _DEEPEST_JSON:
+        raise ValueError("nested too deep")
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_cleaned(each, depth + 1) for each in value]
+    if isinstance(value, dict):
+        return {_UNSTORABLE.sub("\ufffd", key): _cleaned(each, depth + 1) for key, each in value.items()}
+    return value
+
+
+def _message(payload: Any) -> str:
+    """The sentence of an error's JSON, by the usual names; empty if there is none."""
+    if isinstance(payload, dict):
+        for name in ("message", "detail", "title", "error"):
+            if isinstance(payload.get(name), str) and payload[name].strip():
+                return str(payload[name])
+    return ""
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _retry_after(text: str | None, served_at: datetime | None) -> float | None:
+    """Seconds to wait, from whole seconds or an HTTP date, which is taken against the server's own clock."""
+    text = (text or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _LONGEST_WAIT)
+    moment = _http_date(text)
+    if moment is None:
+        return None
+    return min(max((moment - (served_at or datetime.now(UTC))).total_seconds(), 0.0), _LONGEST_WAIT)
+
+
+# The deadline stands in the network itself, since httpx counts its time-outs anew at every read.
+
+
+class _Oversize(Exception):  # noqa: N818 - a signal inside this module
+    """The answer is too long."""
+
+
+class _Budget:
+    """The time of one call, and whether its first byte was given to the network."""
+
+    def __init__(self, seconds: float, *, began: bool) -> None:
+        self._end = time.monotonic() + seconds
+        self.began = began
+
+    def left(self, error: type[Exception]) -> float:
+        """Seconds left; raises `error` when there are none."""
+        seconds = self._end - time.monotonic()
+        if seconds <= 0:
+            raise error("out of time")
+        return seconds
+
+
+#: The budget of the call that this thread is making. A connection serves one call at a time.
+_budget: ContextVar[_Budget] = ContextVar("_budget")
+
+
+class _DeadlineStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        return self._inner.read(max_bytes, _budget.get().left(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        budget = _budget.get()
+        for start in range(0, len(buffer), _WRITE_CHUNK):
+            left = budget.left(httpcore.WriteTimeout)
+            budget.began = True
+            self._inner.write(buffer[start : start + _WRITE_CHUNK], left)
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        left = _budget.get().left(httpcore.ConnectTimeout)
+        return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _DeadlineBackend(httpcore.NetworkBackend):
+    """Connects within the call's budget, which all addresses of a name share."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        budget = _budget.get()
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from None
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        for later, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            left = budget.left(httpcore.ConnectTimeout) / later
+            try:
+                stream = self._inner.connect_tcp(address, port, left, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if later == 1:
+                    raise
+            else:
+                return _DeadlineStream(stream)
+        raise httpcore.ConnectError("the name has no address")
+
+
+class _DeadlineTransport(httpx.HTTPTransport):
+    """httpx's transport over a pool of ours. httpx has no public way to name a network backend."""
+
+    def __init__(self, pool: int) -> None:
+        super().__init__()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=pool,
+            max_keepalive_connections=pool,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            retries=0,
+            network_backend=_DeadlineBackend(),
+        )

@@ -1,0 +1,218 @@
+"""Komet's client: the methods of a vendor token, canonical records in and out.
+
+Facts from the pages: reads are GET with URL parameters, the token among them; writes POST one JSON object with the
+token in it. A failure comes as HTTP 200 with `status` 0 and a `message`; a list without hits says so in the message
+and leaves its array out (seen by a public client). No method repeats a call.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from clients.errors import Refused, Unanswered
+from clients.http import Answer, Gate, HttpCore, Json, json_text
+from clients.komet import convert
+from clients.komet.profile import KometProfile
+from clients.komet.settings import KometSettings
+from clients.reading import flag, reason, text
+from models.canonical import BoxType, Carrier, Prebook, PurchaseOrder, Unreadable
+
+T = TypeVar("T")
+BeforeSend = Callable[[], None]
+
+_SYSTEM = "komet"
+
+
+@dataclass(frozen=True)
+class Listing(Generic[T]):
+    """One completed read of a list.
+
+    Attributes:
+        records: what could be read.
+        unreadable: what could not.
+        complete: what is not among `records` is not in the list: the array was there and every record of it was
+            read, or the message was exactly Komet's "nothing found".
+        served_at: Komet's clock at the answer, UTC; None where it did not say.
+    """
+
+    records: tuple[T, ...]
+    unreadable: tuple[Unreadable, ...]
+    complete: bool
+    served_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PrebookCreated:
+    """Komet made the prebook. Each id is there only if the answer named it; `item_ids` in the answer's order."""
+
+    prebook_id: str | None
+    number: str | None
+    item_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PurchaseOrderCreated:
+    """Komet made the purchase order, or added to it. Id and number are there only if the answer named one each."""
+
+    purchase_order_id: str | None
+    number: str | None
+
+
+class KometClient:
+    """One Komet company. Used from many threads at once.
+
+    Every method raises `NotSent`, `Unanswered` or `Refused`; a refusal carries Komet's own words.
+    """
+
+    def __init__(
+        self,
+        settings: KometSettings,
+        token: str,
+        *,
+        timeout: float,
+        gate: Gate,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._profile = settings.profile
+        self._token = token
+        self._core = HttpCore(_SYSTEM, settings.base_url, timeout=timeout, gate=gate, secret=token, transport=transport)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._core.close()
+
+    def list_box_types(self) -> Listing[BoxType]:
+        """All box types of the company ("Get a list of Box-Types")."""
+        return self._list("boxtype.list", "boxtypes", {}, convert.read_box_type)
+
+    def list_carriers(self) -> Listing[Carrier]:
+        """All carriers of the company, inbound and outbound alike ("Get a list of Carriers")."""
+        return self._list("carrier.list", "carriers", {}, convert.read_carrier)
+
+    def list_prebooks(self, *, truck_date: date) -> Listing[Prebook]:
+        """The prebooks of one truck date ("Get a detailed Prebook list").
+
+        A vendor token sees its own items only, and of them those with vendor, cost and a vendor ship date from
+        yesterday on: so absence alone proves nothing.
+        """
+        params = {"date": truck_date.isoformat()}
+        return self._list("prebook.details.list", "prebooks", params, convert.read_prebook)
+
+    def list_purchase_orders(self, *, ship_date: date) -> Listing[PurchaseOrder]:
+        """The purchase orders of one vendor ship date, of every status ("Get a list of Purchase Orders")."""
+        params = {"date": ship_date.isoformat()}
+        return self._list("purchase.order.list", "purchaseOrders", params, convert.read_purchase_order)
+
+    def create_prebook(self, body: Json, before_send: BeforeSend | None = None) -> PrebookCreated:
+        """Make a prebook ("Create a Prebook") of a body by `prebook_body`."""
+        answer = self._write("prebook.create", body, before_send)
+        arrays = (answer.get(name) for name in ("prebookItems", "items", "details"))
+        items = next((each for each in arrays if isinstance(each, list)), [])
+        ids = (_id(item, ("prebookItemId",)) for item in items if isinstance(item, dict))
+        return PrebookCreated(
+            prebook_id=_id(answer, ("prebookId", "id")),
+            number=_id(answer, ("prebookNumber", "number")),
+            item_ids=tuple(each for each in ids if each),
+        )
+
+    def create_purchase_order(self, body: Json, before_send: BeforeSend | None = None) -> PurchaseOrderCreated:
+        """Make a purchase order ("Create a Purchase Order") of a body by `purchase_order_body`."""
+        answer = self._write("purchase.order.create", body, before_send)
+        return PurchaseOrderCreated(
+            purchase_order_id=_id(answer, ("purchaseOrderId", "id")),
+            number=_id(answer, ("purchaseOrderNumber", "number", "purchaseOrderNumbers")),
+        )
+
+    def _list(
+        self,
+        operation: str,
+        array: str,
+        params: Mapping[str, str],
+        read: Callable[[Any, KometProfile], T],
+    ) -> Listing[T]:
+        query = {"authenticationToken": self._token, **params}
+        answer = self._core.call(operation, "GET", operation, params=query, write=False)
+        content, succeeded = self._opened(operation, answer)
+        found = content.get(array)
+        entries = found if isinstance(found, list) else []
+        message = _message(content)
+        is_empty = not entries and self._profile.means_nothing_found(message)
+        if succeeded is False and not is_empty:
+            raise self._refusal(operation, message)
+        if succeeded is None and found is None and not is_empty:
+            raise Unanswered(_SYSTEM, operation, f"the answer holds neither status nor {array}")
+        records: list[T] = []
+        unreadable: list[Unreadable] = []
+        for entry in entries:
+            try:
+                records.append(read(entry, self._profile))
+            except ValueError as error:
+                unreadable.append(_unreadable(entry, error))
+        return Listing(
+            records=tuple(records),
+            unreadable=tuple(unreadable),
+            complete=(isinstance(found, list) or is_empty) and not unreadable,
+            served_at=answer.served_at,
+        )
+
+    def _write(self, operation: str, body: Json, before_send: BeforeSend | None) -> Json:
+        answer = self._core.call(
+            operation,
+            "POST",
+            operation,
+            body=convert.encode_body(body, self._token, self._profile),
+            write=True,
+            before_send=before_send,
+        )
+        content, succeeded = self._opened(operation, answer)
+        if succeeded is None:
+            raise Unanswered(_SYSTEM, operation, "the answer does not say whether it was done")
+        if not succeeded:
+            raise self._refusal(operation, _message(content))
+        return content
+
+    def _opened(self, operation: str, answer: Answer) -> tuple[Json, bool | None]:
+        """The answer's object, and whether it says that the call succeeded; None where it does not say."""
+        content = answer.payload
+        if answer.status >= 400:
+            raise self._refusal(operation, _message(content) or f"HTTP {answer.status}")
+        if not isinstance(content, dict):
+            raise Unanswered(_SYSTEM, operation, "the answer is not an object")
+        try:
+            return content, flag(content.get("status"))
+        except ValueError:
+            return content, None
+
+    def _refusal(self, operation: str, message: str) -> Refused:
+        said = self._core.words(message) or "no reason given"
+        return Refused(_SYSTEM, operation, said, self._profile.refusal_kind(message))
+
+
+def _message(content: Any) -> str:
+    message = content.get("message") if isinstance(content, dict) else None
+    return message if isinstance(message, str) else ""
+
+
+def _id(content: Json, names: Iterable[str]) -> str | None:
+    """The first of these fields that holds one id or number; of a list only a single one counts."""
+    for name in names:
+        value = content.get(name)
+        try:
+            found = text(value[0] if isinstance(value, list) and len(value) == 1 else value)
+        except ValueError:
+            continue
+        if found and not any(mark in found for mark in ",; "):
+            return found
+    return None
+
+
+def _unreadable(entry: Any, error: ValueError) -> Unreadable:
+    return Unreadable(
+        sequence=None,
+        key=_id(entry, ("id",)) if isinstance(entry, dict) else None,
+        reason=reason(error),
+        raw=json_text(entry),
+    )

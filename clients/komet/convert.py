@@ -1,0 +1,513 @@
+"""Between canonical orders and Komet's wire form: pure functions, no network.
+
+Lengths and names of request fields are those of the pages "Create a Prebook" and "Create a Purchase Order".
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, TypeVar
+
+from clients.http import Json, json_text
+from clients.komet.profile import KometProfile
+from clients.komet.settings import KometSettings
+from clients.komet.wire import (
+    BoxTypeRecord,
+    CarrierRecord,
+    PrebookItemRecord,
+    PrebookRecord,
+    PurchaseOrderRecord,
+)
+from clients.reading import day, exact
+from models.canonical import (
+    Article,
+    BoxType,
+    Carrier,
+    Line,
+    Order,
+    Prebook,
+    PrebookItem,
+    PurchaseOrder,
+    PurchaseOrderItem,
+    UnitType,
+    codes,
+)
+
+_COMMENTS, _CUSTOMER_PO, _MARK_CODE, _NOTES = 200, 20, 20, 200
+_PRODUCT_CODE, _DESCRIPTION, _ORDER_NUMBER = 20, 200, 64
+
+_MARK = re.compile(r"\[\s*AX\s*:\s*([0-9A-HJKMNP-TV-Z]{10})\s*\]", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_UNIT_NAMES = {UnitType.STEM: "Stem", UnitType.BUNCH: "Bunch"}
+
+
+@dataclass(frozen=True)
+class ProductName:
+    """A product as Komet names it: at most 20 and 200 characters."""
+
+    code: str
+    description: str
+
+
+@dataclass(frozen=True)
+class PurchaseOrderLine:
+    """One item of a new purchase order: boxes of a prebook item. `cost` is for one unit."""
+
+    prebook_item_id: str
+    boxes: int
+    cost: Decimal | None
+
+
+T = TypeVar("T")
+
+
+# The mark
+
+
+def marker(number: str, mark: str) -> str:
+    """What a prebook of ours has at the end of its comments: the Axerrio number and our mark."""
+    return f"Axerrio {number} [AX:{mark}]"
+
+
+def read_mark(comments: str) -> str | None:
+    """The last mark in the comments, in capitals. A person may have written after it, or changed its case."""
+    found = _MARK.findall(comments)
+    return found[-1].upper() if found else None
+
+
+# What is sent
+
+
+class _Texts:
+    """Makes texts fit for Komet and notes which were cut."""
+
+    def __init__(self, profile: KometProfile) -> None:
+        self._ascii_only = profile.ascii_only
+        self.warnings: list[str] = []
+
+    def fit(self, value: str, length: int, name: str) -> str:
+        value = self.clean(value)
+        if len(value) <= length:
+            return value
+        self.warnings.append(f"{name} cut to {length} characters")
+        return value[:length].rstrip()
+
+    def clean(self, value: str) -> str:
+        value = _CONTROL.sub(" ", value).strip()
+        if self._ascii_only:
+            value = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
+        return value
+
+
+def sent_line(
+    line: Line,
+    *,
+    packings: Mapping[str, str],
+    settings: KometSettings,
+    products: Mapping[str, ProductName] | None = None,
+) -> Json:
+    """The material part of a line as Komet keeps it: text cut, cost rounded. Equal for lines that need no change.
+
+    Sales price and notes are left out: a change of them alone sends nothing. JSON-able, decimals as text.
+    """
+    return _normalised(line, packings, settings.profile, products or {}, _Texts(settings.profile))
+
+
+def _normalised(
+    line: Line,
+    packings: Mapping[str, str],
+    profile: KometProfile,
+    products: Mapping[str, ProductName],
+    texts: _Texts,
+) -> Json:
+    where = f"line {line.line_key}:"
+    return {
+        **_product(line.article, products, texts, where),
+        "box_type": codes(packings, line.packing_code),
+        "boxes": line.boxes,
+        "bunches_per_box": line.bunches_per_box,
+        "stems_per_bunch": line.stems_per_bunch,
+        "unit_type": line.unit_type.value,
+        "unit_cost": _money(line.unit_cost, profile),
+        "mark_code": texts.fit(line.mark_code, _MARK_CODE, f"{where} mark code"),
+        "departure_date": line.departure_date.isoformat(),
+        "breakdown": [
+            {
+                **_product(part.article, products, texts, f"{where} breakdown"),
+                "bunches": part.bunches,
+                "stems_per_bunch": part.stems_per_bunch,
+                "unit_cost": _money(part.unit_cost, profile),
+            }
+            for part in line.breakdown
+        ],
+    }
+
+
+def _product(article: Article, products: Mapping[str, ProductName], texts: _Texts, where: str) -> Json:
+    """Code and description go together; a missing description is the code."""
+    name = products.get(article.code) or ProductName(article.code, article.description)
+    return {
+        "product_code": texts.fit(name.code, _PRODUCT_CODE, f"{where} product code"),
+        "product_description": texts.fit(name.description or name.code, _DESCRIPTION, f"{where} product description"),
+    }
+
+
+def prebook_body(
+    order: Order,
+    lines: Sequence[Line],
+    *,
+    mark: str,
+    customer_code: str,
+    customer_description: str,
+    carrier: Carrier,
+    box_types: Mapping[str, BoxType],
+    packings: Mapping[str, str],
+    settings: KometSettings,
+    products: Mapping[str, ProductName] | None = None,
+) -> tuple[Json, tuple[str, ...]]:
+    """The body of "Create a Prebook" for lines of an order, without the token.
+
+    Every call makes a new prebook (`useExisting` 0) and no purchase order. The ship date of a prebook is its truck
+    date. Codes that name a customer or a location are never cut.
+
+    Args:
+        order: gives dates, reference and comments.
+        lines: what becomes the items, in this order.
+        mark: ten characters of Crockford base32, new for each create.
+        customer_code: Komet's; `customer_description` goes with it.
+        customer_description: falls back to the code.
+        carrier: outbound.
+        box_types: by Komet code.
+        packings: Axerrio packing code to Komet box type code.
+        settings: of the company.
+        products: Komet's names by article code; the article's own where none is given.
+
+    Returns:
+        The body, with decimals as text so that a JSON column gives it back unchanged, and a sentence for each text
+        that was cut.
+
+    Raises:
+        KeyError: a packing whose box type is not in `box_types`.
+    """
+    profile = settings.profile
+    texts = _Texts(profile)
+    body: Json = {
+        "customerCode": texts.clean(customer_code),
+        "customerDescription": texts.fit(customer_description or customer_code, _DESCRIPTION, "customer description"),
+        "carrierId": _id(carrier.carrier_id),
+        "shipDate": order.truck_date.isoformat(),
+        "useExisting": 0,
+        "autoGeneratePOsfromPrebooks": 0,
+        "customerPO": texts.fit(order.customer_reference, _CUSTOMER_PO, "customer reference"),
+        "comments": _comments(order, mark, profile, texts),
+        "companyLocationCode": settings.location_code,
+        "prebookItems": [_prebook_item(line, box_types, packings, profile, products or {}, texts) for line in lines],
+    }
+    return _without_empty(body), tuple(texts.warnings)
+
+
+def _comments(order: Order, mark: str, profile: KometProfile, texts: _Texts) -> str:
+    if profile.prebook_marker == "none":
+        return texts.fit(order.comments, _COMMENTS, "comments")
+    ending = marker(texts.fit(order.number, _ORDER_NUMBER, "order number"), mark)
+    said = texts.fit(order.comments, _COMMENTS - len(ending) - 1, "comments")
+    return f"{said} {ending}".strip()
+
+
+def _prebook_item(
+    line: Line,
+    box_types: Mapping[str, BoxType],
+    packings: Mapping[str, str],
+    profile: KometProfile,
+    products: Mapping[str, ProductName],
+    texts: _Texts,
+) -> Json:
+    kept = _normalised(line, packings, profile, products, texts)
+    box_type = box_types[kept["box_type"]]
+    item: Json = {
+        "productCode": kept["product_code"],
+        "productDescription": kept["product_description"],
+        **(
+            {"boxTypeId": _id(box_type.box_type_id)}
+            if profile.box_type_by == "id"
+            else {"boxTypeCode": box_type.code, "boxTypeDescription": box_type.code}
+        ),
+        "unitType": _UNIT_NAMES[line.unit_type],
+        "boxes": kept["boxes"],
+        "bunches": kept["bunches_per_box"],
+        "stemsBunch": kept["stems_per_bunch"],
+        "cost": kept["unit_cost"],
+        "price": _money(line.unit_price, profile),
+        "markCode": kept["mark_code"],
+        "notes": texts.fit(line.notes, _NOTES, f"line {line.line_key}: notes"),
+        "breakdowns": [
+            _without_empty(
+                {
+                    "productCode": part["product_code"],
+                    "productDescription": part["product_description"],
+                    "bunches": part["bunches"],
+                    "stemsBunch": part["stems_per_bunch"],
+                    "cost": part["unit_cost"],
+                    "price": _money(component.unit_price, profile),
+                }
+            )
+            for part, component in zip(kept["breakdown"], line.breakdown, strict=True)
+        ],
+    }
+    if profile.prebook_item_ship_date_field:
+        item[profile.prebook_item_ship_date_field] = kept["departure_date"]
+    return _without_empty(item)
+
+
+def purchase_order_body(
+    ship_date: date,
+    items: Sequence[PurchaseOrderLine],
+    *,
+    purchase_order_number: str | None,
+    settings: KometSettings,
+) -> Json:
+    """The body of "Create a Purchase Order" out of prebook items, without the token; decimals as text.
+
+    Args:
+        ship_date: the vendor's; one for each purchase order.
+        items: the prebook items to cover.
+        purchase_order_number: of an existing purchase order to add to, and only of one that was read.
+        settings: of the company.
+    """
+    names = settings.profile.po_item_fields
+    return _without_empty(
+        {
+            "shipDate": ship_date.isoformat(),
+            "companyLocationCode": settings.location_code,
+            "carrierCode": settings.inbound_carrier_code,
+            "purchaseOrderNumber": purchase_order_number,
+            "purchaseOrderItems": [
+                _without_empty(
+                    {
+                        names.get("prebookItemId", "prebookItemId"): _id(item.prebook_item_id),
+                        names.get("boxes", "boxes"): item.boxes,
+                        names.get("cost", "cost"): _money(item.cost, settings.profile),
+                    }
+                )
+                for item in items
+            ],
+        }
+    )
+
+
+def encode_body(body: Json, token: str, profile: KometProfile) -> bytes:
+    """A body as it goes over the wire: with the token, and costs and prices as exact JSON numbers."""
+    decimals = {"cost", "price", profile.po_item_fields.get("cost", "cost")}
+    return json_text({"authenticationToken": token, **_numbered(body, decimals)}).encode()
+
+
+def body_size(body: Json, token_length: int = 50) -> int:
+    """Most bytes that a body takes on the wire. Komet takes 64 kB."""
+    return len(json_text({"authenticationToken": "t" * token_length, **body}))
+
+
+def _numbered(value: Any, decimals: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_numbered(each, decimals) for each in value]
+    if isinstance(value, dict):
+        return {
+            name: Decimal(each) if name in decimals and isinstance(each, str) else _numbered(each, decimals)
+            for name, each in value.items()
+        }
+    return value
+
+
+def _money(amount: Decimal | None, profile: KometProfile) -> str | None:
+    """Rounded half-even, without closing zeros, never in powers of ten."""
+    if amount is None:
+        return None
+    rounded = amount.quantize(Decimal(1).scaleb(-profile.price_decimals), ROUND_HALF_EVEN)
+    return format(rounded.normalize() + 0, "f")
+
+
+def _id(value: str) -> int | str:
+    return int(value) if value.isascii() and value.isdigit() else value
+
+
+def _without_empty(fields: Json) -> Json:
+    return {name: value for name, value in fields.items() if value not in (None, "", [])}
+
+
+# What is read
+
+
+def read_box_type(raw: Any, profile: KometProfile) -> BoxType:  # noqa: ARG001 - one shape for all readers
+    """An entry of "Get a list of Box-Types". Raises ValueError when it cannot be read."""
+    record = BoxTypeRecord.model_validate(raw)
+    return BoxType(box_type_id=record.id, code=record.code, fbe=record.fbe)
+
+
+def read_carrier(raw: Any, profile: KometProfile) -> Carrier:  # noqa: ARG001
+    """An entry of "Get a list of Carriers". Raises ValueError when it cannot be read."""
+    record = CarrierRecord.model_validate(raw)
+    return Carrier(carrier_id=record.id, code=record.code, name=record.name, active=record.active)
+
+
+def read_prebook(raw: Any, profile: KometProfile) -> Prebook:
+    """An entry of "Get a detailed Prebook list". Raises ValueError when it cannot be read."""
+    record = PrebookRecord.model_validate(raw)
+    return Prebook(
+        prebook_id=record.id,
+        number=record.number,
+        customer_code=record.customer_code,
+        truck_date=record.truck_date,
+        comments=record.comments,
+        mark=read_mark(record.comments),
+        items=tuple(_read_prebook_item(item, profile) for item in record.details),
+    )
+
+
+def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> PrebookItem:
+    description = record.product_description
+    is_marked = any(each.casefold() in (description or "").casefold() for each in profile.unknown_markers)
+    return PrebookItem(
+        item_id=record.item_id,
+        product_description=description,
+        product_id=record.product_id,
+        mapped=record.mapped and record.product_id not in (None, "0") and not is_marked,
+        boxes=record.boxes,
+        box_type=record.box_type,
+        bunches_per_box=record.bunches,
+        stems_per_bunch=record.stems,
+        unit_type=next((u for u in UnitType if u.value == (record.unit_type or "").casefold()), None),
+        mark_code=record.mark_code,
+        cost=_first(record, profile.prebook_item_cost_fields, exact),
+        ship_date=_first(record, profile.prebook_item_ship_date_fields, day),
+        is_mixed=bool(record.breakdowns),
+    )
+
+
+def read_purchase_order(raw: Any, profile: KometProfile) -> PurchaseOrder:
+    """An entry of "Get a list of Purchase Orders". Raises ValueError when it cannot be read."""
+    record = PurchaseOrderRecord.model_validate(raw)
+    return PurchaseOrder(
+        purchase_order_id=record.id,
+        number=record.number,
+        ship_date=record.ship_date,
+        status=profile.purchase_order_status(record.status),
+        status_text=record.status,
+        items=tuple(
+            PurchaseOrderItem(
+                item_id=item.item_id,
+                prebook_item_id=None if item.prebook_item_id == "0" else item.prebook_item_id,
+                product_description=item.product_description,
+                boxes=item.boxes,
+                box_codes=tuple(box.code for box in item.boxes_shipped if box.code),
+            )
+            for item in record.details
+        ),
+    )
+
+
+def _first(record: PrebookItemRecord, names: Sequence[str], read: Callable[[object], T]) -> T | None:
+    shown = record.model_extra or {}
+    for name in names:
+        if name in shown:
+            try:
+                return read(shown[name])
+            except ValueError as error:
+                raise ValueError(f"{name} = {str(shown[name])[:80]!r}: {error}") from None
+    return None
+
+
+# Whose item is it?
+
+
+def bind_items(
+    sent: Sequence[Line],
+    items: Sequence[PrebookItem],
+    *,
+    box_types: Mapping[str, BoxType],
+    packings: Mapping[str, str],
+    settings: KometSettings,
+    products: Mapping[str, ProductName] | None = None,
+) -> dict[str, str]:
+    """Which item of a prebook of ours came from which line that was sent in it.
+
+    An item fits a line when boxes, box type, bunches, stems, unit type and mark code are equal as far as Komet shows
+    them. Among those that fit, an item named as the line was sent comes first; Komet may have put a name of its own
+    in place of ours, so the others come after. Ties go by ascending item id in the order sent, and only where the
+    lines are one, or as many as the items; else nothing is bound, and so nothing is guessed.
+
+    Args:
+        sent: the lines of one prebook, in the order sent.
+        items: the items of that prebook. One at 0 boxes is bound to nothing.
+        box_types: by Komet code; an item may show a box type by code or id.
+        packings: Axerrio packing code to Komet box type code.
+        settings: of the company.
+        products: Komet's names by article code.
+
+    Returns:
+        Item id by line key. No item is bound twice.
+    """
+    wanted = {line.line_key: sent_line(line, packings=packings, settings=settings, products=products) for line in sent}
+    live = {item.item_id: item for item in items if item.boxes > 0}
+    # Komet leaves empty values out: where any item shows a mark code, one without it has none.
+    unmarked = "" if any(item.mark_code for item in live.values()) else None
+    ids = sorted(live, key=_in_number_order)
+    fits = {key: [each for each in ids if _fits(kept, live[each], box_types, unmarked)] for key, kept in wanted.items()}
+    named = {key: [each for each in ids_ if _is_named(wanted[key], live[each])] for key, ids_ in fits.items()}
+    bound = _paired(named)
+    taken = {each for ids_ in named.values() for each in ids_}
+    rest = {key: [e for e in ids_ if e not in taken] for key, ids_ in fits.items() if not named[key]}
+    return bound | _paired(rest)
+
+
+def _paired(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Pair within each group of lines and items that hang together, in order; all of a group or none of it."""
+    bound: dict[str, str] = {}
+    waiting = {key: set(ids) for key, ids in candidates.items() if ids}
+    while waiting:
+        keys, reach = _group(waiting)
+        ids = sorted(reach, key=_in_number_order)
+        in_order = [key for key in candidates if key in keys]
+        pairs = list(zip(in_order, ids, strict=False))
+        if len(in_order) in (1, len(ids)) and all(each in waiting[key] for key, each in pairs):
+            bound.update(pairs)
+        for key in keys:
+            del waiting[key]
+    return bound
+
+
+def _group(candidates: Mapping[str, set[str]]) -> tuple[set[str], set[str]]:
+    """The first line, all that share an item with it, directly or through others, and their items."""
+    first = next(iter(candidates))
+    keys, reach = {first}, set(candidates[first])
+    while more := {key for key, ids in candidates.items() if key not in keys and ids & reach}:
+        keys |= more
+        reach = reach.union(*(candidates[key] for key in more))
+    return keys, reach
+
+
+def _fits(kept: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmarked: str | None) -> bool:
+    box_type = box_types.get(kept["box_type"])
+    box_names = {kept["box_type"].casefold(), box_type.box_type_id if box_type else None}
+    mark_code = unmarked if item.mark_code is None else item.mark_code
+    return (
+        (not item.is_mixed or bool(kept["breakdown"]))
+        and item.boxes == kept["boxes"]
+        and (item.box_type is None or item.box_type.casefold() in box_names)
+        and item.bunches_per_box in (None, kept["bunches_per_box"])
+        and item.stems_per_bunch in (None, kept["stems_per_bunch"])
+        and item.unit_type in (None, kept["unit_type"])
+        and (mark_code is None or mark_code.casefold() == kept["mark_code"].casefold())
+    )
+
+
+def _is_named(kept: Json, item: PrebookItem) -> bool:
+    name = " ".join((item.product_description or "").split()).casefold()
+    ours = (kept["product_description"], kept["product_code"])
+    return bool(name) and name in (" ".join(each.split()).casefold() for each in ours)
+
+
+def _in_number_order(item_id: str) -> tuple[int, int, str]:
+    is_number = item_id.isascii() and item_id.isdigit()
+    return (0, int(item_id), "") if is_number else (1, 0, item_id)

@@ -1,0 +1,127 @@
+"""What Komet's pages leave open, as switches: a finding on a live company is a setting, not a rewrite."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from clients.errors import RefusalKind
+from models.canonical import PurchaseOrderStatus
+
+
+def _is_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return value
+
+
+#: Regular expressions, tried anywhere in Komet's words unless stated otherwise; letter case does not matter.
+Patterns = tuple[Annotated[str, AfterValidator(_is_pattern)], ...]
+
+_REFERENCES = r"(customer|carrier|box[- ]?type|location)"
+_UNKNOWN = r"(not found|unknown|does ?n[o']t exist|not exist|invalid|not valid|not recogni[sz]ed)"
+
+#: Words of the `status` filter and codes of the answers alike ("Get a list of Purchase Orders").
+_STATUSES = MappingProxyType(
+    {
+        "PA": PurchaseOrderStatus.PENDING,
+        "Pending Approval": PurchaseOrderStatus.PENDING,
+        "A": PurchaseOrderStatus.APPROVED,
+        "Approved": PurchaseOrderStatus.APPROVED,
+        "CF": PurchaseOrderStatus.CONFIRMED,
+        "Confirmed by Farm": PurchaseOrderStatus.CONFIRMED,
+        "Confirmed": PurchaseOrderStatus.CONFIRMED,
+        "C": PurchaseOrderStatus.CANCELLED,
+        "X": PurchaseOrderStatus.CANCELLED,
+        "Cancelled": PurchaseOrderStatus.CANCELLED,
+        "Canceled": PurchaseOrderStatus.CANCELLED,
+        "S": PurchaseOrderStatus.SHIPPED,
+        "Shipped": PurchaseOrderStatus.SHIPPED,
+    }
+)
+
+
+class KometProfile(BaseModel):
+    """How one Komet company behaves where the documentation is silent or contradicts itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: A refusal in these words: a field was too long. Tried first, since such words speak of limits too.
+    too_long_patterns: Patterns = (
+        r"too long",
+        r"max(imum)?\.? (length|size|\d+ char)",
+        r"(exceed|longer).*(length|char)",
+    )
+    #: A refusal in these words: the request budget is used up. A customer's credit limit is none of these.
+    limit_patterns: Patterns = (
+        r"too many requests",
+        r"\bquota\b",
+        r"\b(request|call|api|rate|daily|transaction)s?\b.*\b(limit|exceeded)",
+        r"\b(limit|exceeded)\b.*\b(request|call|api|rate|daily|day)",
+    )
+    #: A refusal in these words: the token is not accepted.
+    token_patterns: Patterns = (r"token", r"authenticat")
+    #: A refusal in these words: the token lacks the right to this method.
+    right_patterns: Patterns = (r"permission",)
+    #: A refusal in these words: Komet does not know a product.
+    unknown_product_patterns: Patterns = (rf"product.*{_UNKNOWN}", r"(unknown|invalid|no such) product")
+    #: A refusal in these words: Komet does not know a customer, carrier, box type or location.
+    unknown_reference_patterns: Patterns = (
+        rf"{_REFERENCES}.*{_UNKNOWN}",
+        rf"(unknown|invalid|no such) {_REFERENCES}",
+    )
+    #: The whole message of a list without hits; `Orders not found.OK` was seen.
+    empty_patterns: Patterns = (
+        r"(orders?|prebooks?|purchase orders?|products?|box[- ]?types?|carriers?|records?|results?)"
+        r"( were| was)? not found\.?\s*(ok\.?)?",
+    )
+    #: Where a prebook carries our mark. `none`: a create whose answer was lost cannot be found again.
+    prebook_marker: Literal["comments", "none"] = "comments"
+    #: Name of the item field that takes the vendor's ship date; none: Komet sets that date itself.
+    prebook_item_ship_date_field: Annotated[str, Field(min_length=1)] | None = None
+    #: What a prebook with a product unknown to Komet is: taken and marked UNKNOWN, or refused.
+    unknown_product: Literal["accepted", "refused"] = "accepted"
+    #: A product description that holds one of these, in any letter case, is not mapped.
+    unknown_markers: tuple[str, ...] = ("UNKNOWN",)
+    #: Other wire names for the fields `prebookItemId`, `boxes`, `cost` of a new purchase order's items.
+    po_item_fields: Mapping[Literal["prebookItemId", "boxes", "cost"], str] = Field(default_factory=dict)
+    #: Further status words of purchase orders, before the known codes and words.
+    po_status_map: Mapping[str, PurchaseOrderStatus] = Field(default_factory=dict)
+    #: Digits after the point that costs and prices are sent with, at most.
+    price_decimals: int = Field(default=3, ge=0, le=6)
+    #: Name a box type by its id or by its code.
+    box_type_by: Literal["id", "code"] = "id"
+    #: Where a prebook item shows its cost and its vendor ship date: the first that is there.
+    prebook_item_cost_fields: tuple[str, ...] = ("cost", "unitCost")
+    prebook_item_ship_date_fields: tuple[str, ...] = ("vendorShipDate", "shipDate")
+    #: Send text without accents and other letters beyond ASCII.
+    ascii_only: bool = False
+
+    def refusal_kind(self, message: str) -> RefusalKind:
+        """The kind of a no that Komet put into words."""
+        tables = (
+            (self.too_long_patterns, RefusalKind.INVALID),
+            (self.limit_patterns, RefusalKind.LIMIT),
+            (self.token_patterns, RefusalKind.TOKEN),
+            (self.right_patterns, RefusalKind.RIGHT),
+            (self.unknown_product_patterns, RefusalKind.UNKNOWN_PRODUCT),
+            (self.unknown_reference_patterns, RefusalKind.UNKNOWN_REFERENCE),
+        )
+        return next((kind for patterns, kind in tables if _found(patterns, message)), RefusalKind.OTHER)
+
+    def means_nothing_found(self, message: str) -> bool:
+        """Whether the whole message is Komet's "nothing found"."""
+        return any(re.fullmatch(each, message.strip(), re.IGNORECASE) for each in self.empty_patterns)
+
+    def purchase_order_status(self, word: str) -> PurchaseOrderStatus | None:
+        """The meaning of a purchase order's status; None for a word that is not known."""
+        known = {name.casefold(): status for name, status in (*_STATUSES.items(), *self.po_status_map.items())}
+        return known.get(word.strip().casefold())
+
+
+def _found(patterns: Iterable[str], message: str) -> bool:
+    return any(re.search(each, message, re.IGNORECASE) for each in patterns)

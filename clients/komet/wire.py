@@ -1,0 +1,85 @@
+"""Komet's answers as typed records. Names are Komet's; what a page calls a number may come as text and the reverse.
+
+Sources, by page title: "Get a list of Box-Types", "Get a list of Carriers", "Get a detailed Prebook list", "Get a list
+of Purchase Orders". The item id of a prebook and all names of a purchase order are not on the visible part of those
+pages; they were read by a public client.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import AliasChoices, ConfigDict, Field
+
+from clients.reading import Count, Day, Exact, Flag, Key, Text, Wire
+
+
+class BoxTypeRecord(Wire):
+    """An entry of `boxtypes`."""
+
+    id: Key
+    code: Key
+    fbe: Exact = Decimal(0)
+
+
+class CarrierRecord(Wire):
+    """An entry of `carriers`."""
+
+    id: Key
+    code: Text = ""
+    name: Text = ""
+    active: Flag = True
+
+
+class PrebookItemRecord(Wire):
+    """An entry of `details` of a prebook. Fields whose names the profile decides stay in `model_extra`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    item_id: Key = Field(validation_alias=AliasChoices("prebookItemId", "id"))
+    product_id: Text | None = Field(default=None, alias="productId")
+    product_description: Text | None = Field(default=None, alias="productDescription")
+    mapped: Flag = Field(default=True, validation_alias=AliasChoices("mapped", "isMapped", "productMapped"))
+    boxes: Count = Field(validation_alias=AliasChoices("totalBoxes", "boxes"))
+    box_type: Text | None = Field(default=None, alias="boxType")
+    bunches: Count | None = None
+    stems: Count | None = Field(default=None, alias="stemsBunch")
+    unit_type: Text | None = Field(default=None, alias="unitType")
+    mark_code: Text | None = Field(default=None, alias="markCode")
+    breakdowns: tuple[Any, ...] = ()
+
+
+class PrebookRecord(Wire):
+    """An entry of `prebooks`."""
+
+    id: Key
+    number: Key
+    customer_code: Text | None = Field(default=None, alias="customerCode")
+    truck_date: Day | None = Field(default=None, alias="truckDate")
+    comments: Text = ""
+    details: tuple[PrebookItemRecord, ...] = ()
+
+
+class BoxRecord(Wire):
+    """An entry of `boxes` of a purchase order's item: there only after the grower shipped."""
+
+    code: Text | None = Field(default=None, alias="boxCode")
+
+
+class PurchaseOrderItemRecord(Wire):
+    """An entry of `details` of a purchase order."""
+
+    item_id: Key = Field(validation_alias=AliasChoices("poItemId", "id"))
+    prebook_item_id: Text | None = Field(default=None, alias="prebookItemId")
+    product_description: Text | None = Field(default=None, alias="productDescription")
+    boxes: Count = Field(alias="totalBoxes")
+    boxes_shipped: tuple[BoxRecord, ...] = Field(default=(), alias="boxes")
+
+
+class PurchaseOrderRecord(Wire):
+    """An entry of `purchaseOrders`."""
+
+    id: Key
+    number: Key
+    ship_date: Day | None = Field(default=None, alias="shipDate")
+    status: Text = ""
+    details: tuple[PurchaseOrderItemRecord, ...] = ()

@@ -1,0 +1,144 @@
+"""Tolerant readers of JSON answers, shared by both wire forms.
+
+They accept what the two systems were seen or are documented to send (`4`, `"4"`, `4.0`; ids as numbers or text;
+null, empty and missing alike) and refuse the rest with a reason that names the field and the value.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([ T]00:00(:00(\.0+)?)?)?")
+#: Fits a bigint of the database, and ends numbers such as 1e999999 before they are written out.
+_MOST_DIGITS = 19
+
+
+class Wire(BaseModel):
+    """Base of wire models: unknown fields are ignored; null and empty text are as good as a missing field."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            name: value
+            for name, value in data.items()
+            if value is not None and not (isinstance(value, str) and not value.strip())
+        }
+
+
+def exact(value: object) -> Decimal:
+    """A number of at most 19 digits before the point and 12 after it, as sent.
+
+    Raises:
+        ValueError: anything else, NaN and infinity included.
+    """
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = Decimal(value.strip())
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("is not a number")
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError("is not a number")
+    if number == 0:
+        return Decimal(0)
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= _MOST_DIGITS or not isinstance(exponent, int) or exponent < -12:
+        raise ValueError("has too many digits")
+    return number
+
+
+def whole(value: object) -> int:
+    """A whole number, also one written `"4"` or `4.0`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    number = exact(value)
+    if number != int(number):
+        raise ValueError("is not a whole number")
+    return int(number)
+
+
+def text(value: object) -> str:
+    """Text without spaces around it; a number's digits.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("is not text")
+    number = exact(value)
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def day(value: object) -> date:
+    """A calendar date `YYYY-MM-DD`, at most with a midnight after it; never converted.
+
+    Raises:
+        ValueError: anything else.
+    """
+    found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("is not a date YYYY-MM-DD")
+    return date.fromisoformat(found[1])
+
+
+def moment(value: object) -> datetime:
+    """An RFC 3339 time with offset, as UTC.
+
+    Raises:
+        ValueError: anything else.
+    """
+    try:
+        when = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if when is not None and when.tzinfo is not None:
+            return when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("is not a time with offset")
+
+
+def flag(value: object) -> bool:
+    """Yes or no: `1`, `"1"`, `true` or `0`, `"0"`, `false`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    word = str(value).strip().casefold() if isinstance(value, str | int | Decimal) else ""
+    if word in ("1", "1.0", "true"):
+        return True
+    if word in ("0", "0.0", "false"):
+        return False
+    raise ValueError("is neither 1 nor 0")
+
+
+Text = Annotated[str, BeforeValidator(text)]
+Key = Annotated[str, BeforeValidator(text), Field(min_length=1)]
+Exact = Annotated[Decimal, BeforeValidator(exact), Field(ge=-(10**12), le=10**12)]
+Count = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**31 - 1)]
+SequenceNumber = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**63 - 1)]
+Day = Annotated[date, BeforeValidator(day)]
+Moment = Annotated[datetime, BeforeValidator(moment)]
+Flag = Annotated[bool, BeforeValidator(flag)]
+
+
+def reason(error: ValueError) -> str:
+    """Say in one line why a record could not be read: for the first error, the field and what it held."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"])) or "record"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    cause = first["msg"].removeprefix("Value error, ")
+    return f"{place} = {str(first['input'])[:80]!r}: {cause}"
