@@ -204,13 +204,14 @@ def test_purchase_order_refusals(world: World) -> None:
     for item in (5, zero, foreign, box):
         assert world.order({"prebookItemId": item, "boxes": 4})["status"] == "0", item
     linked = {"prebookItemId": good, "boxes": 4}
-    for header in (
+    headers: list[dict[str, Any]] = [
         {"companyLocationCode": "x" * 11},
         {"purchaseOrderNumber": "99"},
         {"shipDate": None},
         {"purchaseOrderItems": []},
         {"carrierCode": "NOBODY"},
-    ):
+    ]
+    for header in headers:
         assert world.order(linked, **header)["status"] == "0", header
     assert world.order({"prebookItemId": good})["message"] == "boxes is required on each item"
     assert world.dump("companies")["purchase_orders"] == []
