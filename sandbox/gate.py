@@ -99,9 +99,8 @@ class Gate:
                 await _hang_up(scope, receive)
             else:
                 await answer(scope, receive, send)
-        except asyncio.CancelledError:  # the process stops: like a crash, it says nothing more
-            scope["state"][TRANSPORT].abort()
-            raise
+        except asyncio.CancelledError:
+            outcome = "stopped"  # the process ends: like a crash, it says nothing more
         finally:
             self.log.add(self.world.system, call, outcome, began)
 

@@ -38,11 +38,11 @@ def run(komet_port: int, axerrio_port: int) -> None:
             lifespan="off",
             ws="none",
             log_config=None,
-            log_level="critical",
+            log_level="error",
             access_log=False,
             server_header=False,
             timeout_keep_alive=60,
-            timeout_graceful_shutdown=0,
+            timeout_graceful_shutdown=1,
         )
         addresses = {
             "komet": f"http://{HOST}:{ports[0]}/api",
@@ -101,6 +101,14 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Protocol):
+                connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await super().shutdown(sockets)
 
     def _stop(self, _number: int, _frame: object) -> None:
         self.should_exit = True

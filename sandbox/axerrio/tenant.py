@@ -54,7 +54,10 @@ class SalesOrder:
     @property
     def line_keys(self) -> set[str]:
         """The keys of its lines."""
-        return {line["lineKey"] for line in self.record.get("lines", [])}
+        lines = self.record.get("lines")
+        if not isinstance(lines, list):
+            return set()
+        return {str(line.get("lineKey")) for line in lines if isinstance(line, dict)}
 
 
 @dataclass
@@ -76,11 +79,14 @@ class Tenant:
         """Create an order, or change the fields given; it gets the next version and moves to the end of the feed.
 
         Raises:
-            ValueError: the order has no key.
+            ValueError: the order has no key, or its lines are no list of objects.
         """
         key = change.get("key")
         if not isinstance(key, str) or not key:
             raise ValueError("an order needs its key, a text")
+        lines = change.get("lines", [])
+        if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+            raise ValueError("lines must be a list of objects; use raw for a malformed record")
         order = self.orders.setdefault(key, SalesOrder(key, {}))
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         defaults: Json = {

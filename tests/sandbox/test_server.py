@@ -38,6 +38,8 @@ def test_a_wrong_order_to_control_says_so(world: World) -> None:
     assert answer("approve", {"company_token": world.token, "purchase_order_number": "5"}) == 404
     assert answer("faults", {"faults": [{"system": "komet", "kind": "earthquake"}]}) == 400
     assert answer("nothing", {}) == 404
+    assert answer("orders", {"tenant_token": world.token, "orders": [{"key": "SO-1", "lines": "?"}]}) == 400
+    assert world.dump("tenants")["orders"] == []
 
 
 def test_the_request_log_goes_on_from_a_number(world: World) -> None:
