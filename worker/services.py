@@ -327,7 +327,7 @@ class EmbeddedPostgres(EmbeddedService):
             password=self.password,
             dbname="postgres",
             sslmode="disable",
-            connect_timeout=5,
+            connect_timeout=2,
             autocommit=True,
         ) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'axkomet'").fetchone():
@@ -370,7 +370,7 @@ class EmbeddedValkey(EmbeddedService):
         self.child.start([str(server), "-"], os.environ, cwd=self.folder, stdin=lines)
 
     def _ask(self) -> None:
-        with redis.Redis.from_url(self.url, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             client.ping()
 
 

@@ -1,0 +1,145 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from worker.problems import Problem
+from worker.settings import (
+    ServiceUrls,
+    Settings,
+    check_database_url,
+    load_settings,
+    read_secret_variable,
+    resolve_services,
+)
+
+DATABASE = "postgresql+psycopg://u:geheim@db:5432/x"
+REDIS = "redis://:geheim@cache:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder and no setting in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"AXKOMET_{name.upper()}", raising=False)
+    return tmp_path
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = load_settings()
+    assert settings.database_url is None
+    assert settings.home == Path(".axkomet")
+    assert (settings.poll_seconds, settings.sweep_seconds, settings.concurrency) == (60, 5, 16)
+
+
+def test_environment_comes_before_env_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("AXKOMET_POLL_SECONDS=7.5\nAXKOMET_CONCURRENCY=3\nKOMET_TOKEN_X=abc\n")
+    monkeypatch.setenv("AXKOMET_CONCURRENCY", "4")
+    monkeypatch.setenv("AXKOMET_LOG_LEVEL", "debug")
+    settings = load_settings()
+    assert (settings.poll_seconds, settings.concurrency, settings.log_level) == (7.5, 4, "DEBUG")
+
+
+def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXKOMET_DATABASE_URL", "")
+    monkeypatch.setenv("AXKOMET_MAX_ATTEMPTS", "")
+    settings = load_settings()
+    assert settings.database_url is None
+    assert settings.max_attempts == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("POLL_SECONDS", "0", "greater than 0"),
+        ("POLL_SECONDS", "nan", "finite"),
+        ("SWEEP_SECONDS", "soon", "number"),
+        ("CONCURRENCY", "-1", "greater than 0"),
+        ("MAX_ATTEMPTS", "1.5", "integer"),
+        ("FLOWER_PORT", "70000", "65535"),
+        ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
+        ("LOG_FORMAT", "xml", "'console' or 'json'"),
+    ],
+)
+def test_bad_value_gives_one_sentence(name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"AXKOMET_{name}", value)
+    with pytest.raises(Problem) as raised:
+        load_settings()
+    message = str(raised.value)
+    assert message.startswith(f"AXKOMET_{name} is ")
+    assert value.casefold() in message.casefold()
+    assert expected in message
+    assert "\n" not in message
+    assert raised.value.exit_code == 2
+
+
+def test_unreadable_env_file_is_a_problem(folder: Path) -> None:
+    (folder / ".env").write_bytes(b"A=\xff\xfe\n")
+    with pytest.raises(Problem, match=r"\.env cannot be read"):
+        load_settings()
+    with pytest.raises(Problem, match=r"\.env cannot be read"):
+        read_secret_variable("A")
+
+
+def test_secret_variable_from_environment_then_env_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_secret_variable("KOMET_TOKEN_X") is None
+    (folder / ".env").write_text("KOMET_TOKEN_X='from file'\nKOMET_TOKEN_EMPTY=\n")
+    assert read_secret_variable("KOMET_TOKEN_X") == "from file"
+    assert read_secret_variable("KOMET_TOKEN_EMPTY") is None
+    monkeypatch.setenv("KOMET_TOKEN_X", "from environment")
+    assert read_secret_variable("KOMET_TOKEN_X") == "from environment"
+
+
+def test_each_service_url_stands_for_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = folder / ".axkomet"
+    home.mkdir()
+    monkeypatch.setenv("AXKOMET_DATABASE_URL", DATABASE)
+    with pytest.raises(Problem, match=r"AXKOMET_REDIS_URL.*axkomet up"):
+        resolve_services(load_settings())
+    (home / "services.json").write_text(json.dumps({"redis_url": REDIS}))
+    assert resolve_services(load_settings()) == ServiceUrls(DATABASE, REDIS)
+    monkeypatch.delenv("AXKOMET_DATABASE_URL")
+    with pytest.raises(Problem, match=r"AXKOMET_DATABASE_URL.*axkomet up"):
+        resolve_services(load_settings())
+
+
+def test_broken_services_file_is_a_problem(folder: Path) -> None:
+    home = folder / ".axkomet"
+    home.mkdir()
+    (home / "services.json").write_text("{")
+    with pytest.raises(Problem, match=r"services\.json cannot be read"):
+        resolve_services(load_settings())
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_database_url_gets_the_one_driver(scheme: str) -> None:
+    assert check_database_url(f"{scheme}://u:geheim@db:5432/x") == DATABASE
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "geheim"),
+        ("DATABASE_URL", "postgresql://u:geheim@db:port/x"),
+        ("DATABASE_URL", "postgresql+psycopg2://u:geheim@db/x"),
+        ("DATABASE_URL", "mysql://u:geheim@db/x"),
+        ("REDIS_URL", "geheim"),
+        ("REDIS_URL", "amqp://u:geheim@cache"),
+        ("REDIS_URL", "redis://:geheim@cache:port/0"),
+        ("REDIS_URL", "redis://"),
+    ],
+)
+def test_wrong_url_is_named_without_its_secret(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXKOMET_DATABASE_URL", DATABASE)
+    monkeypatch.setenv("AXKOMET_REDIS_URL", REDIS)
+    monkeypatch.setenv(f"AXKOMET_{variable}", value)
+    with pytest.raises(Problem, match=f"^AXKOMET_{variable} ") as raised:
+        resolve_services(load_settings())
+    assert "geheim" not in str(raised.value)
+
+
+def test_urls_do_not_show_their_passwords() -> None:
+    settings = Settings(database_url=DATABASE, redis_url=REDIS)
+    assert "geheim" not in repr(settings)
+    assert "geheim" not in repr(resolve_services(settings))
