@@ -37,12 +37,15 @@ def main(arguments: list[str]) -> None:
 
 
 def _leave_root(folder: str, program: str) -> None:
-    if _namespace_serves(folder, program):
-        _give(folder, 0)
-        _enter_namespace()
-    else:
-        _give(folder, NOBODY)
-        _become_nobody()
+    try:
+        if _namespace_serves(folder, program):
+            _give(folder, 0)
+            _enter_namespace()
+        else:
+            _give(folder, NOBODY)
+            _become_nobody()
+    except (OSError, AttributeError) as error:  # AttributeError: a system without these calls
+        sys.exit(f"it must not run as root and may not become another user here ({error}): use an ordinary user")
 
 
 def _namespace_serves(folder: str, program: str) -> bool:
@@ -54,7 +57,7 @@ def _namespace_serves(folder: str, program: str) -> bool:
         _give(folder, 0)
         _enter_namespace()
         usable = os.access(program, os.X_OK) and os.access(folder, os.W_OK | os.X_OK)
-    except OSError:
+    except (OSError, AttributeError):
         usable = False
     os._exit(not usable)
 

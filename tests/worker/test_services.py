@@ -195,11 +195,17 @@ def test_ctrl_c_in_the_terminal_does_not_reach_a_server(postgres: EmbeddedPostgr
 
 @linux
 @pytest.mark.parametrize(
-    "place", ["this user", pytest.param("container", marks=root), pytest.param("ordinary user", marks=root)]
+    "places",
+    [
+        ["this user", "this user"],
+        pytest.param(["container", "this user", "container"], marks=root),
+        pytest.param(["ordinary user", "ordinary user"], marks=root),
+    ],
+    ids=" then ".join,
 )
-def test_servers_end_with_their_parent_and_start_again(place: str, home: Path) -> None:
+def test_servers_end_with_their_parent_and_start_again(places: list[str], home: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(services.__file__).parents[1])}
-    for rows in (1, 2):
+    for rows, place in enumerate(places, 1):
         parent = subprocess.Popen(
             [sys.executable, "-c", script(place), str(home)],
             stdout=subprocess.PIPE,
@@ -220,6 +226,41 @@ def test_servers_end_with_their_parent_and_start_again(place: str, home: Path) -
         assert told["rows"] == rows
         assert nobody_left(home, 3)
         assert all(gone(pid) for pid in told["pids"])
+
+
+@root
+def test_root_without_its_rights_is_told_to_be_somebody_else(home: Path) -> None:
+    """As in a container that lost them all: no user namespace, no other user."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            """
+import ctypes, sys
+from pathlib import Path
+from worker.problems import Problem
+from worker.services import EmbeddedPostgres
+
+if ctypes.CDLL(None).unshare(0x10000000):
+    sys.exit("no namespaces")
+for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+    Path(f"/proc/self/{name}").write_text(text)
+Path("/proc/sys/user/max_user_namespaces").write_text("0")
+try:
+    EmbeddedPostgres(Path(sys.argv[1])).start()
+except Problem as problem:
+    print(problem)
+""",
+            str(home),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(services.__file__).parents[1])},
+    )
+    if told.stderr.strip() == "no namespaces":
+        pytest.skip("namespaces are forbidden here")
+    assert "use an ordinary user" in told.stdout
+    assert "set AXKOMET_DATABASE_URL" in told.stdout
 
 
 @pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedValkey])
