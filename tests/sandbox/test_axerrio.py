@@ -128,6 +128,8 @@ def test_procurement_status_goes_by_its_own_time(world: World) -> None:
     assert world.put(path, STATUS).json() == STATUS
     older = STATUS | {"status": "pending", "changedAt": "2026-11-24T08:59:59+00:00"}
     assert world.put(path, older).json() == STATUS
+    same = STATUS | {"status": "rejected"}
+    assert world.put(path, same).json() == same, "only an older one changes nothing"
     newer = STATUS | {"status": "pending", "changedAt": "2026-11-24T09:00:01+00:00"}
     assert world.put(path, newer).json() == newer
     assert world.axerrio("GET", path).json() == newer
@@ -138,7 +140,7 @@ def test_procurement_status_goes_by_its_own_time(world: World) -> None:
 
 
 def test_a_write_is_done_once_for_its_key(world: World) -> None:
-    place(world, order("SO-1"))
+    place(world, order("SO-1"), order("SO-2"))
     path = "sales-orders/SO-1/procurement-status"
     first = world.put(path, STATUS, key="k")
     assert "idempotency-replayed" not in first.headers
@@ -149,6 +151,8 @@ def test_a_write_is_done_once_for_its_key(world: World) -> None:
     assert again.headers["idempotency-replayed"] == "true"
     assert world.axerrio("GET", path).json() == newer
     assert code(world.put(path, newer, key="k")) == (422, "idempotency-mismatch")
+    elsewhere = path.replace("SO-1", "SO-2")
+    assert code(world.put(elsewhere, STATUS, key="k")) == (422, "idempotency-mismatch")
     assert code(world.axerrio("PUT", path, json=STATUS)) == (400, "idempotency-key-missing")
 
 

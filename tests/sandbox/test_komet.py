@@ -219,6 +219,38 @@ def test_purchase_order_refusals(world: World) -> None:
     assert listed["totalBoxes"] == 0
 
 
+def test_what_a_linked_line_takes_from_its_prebook_item(world: World) -> None:
+    world.create(roses(notes="soft"))
+    [item] = world.item_ids()
+    world.order(
+        {"prebookItemId": item, "boxes": 9},
+        {"prebookItemId": item, "boxes": 1, "cost": "0.305", "markCode": "M", "notes": "N"},
+    )
+    lines = world.orders()[0]["details"]
+    shown = [(line["totalBoxes"], line["unitCost"], line["markCode"], line["notes"]) for line in lines]
+    assert shown == [(9, 0.28, "DOCK2", "soft"), (1, 0.31, "M", "N")]
+
+
+def test_the_name_of_the_quantity_is_a_setting(world: World) -> None:
+    world.create(roses())
+    [item] = world.item_ids()
+    world.settings(po_boxes_field="totalBoxes")
+    assert world.order({"prebookItemId": item, "boxes": 4})["message"] == "totalBoxes is required on each item"
+    assert world.order({"prebookItemId": item, "totalBoxes": "4"})["status"] == "1"
+
+
+def test_a_company_of_its_own_kind(world: World) -> None:
+    carriers = [{"id": 1878, "code": "OLD", "name": "Old", "active": False}, {"id": 2, "code": "NEW", "name": "New"}]
+    company = {"token": world.token, "locations": ["MIA", "BOG"], "carriers": carriers}
+    world.control("seed", companies=[company | {"settings": {"transit_days": 9}}])
+    assert "companyLocationCode" in world.create(roses(), carrierId=2)["message"]
+    assert "not active" in world.create(roses(), companyLocationCode="BOG")["message"]
+    assert world.create(roses(), carrierId=2, companyLocationCode="BOG")["status"] == "1"
+    [prebook] = world.prebooks()
+    assert (prebook["locationCode"], prebook["carrierName"]) == ("BOG", "New")
+    assert prebook["details"][0]["vendorShipDate"] == world.day(0), "never before today"
+
+
 def test_items_can_be_added_to_a_purchase_order(world: World) -> None:
     world.create(roses(), roses())
     first, second = world.item_ids()
@@ -226,6 +258,9 @@ def test_items_can_be_added_to_a_purchase_order(world: World) -> None:
     assert world.order({"prebookItemId": second, "boxes": 4}, purchaseOrderNumber=number)["status"] == "1"
     alone = roses(boxTypeId=None, boxTypeCode="QB", boxes=9)
     assert world.order(alone, purchaseOrderNumber=number)["status"] == "1"
+    assert "ship date" in world.order(alone, purchaseOrderNumber=number, shipDate=world.day(5))["message"]
+    world.control("approve", company_token=world.token, purchase_order_number=number, status="X")
+    assert "cancelled" in world.order(alone, purchaseOrderNumber=number)["message"]
     [order] = world.orders()
     assert [item.get("prebookItemId") for item in order["details"]] == [first, second, None]
     assert order["totalBoxes"] == 17
@@ -242,6 +277,7 @@ def test_approval_by_hand_and_by_itself(world: World) -> None:
     world.control("auto-approve", company_token=world.token, after_seconds=0.5)
     world.order(linked)
     assert world.orders()[1]["status"] == "PA"
+    assert [order["status"] for order in world.dump("companies")["purchase_orders"]] == ["CF", "PA"]
     time.sleep(0.6)
     assert world.orders()[1]["status"] == "A"
     world.settings(po_initial_status="A", auto_approve_seconds=None)
