@@ -16,7 +16,7 @@ class RefusalKind(StrEnum):
     """What kind of no it was: decides who must act and whether time heals it."""
 
     #: The token itself is not accepted: nothing of this connection can go on.
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a kind, not a secret
     #: This method is not allowed for the token.
     RIGHT = "right"
     #: Too many requests: wait `retry_after`.
@@ -50,7 +50,7 @@ class ClientError(Exception):
         super().__init__(f"{system} {operation}: {detail}")
 
 
-class NotSent(ClientError):
+class NotSent(ClientError):  # noqa: N818 - it says what happened
     """Nothing left this machine: no name, no connection, no TLS, no time left before the first byte."""
 
 
@@ -66,11 +66,11 @@ class NoBudget(NotSent):
         self.retry_after = retry_after
 
 
-class Unanswered(ClientError):
+class Unanswered(ClientError):  # noqa: N818
     """The request may have arrived, and no usable answer came: time-out, reset, 5xx, HTML, broken JSON."""
 
 
-class Refused(ClientError):
+class Refused(ClientError):  # noqa: N818
     """The other side answered with a no.
 
     Attributes:

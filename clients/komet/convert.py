@@ -96,10 +96,10 @@ class _Texts:
         return value[:length].rstrip()
 
     def clean(self, value: str) -> str:
-        value = _CONTROL.sub(" ", value).strip()
+        value = _CONTROL.sub(" ", value)
         if self._ascii_only:
             value = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
-        return value
+        return value.strip()
 
 
 def sent_line(
@@ -422,13 +422,7 @@ def _first(record: PrebookItemRecord, names: Sequence[str], read: Callable[[obje
 
 
 def bind_items(
-    sent: Sequence[Line],
-    items: Sequence[PrebookItem],
-    *,
-    box_types: Mapping[str, BoxType],
-    packings: Mapping[str, str],
-    settings: KometSettings,
-    products: Mapping[str, ProductName] | None = None,
+    sent: Mapping[str, Json], items: Sequence[PrebookItem], *, box_types: Mapping[str, BoxType]
 ) -> dict[str, str]:
     """Which item of a prebook of ours came from which line that was sent in it.
 
@@ -438,27 +432,22 @@ def bind_items(
     lines are one, or as many as the items; else nothing is bound, and so nothing is guessed.
 
     Args:
-        sent: the lines of one prebook, in the order sent.
+        sent: by line key, in the order sent: what `sent_line` gave of each line of that prebook.
         items: the items of that prebook. One at 0 boxes is bound to nothing.
         box_types: by Komet code; an item may show a box type by code or id.
-        packings: Axerrio packing code to Komet box type code.
-        settings: of the company.
-        products: Komet's names by article code.
 
     Returns:
         Item id by line key. No item is bound twice.
     """
-    wanted = {line.line_key: sent_line(line, packings=packings, settings=settings, products=products) for line in sent}
     live = {item.item_id: item for item in items if item.boxes > 0}
     # Komet leaves empty values out: where any item shows a mark code, one without it has none.
     unmarked = "" if any(item.mark_code for item in live.values()) else None
     ids = sorted(live, key=_in_number_order)
-    fits = {key: [each for each in ids if _fits(kept, live[each], box_types, unmarked)] for key, kept in wanted.items()}
-    named = {key: [each for each in ids_ if _is_named(wanted[key], live[each])] for key, ids_ in fits.items()}
-    bound = _paired(named)
-    taken = {each for ids_ in named.values() for each in ids_}
-    rest = {key: [e for e in ids_ if e not in taken] for key, ids_ in fits.items() if not named[key]}
-    return bound | _paired(rest)
+    fits = {key: [each for each in ids if _fits(line, live[each], box_types, unmarked)] for key, line in sent.items()}
+    named = {key: [each for each in fits[key] if _is_named(line, live[each])] for key, line in sent.items()}
+    taken = {each for candidates in named.values() for each in candidates}
+    rest = {key: [each for each in fits[key] if each not in taken] for key in sent if not named[key]}
+    return _paired(named) | _paired(rest)
 
 
 def _paired(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -487,24 +476,24 @@ def _group(candidates: Mapping[str, set[str]]) -> tuple[set[str], set[str]]:
     return keys, reach
 
 
-def _fits(kept: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmarked: str | None) -> bool:
-    box_type = box_types.get(kept["box_type"])
-    box_names = {kept["box_type"].casefold(), box_type.box_type_id if box_type else None}
+def _fits(sent: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmarked: str | None) -> bool:
+    box_type = box_types.get(sent["box_type"])
+    box_names = {sent["box_type"].casefold(), box_type.box_type_id if box_type else None}
     mark_code = unmarked if item.mark_code is None else item.mark_code
     return (
-        (not item.is_mixed or bool(kept["breakdown"]))
-        and item.boxes == kept["boxes"]
+        (not item.is_mixed or bool(sent["breakdown"]))
+        and item.boxes == sent["boxes"]
         and (item.box_type is None or item.box_type.casefold() in box_names)
-        and item.bunches_per_box in (None, kept["bunches_per_box"])
-        and item.stems_per_bunch in (None, kept["stems_per_bunch"])
-        and item.unit_type in (None, kept["unit_type"])
-        and (mark_code is None or mark_code.casefold() == kept["mark_code"].casefold())
+        and item.bunches_per_box in (None, sent["bunches_per_box"])
+        and item.stems_per_bunch in (None, sent["stems_per_bunch"])
+        and item.unit_type in (None, sent["unit_type"])
+        and (mark_code is None or mark_code.casefold() == sent["mark_code"].casefold())
     )
 
 
-def _is_named(kept: Json, item: PrebookItem) -> bool:
+def _is_named(sent: Json, item: PrebookItem) -> bool:
     name = " ".join((item.product_description or "").split()).casefold()
-    ours = (kept["product_description"], kept["product_code"])
+    ours = (sent["product_description"], sent["product_code"])
     return bool(name) and name in (" ".join(each.split()).casefold() for each in ours)
 
 

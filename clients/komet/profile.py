@@ -63,10 +63,10 @@ class KometProfile(BaseModel):
         r"\b(request|call|api|rate|daily|transaction)s?\b.*\b(limit|exceeded)",
         r"\b(limit|exceeded)\b.*\b(request|call|api|rate|daily|day)",
     )
+    #: A refusal in these words: the token lacks the right to this method. Tried before the token itself.
+    right_patterns: Patterns = (r"permission",)
     #: A refusal in these words: the token is not accepted.
     token_patterns: Patterns = (r"token", r"authenticat")
-    #: A refusal in these words: the token lacks the right to this method.
-    right_patterns: Patterns = (r"permission",)
     #: A refusal in these words: Komet does not know a product.
     unknown_product_patterns: Patterns = (rf"product.*{_UNKNOWN}", r"(unknown|invalid|no such) product")
     #: A refusal in these words: Komet does not know a customer, carrier, box type or location.
@@ -106,8 +106,8 @@ class KometProfile(BaseModel):
         tables = (
             (self.too_long_patterns, RefusalKind.INVALID),
             (self.limit_patterns, RefusalKind.LIMIT),
-            (self.token_patterns, RefusalKind.TOKEN),
             (self.right_patterns, RefusalKind.RIGHT),
+            (self.token_patterns, RefusalKind.TOKEN),
             (self.unknown_product_patterns, RefusalKind.UNKNOWN_PRODUCT),
             (self.unknown_reference_patterns, RefusalKind.UNKNOWN_REFERENCE),
         )

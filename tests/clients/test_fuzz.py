@@ -1,0 +1,102 @@
+"""Whatever the other side answers, a client gives a record or one of the three errors, and nothing else."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from clients.errors import ClientError
+from tests.clients.test_axerrio_client import Axerrio, order_record, paged
+from tests.clients.test_komet_client import Komet, listed, prebook
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["", " ", "0", "-1", "1e400", "4.5", "NaN", "2026-02-30", "9999-12-31", "\x00", "\ud800", 2**80]),
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+)
+
+PURCHASE_ORDERS = {
+    "status": "1",
+    "message": "OK",
+    "purchaseOrders": [
+        {
+            "id": 1,
+            "number": 2,
+            "shipDate": "2026-11-24",
+            "status": "A",
+            "details": [{"poItemId": 3, "prebookItemId": 4, "totalBoxes": 5, "boxes": [{"boxCode": "B"}]}],
+        }
+    ],
+}
+CREATED = {"status": "1", "message": "ok", "prebookId": 1, "prebookNumber": 2, "items": [{"prebookItemId": 3}]}
+REFERENCES = {
+    "prebookId": "1",
+    "purchaseOrders": [{"id": "1", "number": "2"}],
+    "lines": [{"lineKey": "1", "prebookId": "1"}],
+}
+STATUS = {"status": "approved", "purchaseOrders": [{"number": "1", "status": "pending"}]}
+ORDERS = paged(
+    order_record(externalReferences=[{"system": "komet", **REFERENCES}]), {"key": "a", "sequence": 1, "isDeleted": True}
+)
+
+Call = Callable[[bytes, int], object]
+calls: list[tuple[Any, Call]] = [
+    (listed(prebook()), lambda content, status: Komet(content, status).prebooks()),
+    (PURCHASE_ORDERS, lambda content, status: Komet(content, status).purchase_orders()),
+    ({"status": 1, "boxtypes": [{"id": 1, "code": "H", "fbe": 1}]}, lambda c, s: Komet(c, s).client.list_box_types()),
+    ({"status": 1, "carriers": [{"id": 1, "active": 1}]}, lambda c, s: Komet(c, s).client.list_carriers()),
+    (CREATED, lambda content, status: Komet(content, status).client.create_prebook({})),
+    (CREATED, lambda content, status: Komet(content, status).client.create_purchase_order({})),
+    (ORDERS, lambda content, status: Axerrio(content, status).page()),
+    (REFERENCES, lambda c, s: Axerrio(c, s).client.put_references("k", {}, idempotency_key="i")),
+    (STATUS, lambda c, s: Axerrio(c, s).client.put_procurement_status("k", {}, idempotency_key="i")),
+    ({"tenantId": "t", "clock": "2026-11-24T00:00:00Z"}, lambda c, s: Axerrio(c, s).client.identity()),
+]
+
+
+def places(value: Any) -> list[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    else:
+        inner = []
+    return [()] + [(name, *rest) for name, each in inner for rest in places(each)]
+
+
+def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
+    if not place:
+        return new
+    copy = value.copy()
+    copy[place[0]] = replaced(copy[place[0]], place[1:], new)
+    return copy
+
+
+@examples(max_examples=500, deadline=None)
+@given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 200, 200, 201, 400, 404, 429]))
+def test_wrong_values(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
+    answer, call = chosen
+    for _ in range(data.draw(st.integers(1, 2))):
+        answer = replaced(answer, data.draw(st.sampled_from(places(answer))), data.draw(values))
+    with contextlib.suppress(ClientError):
+        call(json.dumps(answer).encode(), status)
+
+
+@examples(max_examples=150, deadline=None)
+@given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 400, 500]))
+def test_broken_bytes(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
+    content = json.dumps(chosen[0]).encode()
+    cut = data.draw(st.integers(0, len(content)))
+    content = content[:cut] + data.draw(st.binary(max_size=4)) + content[cut + data.draw(st.integers(0, 9)) :]
+    with contextlib.suppress(ClientError):
+        chosen[1](content, status)

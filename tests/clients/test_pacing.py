@@ -1,0 +1,81 @@
+import threading
+import time
+from collections.abc import Callable
+
+import fakeredis
+import pytest
+import redis
+
+from clients.errors import NotSent
+from clients.pacing import Pacer
+
+
+class Broken:
+    """A Redis that is away."""
+
+    def register_script(self, _: str) -> Callable[..., object]:
+        def run(**arguments: object) -> object:
+            raise redis.ConnectionError("away")
+
+        return run
+
+
+def pacers(kind: str, count: int, per_second: float) -> list[Pacer]:
+    if kind == "broken":
+        return [Pacer(Broken(), "pace", per_second, "komet")] * count  # type: ignore[arg-type]
+    server = fakeredis.FakeServer()
+    return [Pacer(fakeredis.FakeRedis(server=server), "pace", per_second, "komet") for _ in range(count)]
+
+
+both = pytest.mark.parametrize("kind", ["shared", "broken"])
+
+
+@both
+def test_all_who_share_a_key_keep_the_pace(kind: str) -> None:
+    passed: list[float] = []
+
+    def ask(pacer: Pacer) -> None:
+        for _ in range(3):
+            pacer.wait("boxtype.list", 5.0)
+            passed.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask, args=(each,)) for each in pacers(kind, 3, 20.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(passed) == 9
+    assert 0.38 < max(passed) - min(passed) < 1.5
+
+
+@both
+def test_whoever_cannot_wait_takes_no_slot(kind: str) -> None:
+    (pacer,) = pacers(kind, 1, 2.0)
+    pacer.wait("x", 0.0)
+    for _ in range(5):
+        with pytest.raises(NotSent, match="its turn comes in 0"):
+            pacer.wait("x", 0.1)
+    began = time.monotonic()
+    pacer.wait("x", 1.0)
+    assert time.monotonic() - began < 0.6
+
+
+def test_an_idle_time_is_not_saved_up() -> None:
+    (pacer,) = pacers("shared", 1, 10.0)
+    pacer.wait("x", 0.0)
+    time.sleep(0.35)
+    pacer.wait("x", 0.0)
+    with pytest.raises(NotSent):
+        pacer.wait("x", 0.0)
+
+
+def test_the_key_ends_by_itself() -> None:
+    server = fakeredis.FakeRedis()
+    Pacer(server, "pace", 10.0, "komet").wait("x", 0.0)
+    assert 0 < int(server.pttl("pace")) <= 1200
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_a_pace_is_above_nothing(rate: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Pacer(fakeredis.FakeRedis(), "pace", rate, "komet")
