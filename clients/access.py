@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"[!-~]+")
 class Access(BaseModel):
     """Address and place of the token. Exactly one of `token_env` and `token_file` is given."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     #: Without a query; plain http only to this machine, unless `allow_http`.
     base_url: str

@@ -75,7 +75,7 @@ class Answer:
 
 
 class HttpCore:
-    """Calls one server, from many threads at once."""
+    """Calls one server, from many threads at once; directly, whatever proxy the environment names."""
 
     def __init__(
         self,
@@ -369,7 +369,10 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 
 class _DeadlineBackend(httpcore.NetworkBackend):
-    """Connects within the call's budget, which all addresses of a name share."""
+    """Connects within the call's budget, which all addresses of a name share.
+
+    The resolver itself cannot be interrupted; when it took too long, nothing is sent.
+    """
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
@@ -404,9 +407,10 @@ class _DeadlineTransport(httpx.HTTPTransport):
     """httpx's transport over a pool of ours. httpx has no public way to name a network backend."""
 
     def __init__(self, pool: int) -> None:
-        super().__init__()
+        context = httpx.create_ssl_context()
+        super().__init__(verify=context)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=context,
             max_connections=pool,
             max_keepalive_connections=pool,
             keepalive_expiry=_KEEPALIVE_SECONDS,

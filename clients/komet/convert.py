@@ -171,7 +171,7 @@ def prebook_body(
     """The body of "Create a Prebook" for lines of an order, without the token.
 
     Every call makes a new prebook (`useExisting` 0) and no purchase order. The ship date of a prebook is its truck
-    date. Codes that name a customer or a location are never cut.
+    date. Codes that name a customer or a location go as they are.
 
     Args:
         order: gives dates, reference and comments.
@@ -195,7 +195,7 @@ def prebook_body(
     profile = settings.profile
     texts = _Texts(profile)
     body: Json = {
-        "customerCode": texts.clean(customer_code),
+        "customerCode": customer_code,
         "customerDescription": texts.fit(customer_description or customer_code, _DESCRIPTION, "customer description"),
         "carrierId": _id(carrier.carrier_id),
         "shipDate": order.truck_date.isoformat(),

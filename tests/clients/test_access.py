@@ -34,10 +34,11 @@ def test_plain_http_on_purpose() -> None:
     assert access(base_url="http://10.0.0.1", allow_http=True).allow_http
 
 
-@pytest.mark.parametrize("places", [{"token_env": None}, {"token_file": "x"}, {"unknown": 1}])
+@pytest.mark.parametrize("places", [{"token_env": None}, {"token_file": "x"}, {"token": "s3cret"}])
 def test_exactly_one_place_of_the_token(places: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         access(**places)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,15 @@ class TestUnanswered:
     def test_no_usable_answer(self, behave: Behaviour) -> None:
         assert type(fails(Unanswered, behave)) is Unanswered
 
+    def test_the_deadline_holds_while_sending(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:  # takes the connection and reads nothing
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with core_to(url, timeout=0.5) as core:
+                began = time.monotonic()
+                with pytest.raises(Unanswered, match=r"within 0\.5 s"):
+                    core.call("x", "POST", "x", body=b" " * 30_000_000, write=True)
+                assert time.monotonic() - began < 1.0
+
     def test_an_answer_that_is_too_long(self) -> None:
         assert "1000 bytes" in fails(Unanswered, answering('"' + "x" * 5000 + '"'), max_bytes=1000).detail
 
