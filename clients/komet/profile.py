@@ -53,7 +53,8 @@ class KometProfile(BaseModel):
     #: A refusal in these words: a field was too long. Tried first, since such words speak of limits too.
     too_long_patterns: Patterns = (
         r"too long",
-        r"max(imum)?\.? (length|size|\d+ char)",
+        r"max(imum)?\.? (length|size)",
+        r"(at most|no more than|max(imum)?\.?( of)?) \d+ char",
         r"(exceed|longer).*(length|char)",
     )
     #: A refusal in these words: the request budget is used up. A customer's credit limit is none of these.

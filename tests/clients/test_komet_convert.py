@@ -283,6 +283,8 @@ class TestProfile:
             ("Credit limit of the customer was exceeded", RefusalKind.OTHER),
             ("comments exceeds the maximum length of 200", RefusalKind.INVALID),
             ("customerPO is too long", RefusalKind.INVALID),
+            ("comments: at most 200 characters", RefusalKind.INVALID),
+            ("Maximum of 20 characters for customerPO", RefusalKind.INVALID),
             ("Product RFREE50 not found", RefusalKind.UNKNOWN_PRODUCT),
             ("Unknown product", RefusalKind.UNKNOWN_PRODUCT),
             ("The customer does not exist.", RefusalKind.UNKNOWN_REFERENCE),
