@@ -1,0 +1,1 @@
+"""How it runs: settings, the Celery app, embedded services, the command line."""

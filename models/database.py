@@ -1,0 +1,63 @@
+"""The way to the ledger: engine, sessions, the one clock, migrations."""
+
+from datetime import datetime
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import DateTime, Engine, create_engine, func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+#: Every wait is bounded: a thread of the worker has no time limit of its own.
+_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
+)
+
+
+def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
+    """An engine whose every wait is bounded.
+
+    Args:
+        url: SQLAlchemy URL, `postgresql+psycopg://…`.
+        pool_size: connections kept; one more is never opened.
+        options: further server options, such as `-c axkomet.clock_offset=60s`.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 3, "options": f"{_OPTIONS} {options}".strip()},
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    """Sessions whose rows stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def now(session: Session) -> datetime:
+    """The ledger's time, UTC."""
+    return session.execute(select(func.axkomet_now(type_=DateTime(timezone=True)))).scalar_one()
+
+
+def _config(engine: Engine) -> Config:
+    config = Config(attributes={"engine": engine})
+    config.set_main_option("script_location", str(files("models") / "migrations"))
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to the newest version. Safe to run at once from several processes: they take turns."""
+    command.upgrade(_config(engine), "head")
+
+
+def schema_versions(engine: Engine) -> tuple[str | None, str]:
+    """The schema's version in the database (None: empty) and the one this code needs."""
+    head = ScriptDirectory.from_config(_config(engine)).get_current_head()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, str(head)

@@ -1,0 +1,86 @@
+"""The words for where an order, a line and a write stand, and why an order waits."""
+
+from enum import StrEnum
+
+
+class OrderState(StrEnum):
+    """Where an order stands, in the order of its progress; then the flags that are shown in place of it."""
+
+    RECEIVED = "received"
+    PREBOOKED = "prebooked"
+    ORDERED = "ordered"
+    APPROVED = "approved"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    MAPPING_REQUIRED = "mapping_required"
+    HELD = "held"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more will be done for it, unless its origin changes it."""
+        return self in (self.CLOSED, self.CANCELLED)
+
+
+#: Progress of a line or an order, slowest first.
+PROGRESS = (OrderState.RECEIVED, OrderState.PREBOOKED, OrderState.ORDERED, OrderState.APPROVED)
+
+
+class HoldCode(StrEnum):
+    """Why an order or a line waits for a person. The list is closed: each has its sentence and its next command."""
+
+    MAPPING_REQUIRED = "mapping_required"
+    #: The other system said no, in words that we do not understand, or three times.
+    REJECTED = "rejected"
+    #: A field that cannot be sent.
+    INVALID = "invalid"
+    #: Both sides say different things, or a change is not ours to make.
+    CONFLICT = "conflict"
+    #: A create without an answer that does not show, where its absence proves nothing.
+    IN_DOUBT = "in_doubt"
+    #: An acknowledged create whose items do not show.
+    NOT_VISIBLE = "not_visible"
+    #: A buyer, carrier or packing that the connection does not map.
+    UNMAPPED_REFERENCE = "unmapped_reference"
+    #: Its newest version cannot be read.
+    UNREADABLE = "unreadable"
+    #: Received in time, and not begun before it left.
+    DEPARTED = "departed"
+
+
+class WriteState(StrEnum):
+    """Where one intended change stands."""
+
+    #: Its body is frozen; nothing was sent.
+    INTENDED = "intended"
+    #: Committed as sent: from here on it may have arrived.
+    SENT = "sent"
+    DONE = "done"
+    REFUSED = "refused"
+    #: Proven not to have arrived.
+    ABSENT = "absent"
+    #: Intended and never sent.
+    VOID = "void"
+
+    @property
+    def is_open(self) -> bool:
+        """It may still change the other system, or already has without our knowing."""
+        return self in (self.INTENDED, self.SENT)
+
+
+class Kind(StrEnum):
+    """Kinds of writes: the system and its method or resource."""
+
+    PREBOOK_CREATE = "komet.prebook.create"
+    PURCHASE_ORDER_CREATE = "komet.purchase.order.create"
+    EXTERNAL_REFERENCES = "axerrio.external-references"
+    PROCUREMENT_STATUS = "axerrio.procurement-status"
+
+
+class Feed(StrEnum):
+    """What is observed, as the CLI names it."""
+
+    SALES_ORDERS = "sales-orders"
+    KOMET_PREBOOKS = "komet-prebooks"
+    KOMET_PURCHASE_ORDERS = "komet-purchase-orders"
+    KOMET_REFERENCE = "komet-reference"

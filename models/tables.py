@@ -1,0 +1,507 @@
+"""The ledger: what must happen, what was tried, and what is known of both systems.
+
+    connections ─┬─ scopes ── observations      what we read, when, and who waits for it (waits)
+                 ├─ orders ── order_lines       what is wanted, and what we last sent (applied)
+                 │    └────── history
+                 ├─ writes ── write_lines       one intended change each, made before the call, settled after it
+                 ├─ prebooks ── prebook_items   what stands in Komet, as last observed or acknowledged
+                 ├─ purchase_orders ── purchase_order_items
+                 ├─ proofs                      for which kinds of write absence is proof
+                 ├─ reference_data, unreadable_records
+    request_budget                              one row for each Komet company and five minutes
+
+**Locks are taken in this order**: orders by ascending id; then anything that belongs to a locked order (lines,
+writes, known items), without further locks; then scopes by ascending id; then connections. The budget is taken in
+a transaction of its own. A lease (`lease_owner`, `lease_until`) is not a lock: it says who works on a row while no
+transaction is open, and it ends by itself.
+
+**The clock is PostgreSQL's**, read through `axkomet_now()`, which a session can shift by setting
+`axkomet.clock_offset`: leases, grace and retries are tested without waiting.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from models.states import Feed, Kind, OrderState, WriteState
+
+Json = dict[str, Any]
+
+
+def _words(enum: type[OrderState | WriteState | Kind | Feed], name: str) -> Enum:
+    """A text column that holds the words of `enum`, checked by the database."""
+    return Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=40,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own form
+        str: Text(),
+        int: BigInteger(),
+        datetime: DateTime(timezone=True),
+        Json: JSONB(none_as_null=True),
+        Decimal: Numeric(),
+        OrderState: _words(OrderState, "order_state"),
+        WriteState: _words(WriteState, "write_state"),
+        Kind: _words(Kind, "kind"),
+        Feed: _words(Feed, "feed"),
+    }
+
+
+def _id() -> Mapped[int]:
+    return mapped_column(BigInteger, Identity(always=False), primary_key=True)
+
+
+def _connection_id() -> Mapped[int]:
+    return mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+
+
+def _order_id() -> Mapped[int]:
+    return mapped_column(ForeignKey("orders.id", ondelete="CASCADE"))
+
+
+class Connection(Base):
+    """One Axerrio tenant joined to one Komet company. Its settings stand in the connections file, not here."""
+
+    __tablename__ = "connections"
+
+    id: Mapped[int] = _id()
+    name: Mapped[str] = mapped_column(unique=True)
+    #: Of the settings that the plan reads: when it changes, what waits is judged anew.
+    settings_hash: Mapped[str]
+    #: IANA name from Axerrio's identity; departure dates are judged in it. None until it was asked.
+    axerrio_time_zone: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+
+
+class Scope(Base):
+    """One thing that one read observes: a feed (key ''), or a date of a Komet list (key `YYYY-MM-DD`)."""
+
+    __tablename__ = "scopes"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "feed", "key"),
+        Index("ix_scopes_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    feed: Mapped[Feed]
+    key: Mapped[str] = mapped_column(server_default="")
+    #: Highest sequence stored, for a feed by sequence.
+    cursor: Mapped[int | None]
+    #: None: nobody waits for it.
+    due_at: Mapped[datetime | None]
+    #: A message is on its way until then.
+    hinted_until: Mapped[datetime | None]
+    #: A read serves only the requests that it saw when it began, so no wake-up is lost.
+    requested: Mapped[int] = mapped_column(server_default="0")
+    served: Mapped[int] = mapped_column(server_default="0")
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    #: Reads in a row that failed.
+    failures: Mapped[int] = mapped_column(server_default="0")
+    last_error: Mapped[str | None]
+    #: Set: the feed stands still until an admin resets it.
+    stopped_reason: Mapped[str | None]
+
+
+class Observation(Base):
+    """One completed read of a scope. Only a complete one may prove absence."""
+
+    __tablename__ = "observations"
+    __table_args__ = (Index("ix_observations_scope_id_began_at", "scope_id", "began_at"),)
+
+    id: Mapped[int] = _id()
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id", ondelete="CASCADE"))
+    #: Before the request left.
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    complete: Mapped[bool]
+    records: Mapped[int]
+
+
+class Wait(Base):
+    """An order that waits for what a scope may show. An active wait is read for at the base interval."""
+
+    __tablename__ = "waits"
+    __table_args__ = (PrimaryKeyConstraint("order_id", "scope_id"), Index(None, "scope_id"))
+
+    order_id: Mapped[int] = _order_id()
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id", ondelete="CASCADE"))
+    active: Mapped[bool]
+
+
+class Order(Base):
+    """One thing kept in step: what its origin wants, and how far it is."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "axerrio_key"),
+        Index(
+            "ix_orders_due",
+            "departure_date",
+            "id",
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index("ix_orders_state", "connection_id", "state"),
+        Index("ix_orders_axerrio_number", "axerrio_number"),
+    )
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    origin: Mapped[str]
+    axerrio_key: Mapped[str]
+    axerrio_number: Mapped[str]
+    version: Mapped[int]
+    #: Of the feed record that brought this version.
+    sequence: Mapped[int]
+    #: Header of the canonical order; its lines stand in `order_lines`.
+    wanted: Mapped[Json]
+    #: The version with which its last prebook went out; None: nothing was begun.
+    begun_version: Mapped[int | None]
+    #: A tombstone came.
+    is_deleted: Mapped[bool] = mapped_column(server_default="false")
+    #: Why the newest record of it could not be read; the version above is older than that.
+    unreadable: Mapped[str | None]
+    #: It had left already when it was first seen, or was made before the connection's start date.
+    skipped: Mapped[str | None]
+    departure_date: Mapped[date]
+    truck_date: Mapped[date]
+
+    state: Mapped[OrderState] = mapped_column(server_default=OrderState.RECEIVED.value)
+    reason_code: Mapped[str | None]
+    reason: Mapped[str | None]
+    next_command: Mapped[str | None]
+    last_error: Mapped[str | None]
+
+    #: The write-back that Axerrio acknowledged last, canonical.
+    references_applied: Mapped[Json | None]
+    #: The approval report that Axerrio acknowledged last, canonical.
+    report_applied: Mapped[Json | None]
+
+    #: When it must be looked at again; None: only an observation or a new version wakes it.
+    due_at: Mapped[datetime | None]
+    #: No write before that: back-off.
+    not_before: Mapped[datetime | None]
+    #: Calls in a row that did not end as asked: the back-off grows with them.
+    setbacks: Mapped[int] = mapped_column(server_default="0")
+    #: Tries that ended unanswered since the last fresh start.
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    #: Name of the Celery task that looks at it next.
+    next_task: Mapped[str]
+    hinted_until: Mapped[datetime | None]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    #: Refusals and attempts of writes up to this id count no more: a new version or a requeue begins afresh.
+    fresh_after_write: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+
+    lines: Mapped[list["OrderLine"]] = relationship(order_by="OrderLine.position, OrderLine.id", back_populates="order")
+
+
+class OrderLine(Base):
+    """One line: what is wanted, and what we last sent."""
+
+    __tablename__ = "order_lines"
+    __table_args__ = (UniqueConstraint("order_id", "line_key"),)
+
+    id: Mapped[int] = _id()
+    order_id: Mapped[int] = _order_id()
+    line_key: Mapped[str]
+    position: Mapped[int]
+    #: The canonical line of the newest version; None when that version has it no more.
+    wanted: Mapped[Json | None]
+    #: The version that brought the line.
+    since_version: Mapped[int]
+    #: What we last sent, as the other system keeps it.
+    applied: Mapped[Json | None]
+    state: Mapped[OrderState] = mapped_column(server_default=OrderState.RECEIVED.value)
+
+    order: Mapped[Order] = relationship(back_populates="lines")
+
+
+class Write(Base):
+    """One intended change in Komet or Axerrio: made before the call, settled after it.
+
+    Open until `done`, `refused`, `absent` or `void`.
+    """
+
+    __tablename__ = "writes"
+    __table_args__ = (
+        Index(None, "order_id"),
+        Index(
+            "uq_writes_open_axerrio",
+            "order_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("state IN ('intended', 'sent') AND kind LIKE 'axerrio.%'"),
+        ),
+        CheckConstraint("state IN ('intended', 'void') OR sent_at IS NOT NULL", name="sent_has_time"),
+        CheckConstraint("state IN ('intended', 'sent') OR settled_at IS NOT NULL", name="settled_has_time"),
+        CheckConstraint("(kind = 'komet.prebook.create') = (mark IS NOT NULL)", name="prebook_has_mark"),
+    )
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    order_id: Mapped[int] = _order_id()
+    kind: Mapped[Kind]
+    state: Mapped[WriteState]
+    #: As it goes over the wire, without the authentication token. Never changed.
+    body: Mapped[Json]
+    #: What an Axerrio write says, canonical: it becomes what is applied.
+    says: Mapped[Json | None]
+    #: Ten characters of Crockford base32 by which a prebook of ours is known.
+    mark: Mapped[str | None] = mapped_column(unique=True)
+    idempotency_key: Mapped[str] = mapped_column(unique=True)
+    #: Where it would show.
+    scope_id: Mapped[int | None] = mapped_column(ForeignKey("scopes.id"))
+    #: Times it was sent. A create is sent once; a write that is safe to repeat is sent until it is answered.
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+    sent_at: Mapped[datetime | None]
+    #: When the last try's time is over: whatever has not answered by then is in doubt.
+    deadline_at: Mapped[datetime | None]
+    #: The other system said yes.
+    acknowledged_at: Mapped[datetime | None]
+    #: It was first seen, by its mark or link.
+    shown_at: Mapped[datetime | None]
+    #: It was acknowledged, and its grace ended without its being seen.
+    missed_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    refusal: Mapped[str | None]
+    error: Mapped[str | None]
+    #: Foreign ids of the answer.
+    result: Mapped[Json | None]
+
+    lines: Mapped[list["WriteLine"]] = relationship(back_populates="write")
+
+
+class WriteLine(Base):
+    """A line that a write covers. One open write for each line and kind: the database forbids the second."""
+
+    __tablename__ = "write_lines"
+    __table_args__ = (
+        PrimaryKeyConstraint("write_id", "line_id"),
+        Index(
+            "uq_write_lines_open",
+            "line_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("is_open"),
+        ),
+    )
+
+    write_id: Mapped[int] = mapped_column(ForeignKey("writes.id", ondelete="CASCADE"))
+    line_id: Mapped[int] = mapped_column(ForeignKey("order_lines.id", ondelete="CASCADE"))
+    kind: Mapped[Kind]
+    is_open: Mapped[bool]
+
+    write: Mapped[Write] = relationship(back_populates="lines")
+    line: Mapped[OrderLine] = relationship()
+
+
+class Prebook(Base):
+    """A Komet prebook of ours. One mark, one prebook."""
+
+    __tablename__ = "prebooks"
+    __table_args__ = (UniqueConstraint("connection_id", "prebook_id"), Index(None, "order_id"))
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    order_id: Mapped[int] = _order_id()
+    #: The create that made it; None for one that Axerrio's references name.
+    write_id: Mapped[int | None] = mapped_column(ForeignKey("writes.id"), unique=True)
+    prebook_id: Mapped[str]
+    number: Mapped[str | None]
+    truck_date: Mapped[date]
+    #: Of the payload last seen; None: never seen in a list.
+    content_hash: Mapped[str | None]
+    as_of: Mapped[datetime]
+
+    items: Mapped[list["PrebookItem"]] = relationship(order_by="PrebookItem.id", back_populates="prebook")
+
+
+class PrebookItem(Base):
+    """An item of such a prebook. Bound to its line once; one that is bound to nothing is a person's."""
+
+    __tablename__ = "prebook_items"
+    __table_args__ = (UniqueConstraint("connection_id", "item_id"), Index(None, "line_id"))
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    prebook_row: Mapped[int] = mapped_column(ForeignKey("prebooks.id", ondelete="CASCADE"), index=True)
+    line_id: Mapped[int | None] = mapped_column(ForeignKey("order_lines.id"))
+    item_id: Mapped[str]
+    boxes: Mapped[int]
+    #: Komet knows its product.
+    mapped: Mapped[bool]
+    #: Canonical, as last seen; None: known from Axerrio's references only.
+    content: Mapped[Json | None]
+    as_of: Mapped[datetime]
+
+    prebook: Mapped[Prebook] = relationship(back_populates="items")
+
+
+class PurchaseOrder(Base):
+    """A Komet purchase order with an item that covers a prebook item of ours."""
+
+    __tablename__ = "purchase_orders"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "purchase_order_id"),
+        Index("ix_purchase_orders_number", "number"),
+    )
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    purchase_order_id: Mapped[str]
+    number: Mapped[str]
+    ship_date: Mapped[date | None]
+    #: None: a word that we do not know, which is not approved.
+    status: Mapped[str | None]
+    status_text: Mapped[str]
+    content_hash: Mapped[str]
+    as_of: Mapped[datetime]
+
+    items: Mapped[list["PurchaseOrderItem"]] = relationship(
+        order_by="PurchaseOrderItem.id", back_populates="purchase_order"
+    )
+
+
+class PurchaseOrderItem(Base):
+    """An item of such a purchase order. The link to the prebook item is the marker."""
+
+    __tablename__ = "purchase_order_items"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "item_id"),
+        Index(None, "connection_id", "prebook_item_id"),
+    )
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    purchase_order_row: Mapped[int] = mapped_column(ForeignKey("purchase_orders.id", ondelete="CASCADE"), index=True)
+    item_id: Mapped[str]
+    prebook_item_id: Mapped[str]
+    boxes: Mapped[int]
+    as_of: Mapped[datetime]
+
+    purchase_order: Mapped[PurchaseOrder] = relationship(back_populates="items")
+
+
+class Proof(Base):
+    """Absence is proof for a kind of write once one of ours was acknowledged and then seen by its mark or link."""
+
+    __tablename__ = "proofs"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "kind"),)
+
+    connection_id: Mapped[int] = _connection_id()
+    kind: Mapped[Kind]
+    earned_at: Mapped[datetime | None]
+    #: Longest time from an acknowledgement to a read that still did not show it, in seconds.
+    longest_lag: Mapped[float] = mapped_column(server_default="0")
+    revoked_why: Mapped[str | None]
+
+
+class ReferenceData(Base):
+    """A carrier or box type of the Komet company, canonical, replaced whole by each read."""
+
+    __tablename__ = "reference_data"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "list_name", "code"),)
+
+    connection_id: Mapped[int] = _connection_id()
+    list_name: Mapped[str]
+    code: Mapped[str]
+    content: Mapped[Json]
+
+
+class History(Base):
+    """Every change of state: when, from, to, why, by which write."""
+
+    __tablename__ = "history"
+    __table_args__ = (Index(None, "order_id"),)
+
+    id: Mapped[int] = _id()
+    order_id: Mapped[int] = _order_id()
+    at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+    #: None for the first row of an order.
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    why: Mapped[str]
+    write_id: Mapped[int | None] = mapped_column(ForeignKey("writes.id"))
+
+
+class UnreadableRecord(Base):
+    """A record that could not be read, put aside with its raw text while the others of its page went on."""
+
+    __tablename__ = "unreadable_records"
+    __table_args__ = (UniqueConstraint("scope_id", "digest"),)
+
+    id: Mapped[int] = _id()
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id", ondelete="CASCADE"))
+    #: Of scope and raw text: the same record read again is one row.
+    digest: Mapped[str]
+    record_key: Mapped[str | None] = mapped_column(index=True)
+    sequence: Mapped[int | None]
+    reason: Mapped[str]
+    raw: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+    #: A later record with the same key could be read.
+    resolved_at: Mapped[datetime | None]
+
+
+class RequestBudget(Base):
+    """Requests that a Komet company was asked in the five minutes from `slot` on."""
+
+    __tablename__ = "request_budget"
+    __table_args__ = (PrimaryKeyConstraint("company", "slot"),)
+
+    company: Mapped[str]
+    slot: Mapped[datetime]
+    used: Mapped[int]
+
+
+class Process(Base):
+    """A process that was alive at `seen_at`: a worker, or beat by its last tick."""
+
+    __tablename__ = "processes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    seen_at: Mapped[datetime]

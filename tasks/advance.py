@@ -1,0 +1,394 @@
+"""Advance one order: claim it, plan, and act one recorded write at a time.
+
+    decide   one short transaction: lock the order, judge its open writes, plan, record where it stands, and either
+             freeze the next write (intended) or say what the order waits for and let it go
+    act      the call: pace and budget, then `sent` is committed, then the first byte leaves; no transaction is open
+    settle   one short transaction: result, foreign ids, applied and known together
+
+Whoever finds the order claimed goes away quietly. A run that dies leaves a lease that ends by itself, a due time
+behind it, and at most one open write, which the next run judges by what both systems show.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from clients.errors import ClientError, NoBudget, NotSent, RefusalKind, Refused
+from models.database import now
+from models.states import Kind, OrderState, WriteState
+from models.tables import History, Order, OrderLine, Scope, Write, WriteLine
+from tasks import proofs, scopes
+from tasks.connection import Connection
+from tasks.failpoints import reach
+from tasks.kinds import KINDS
+from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
+from tasks.runtime import Hint, Runtime, Timing, new_owner
+from tasks.situation import SituationReader, as_sent, canonical, lock_order
+
+log = structlog.get_logger()
+
+#: Whatever the reason, an order that is not at its end is looked at again after so long.
+RESYNC = timedelta(hours=1)
+#: A run makes at most so many calls; the rest is due at once.
+_CALLS_IN_A_RUN = 10
+#: Between tries to settle while the database is away, in seconds.
+_SETTLE_PAUSE = 0.5
+
+_WHY = {
+    OrderState.RECEIVED: "Stored; nothing of it stands in Komet yet.",
+    OrderState.PREBOOKED: "Komet shows a prebook item for every open line.",
+    OrderState.ORDERED: "Every open line has its purchase order, and both systems hold each other's ids.",
+    OrderState.APPROVED: "Procurement approved, and Axerrio knows.",
+}
+_TASK_OF_STATE = {
+    OrderState.PREBOOKED: KINDS[Kind.PURCHASE_ORDER_CREATE].task,
+    OrderState.ORDERED: KINDS[Kind.PROCUREMENT_STATUS].task,
+    OrderState.APPROVED: KINDS[Kind.PROCUREMENT_STATUS].task,
+}
+
+
+class LeaseLostError(Exception):
+    """Somebody else works on the order now: this run sends nothing more."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run over one order."""
+
+    runtime: Runtime
+    connection: Connection
+    order_id: int
+    owner: str
+    task: str
+
+
+def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
+    """Do what leads the order on, as far as it goes now.
+
+    Args:
+        runtime: of this process.
+        order_id: of its row.
+        task: the name under which it runs; work of another name is left to the next run, so that names tell the truth.
+
+    Returns:
+        What was done, in a few words for people.
+    """
+    owner = new_owner()
+    with runtime.sessions.begin() as session:
+        connection_id = _claim(session, order_id, owner, runtime.timing)
+    if connection_id is None:
+        return "nothing due"
+    connection = runtime.connections.get(connection_id)
+    if connection is None:
+        with runtime.sessions.begin() as session:
+            _let_go(session, order_id, owner, RESYNC)
+        return "its connection is not in the connections file"
+    run = _Run(runtime, connection, order_id, owner, task)
+    done: list[str] = []
+    try:
+        while (write := _decide(run, done)) is not None:
+            done.append(_act(run, write))
+    except LeaseLostError:
+        done.append("another run took over")
+    except Exception:
+        with runtime.sessions.begin() as session:
+            _let_go(session, order_id, owner, timedelta(seconds=runtime.timing.retry_base))
+        raise
+    return ", ".join(done) or "nothing to send"
+
+
+def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> int | None:
+    moment = func.axkomet_now()
+    until = moment + timedelta(seconds=timing.lease)
+    return session.scalar(
+        update(Order)
+        .where(
+            Order.id == order_id,
+            Order.due_at <= moment,
+            or_(Order.lease_until.is_(None), Order.lease_until < moment),
+        )
+        .values(lease_owner=owner, lease_until=until, due_at=until, hinted_until=None)
+        .returning(Order.connection_id)
+    )
+
+
+def _let_go(session: Session, order_id: int, owner: str, pause: timedelta) -> None:
+    session.execute(
+        update(Order)
+        .where(Order.id == order_id, Order.lease_owner == owner)
+        .values(lease_owner=None, lease_until=None, due_at=func.axkomet_now() + pause)
+    )
+
+
+# -- decide ----------------------------------------------------------------------------------------------------
+
+
+def _decide(run: _Run, done: list[str]) -> Write | None:
+    """The next write to send, frozen; None: the order was let go."""
+    hints: list[Hint] = []
+    with run.runtime.sessions.begin() as session:
+        row = lock_order(session, run.order_id)
+        if row is None or row.lease_owner != run.owner:
+            raise LeaseLostError
+        reader = SituationReader(session, run.connection, run.runtime.timing)
+        situation = reader.read(row)
+        if _apply_verdicts(session, row, situation, run.runtime.timing):
+            situation = reader.read(row)
+        plan = make_plan(situation)
+        record_state(session, row, plan)
+        moment = now(session)
+        write = None
+        may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
+        work = [session.get_one(Write, each) for each in plan.repeats] or plan.writes
+        if work and may_write:
+            first = work[0]
+            row.next_task = KINDS[first.kind].task
+            if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN):
+                hints.append(_let_go_until(row, moment, moment, run.runtime.timing, run.connection))
+            else:
+                write = first if isinstance(first, Write) else _freeze(session, run, row, first)
+                reach(write.kind, "planned")
+        else:
+            hints += scopes.wait_for(session, row, plan.looks, run.runtime.timing)
+            row.next_task = KINDS[work[0].kind].task if work else _TASK_OF_STATE.get(row.state, "create_prebook")
+            due_at = _next_look(situation, plan, row, moment, waits_to_write=bool(work))
+            _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
+    run.runtime.send_hints(hints)
+    return write
+
+
+def _let_go_until(
+    row: Order, due_at: datetime | None, moment: datetime, timing: Timing, connection: Connection
+) -> Hint:
+    row.due_at = due_at
+    row.lease_owner = row.lease_until = None
+    row.hinted_until = moment + timedelta(seconds=timing.hint) if due_at == moment else None
+    return Hint(row.next_task, row.id, f"{row.axerrio_number} {connection.settings.name}")
+
+
+def _next_look(
+    situation: Situation, plan: Plan, row: Order, moment: datetime, *, waits_to_write: bool
+) -> datetime | None:
+    """When the order must be looked at again, whatever the observations bring."""
+    if plan.state.is_final and not any(write.state.is_open for write in situation.writes):
+        return None
+    times = [moment + RESYNC]
+    if waits_to_write and row.not_before is not None and row.not_before > moment:
+        times.append(row.not_before)
+    times += [
+        moment + write.deadline_in
+        for write in situation.writes
+        if write.state is WriteState.SENT and write.deadline_in is not None and KINDS[write.kind].repeatable
+    ]
+    return min(times)
+
+
+def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: Timing) -> bool:
+    """Settle what time and observations decided; True if anything changed."""
+    verdicts = judge(situation)
+    for verdict in verdicts:
+        write = session.get_one(Write, verdict.write_id)
+        _close(session, write, verdict.state, verdict.why)
+        if verdict.state is WriteState.ABSENT:
+            _back_off(row, now(session), timing)
+            note(session, row, f"{write.kind} is absent: {verdict.why}", write.id)
+    for facts in situation.writes:
+        if (
+            facts.state is WriteState.DONE
+            and facts.acknowledged
+            and not facts.shown
+            and facts.looks >= LOOKS_FOR_ABSENCE
+        ):
+            proofs.missed(session, session.get_one(Write, facts.id))
+    session.flush()
+    return bool(verdicts)
+
+
+def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> Write:
+    """Intent: the write's row with its frozen body and the lines it covers."""
+    frozen = KINDS[planned.kind].freeze(session, run.connection, row, planned)
+    write = Write(
+        connection_id=row.connection_id,
+        order_id=row.id,
+        kind=planned.kind,
+        state=WriteState.INTENDED,
+        body=frozen.body,
+        says=frozen.says,
+        mark=frozen.mark,
+        idempotency_key=f"axkomet-{new_owner()}",
+        scope_id=scopes.find_or_make(session, row.connection_id, *frozen.scope).id if frozen.scope else None,
+        attempts=0,
+    )
+    session.add(write)
+    session.flush()
+    for line in row.lines:
+        if line.line_key in frozen.line_keys:
+            session.add(WriteLine(write_id=write.id, line_id=line.id, kind=planned.kind, is_open=True))
+    for warning in frozen.warnings:
+        note(session, row, f"Sent shorter than Axerrio has it: {warning}.", write.id)
+    session.flush()
+    return write
+
+
+def record_state(session: Session, row: Order, plan: Plan) -> None:
+    """Store where the order and its lines stand, and write history where that changed."""
+    row.attempts = plan.attempts
+    for line in row.lines:
+        line.state = plan.line_states.get(line.line_key, plan.state if plan.state.is_final else OrderState.RECEIVED)
+    if (row.state, row.reason) == (plan.state, plan.reason):
+        return
+    why = plan.reason or _WHY.get(plan.state, plan.state.value)
+    session.add(History(order_id=row.id, from_state=row.state.value, to_state=plan.state.value, why=why))
+    row.state, row.reason_code, row.reason = plan.state, plan.reason_code, plan.reason
+    row.next_command = plan.next_command
+    row.updated_at = now(session)
+
+
+def note(session: Session, row: Order, why: str, write_id: int | None = None) -> None:
+    """A line of history that changes no state."""
+    state = row.state.value
+    session.add(History(order_id=row.id, from_state=state, to_state=state, why=why, write_id=write_id))
+
+
+# -- act -------------------------------------------------------------------------------------------------------
+
+
+def _act(run: _Run, write: Write) -> str:
+    """Make the call of a frozen write and settle what came of it."""
+    kind = KINDS[write.kind]
+    reach(write.kind, "intended")
+    words = write.kind.value
+
+    def before_send() -> None:
+        _commit_sent(run, write.id)
+        reach(write.kind, "sent")
+
+    try:
+        with run.runtime.sessions() as session:
+            key = session.get_one(Order, run.order_id).axerrio_key
+        result = kind.send(run.connection, key, write, before_send)
+    except ClientError as error:
+        reach(write.kind, "answered")
+        log.info(
+            "write", kind=words, order=run.order_id, write=write.id, outcome=type(error).__name__, error=str(error)
+        )
+        _until_the_database_is_back(partial(_settle_error, run, write.id, error))
+        return f"{words}: {error.detail}"
+    reach(write.kind, "answered")
+    _until_the_database_is_back(partial(_settle_done, run, write.id, result))
+    reach(write.kind, "settled")
+    log.info("write", kind=words, order=run.order_id, write=write.id, outcome="done", **result)
+    return f"{words} done"
+
+
+def _commit_sent(run: _Run, write_id: int) -> None:
+    """From here on the write may have arrived. Refused where the lease was lost or the write was voided."""
+    timing = run.runtime.timing
+    with run.runtime.sessions.begin() as session:
+        row = lock_order(session, run.order_id)
+        write = session.get_one(Write, write_id, with_for_update=True)
+        repeatable = KINDS[write.kind].repeatable
+        if row is None or row.lease_owner != run.owner:
+            raise LeaseLostError
+        if write.state is not WriteState.INTENDED and not (repeatable and write.state is WriteState.SENT):
+            raise LeaseLostError
+        moment = now(session)
+        write.state = WriteState.SENT
+        write.attempts += 1
+        write.sent_at = moment
+        write.deadline_at = moment + timedelta(seconds=timing.http_timeout)
+        row.lease_until = row.due_at = moment + timedelta(seconds=timing.lease)
+        if write.kind is Kind.PREBOOK_CREATE:
+            row.begun_version = row.version
+            order = canonical(row)
+            wanted = {line.line_key: line for line in order.lines}
+            for covered in session.scalars(
+                select(OrderLine)
+                .join(WriteLine, WriteLine.line_id == OrderLine.id)
+                .where(WriteLine.write_id == write.id)
+            ):
+                if covered.line_key in wanted:
+                    covered.applied = as_sent(order, wanted[covered.line_key], run.connection)
+
+
+# -- settle ----------------------------------------------------------------------------------------------------
+
+
+def _until_the_database_is_back(settle: Callable[[], None]) -> None:
+    """Settling is tried until it succeeds: what an answer said must not be lost."""
+    while True:
+        try:
+            return settle()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("settling waits for the database", error=str(error.orig))
+            time.sleep(_SETTLE_PAUSE)
+
+
+def _settle_done(run: _Run, write_id: int, result: dict[str, object]) -> None:
+    """The other system said yes. It counts also where the lease was lost, or the write was adopted or given up."""
+    with run.runtime.sessions.begin() as session:
+        row = lock_order(session, run.order_id)
+        write = session.get_one(Write, write_id, with_for_update=True)
+        if row is None:
+            return
+        write.acknowledged_at = now(session)
+        write.result = {name: value for name, value in result.items() if value is not None}
+        write.error = None
+        if write.state is not WriteState.DONE:
+            _close(session, write, WriteState.DONE, None)
+        KINDS[write.kind].settle(session, row, write)
+        row.setbacks, row.not_before, row.last_error = 0, None, None
+        if row.lease_owner != run.owner:
+            row.due_at = now(session)
+
+
+def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
+    with run.runtime.sessions.begin() as session:
+        row = lock_order(session, run.order_id)
+        write = session.get_one(Write, write_id, with_for_update=True)
+        if row is None or not write.state.is_open:
+            return
+        moment = now(session)
+        write.error = row.last_error = error.detail
+        _back_off(row, moment, run.runtime.timing, getattr(error, "retry_after", None) or 0.0)
+        if isinstance(error, NoBudget):
+            row.setbacks -= 1  # waiting for the budget is no setback
+        if isinstance(error, Refused):
+            write.refusal = error.kind.value
+            _close(session, write, WriteState.REFUSED, error.detail)
+            if error.kind is RefusalKind.UNKNOWN_REFERENCE:
+                _read_reference_again(session, row, run.runtime.timing)
+        elif isinstance(error, NotSent):
+            if write.attempts <= 1:
+                _close(session, write, WriteState.VOID, error.detail)
+            else:  # an earlier try of it may have arrived
+                write.deadline_at = moment
+        elif KINDS[write.kind].repeatable:
+            write.deadline_at = moment  # the call is over, and sending it again is safe
+
+
+def _close(session: Session, write: Write, state: WriteState, why: str | None) -> None:
+    write.state = state
+    write.settled_at = now(session)
+    write.error = why
+    session.execute(update(WriteLine).where(WriteLine.write_id == write.id).values(is_open=False))
+
+
+def _back_off(row: Order, moment: datetime, timing: Timing, at_least: float = 0.0) -> None:
+    """Exponential, with full jitter; never sooner than the other side asked for."""
+    ceiling = min(timing.retry_max, timing.retry_base * 2 ** min(row.setbacks, 20))
+    row.setbacks += 1
+    row.not_before = moment + timedelta(seconds=max(random.uniform(0, ceiling), at_least))  # noqa: S311
+
+
+def _read_reference_again(session: Session, row: Order, timing: Timing) -> None:
+    of_connection = select(Scope.id).where(Scope.connection_id == row.connection_id, Scope.feed == "komet-reference")
+    scopes.request(session, list(session.scalars(of_connection)), timing)

@@ -1,0 +1,69 @@
+"""The Celery tasks: names under which `advance`, `observe` and `sweep` run, and nothing else.
+
+A message only says "look now". A task that is delivered twice, late or never changes nothing: the row it names knows
+whether it is due, and the sweep sends another message for a row that stays due.
+"""
+
+from collections.abc import Callable, Iterable
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from tasks.advance import advance
+from tasks.kinds import KINDS
+from tasks.observe import observe
+from tasks.runtime import Hint, Runtime
+from tasks.sweep import sweep
+
+log = structlog.get_logger()
+
+#: Queue of each task.
+OBSERVE, ORDERS, MAINTENANCE = "observe", "orders", "maintenance"
+ORDER_TASKS = tuple(kind.task for kind in KINDS.values())
+
+
+def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
+    """Give the app its tasks.
+
+    Args:
+        app: the Celery app.
+        runtime: gives the process's runtime; called when the first task runs, not before.
+    """
+
+    def order_task(name: str) -> Callable[[int], str]:
+        return lambda order_id: advance(runtime(), order_id, name)
+
+    def observe_task(scope_id: int) -> str:
+        return observe(runtime(), scope_id)
+
+    def sweep_task() -> str:
+        return f"{sweep(runtime())} due"
+
+    promise = {"acks_late": True, "ignore_result": True}
+    for name in ORDER_TASKS:
+        app.task(order_task(name), name=name, **promise)
+    app.task(observe_task, name="observe", **promise)
+    app.task(sweep_task, name="sweep", **promise)
+
+
+def hint_sender(app: Celery) -> Callable[[Iterable[Hint]], None]:
+    """Sends hints as messages. Where the broker is away it gives up at once: the sweep will find what is due."""
+
+    def send(hints: Iterable[Hint]) -> None:
+        try:
+            for hint in hints:
+                app.send_task(
+                    hint.task,
+                    args=(hint.row_id,),
+                    queue=OBSERVE if hint.task == "observe" else ORDERS,
+                    countdown=hint.delay or None,
+                    argsrepr=hint.words,
+                    kwargsrepr="",
+                    ignore_result=True,
+                    retry=False,
+                )
+        except (OperationalError, OSError) as error:
+            log.warning("hints not sent", error=type(error).__name__)
+
+    return send

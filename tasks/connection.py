@@ -1,0 +1,131 @@
+"""A connection: its settings, its two clients, and its rows in the ledger."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from clients.axerrio.client import AxerrioClient
+from clients.axerrio.settings import AxerrioSettings
+from clients.komet.client import KometClient
+from clients.komet.settings import KometSettings
+from models import tables
+from models.states import Feed, OrderState
+
+
+class Customer(BaseModel):
+    """A Komet customer. Komet asks for code and description together (Create a Prebook)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Annotated[str, Field(min_length=1, max_length=20)]
+    #: None: the buyer's name in Axerrio.
+    description: str | None = None
+
+
+class ConnectionSettings(BaseModel):
+    """One `[[connection]]` of the connections file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    mode: Literal["live", "observe"] = "live"
+    #: Orders made before it, by the date in Axerrio's time zone, create nothing.
+    start_date: date | None = None
+    change_after_approval: Literal["hold", "apply"] = "hold"
+    change_guard: Annotated[int, Field(ge=0)] = 25
+    send_temporary_awb: bool = False
+    #: IANA name: what the Komet company calls today and yesterday.
+    time_zone: str
+    default_buyer: str | None = None
+    komet: KometSettings
+    axerrio: AxerrioSettings
+    buyers: dict[str, Customer] = {}
+    carriers: dict[str, str] = {}
+    packings: dict[str, str] = {}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value} is no time zone name such as America/New_York") from None
+        return value
+
+    @field_validator("buyers", mode="before")
+    @classmethod
+    def _customers(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {code: {"code": each} if isinstance(each, str) else each for code, each in value.items()}
+
+    @property
+    def company(self) -> str:
+        """The Komet company, which all its connections' requests count against."""
+        return f"{self.komet.base_url}|{self.komet.company_code}"
+
+    def digest(self) -> str:
+        """Of everything that the plan reads."""
+        relevant = self.model_dump_json(include={"mode", "start_date", "buyers", "carriers", "packings", "time_zone"})
+        return hashlib.sha256(relevant.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A connection at work."""
+
+    #: Of its row in `connections`.
+    id: int
+    settings: ConnectionSettings
+    komet: KometClient
+    axerrio: AxerrioClient
+
+    @property
+    def writes_allowed(self) -> bool:
+        """False where it only observes."""
+        return self.settings.mode == "live"
+
+
+def register(session: Session, settings: ConnectionSettings) -> int:
+    """Make the connection's row and its feeds; judge anew what waits if its settings changed.
+
+    Returns:
+        The id of the row.
+    """
+    digest = settings.digest()
+    row = session.scalar(select(tables.Connection).where(tables.Connection.name == settings.name).with_for_update())
+    if row is None:
+        session.execute(
+            insert(tables.Connection).values(name=settings.name, settings_hash=digest).on_conflict_do_nothing()
+        )
+        row = session.scalars(
+            select(tables.Connection).where(tables.Connection.name == settings.name).with_for_update()
+        ).one()
+    elif row.settings_hash != digest:
+        row.settings_hash = digest
+        waiting = (OrderState.HELD, OrderState.MAPPING_REQUIRED, OrderState.RECEIVED)
+        session.execute(
+            update(tables.Order)
+            .where(tables.Order.connection_id == row.id, tables.Order.state.in_(waiting))
+            .values(due_at=func.axkomet_now(), hinted_until=None)
+        )
+    for feed in (Feed.SALES_ORDERS, Feed.KOMET_REFERENCE):
+        session.execute(
+            insert(tables.Scope)
+            .values(
+                connection_id=row.id,
+                feed=feed,
+                key="",
+                cursor=0 if feed is Feed.SALES_ORDERS else None,
+                due_at=func.axkomet_now(),
+            )
+            .on_conflict_do_nothing()
+        )
+    return row.id

@@ -1,0 +1,49 @@
+"""Failpoints: named points of the write protocol at which a test can break this process.
+
+A test names a folder in `AXKOMET_FAILPOINTS` and puts a file into it, named after the point, such as
+`komet.prebook.create.sent`, that holds one word: `raise`, `exit` (without any clean-up), `kill` (SIGKILL to itself)
+or `block` (until a file `<point>.go` appears). The first process that reaches the point takes the file away, so that
+it happens once, whatever is started anew. Without the variable a point costs one comparison.
+
+    planned    the plan is made, nothing is written
+    intended   the write is committed, nothing was sent
+    sent       committed as sent, no byte has left
+    answered   the answer was read, nothing of it is settled
+    settled    the settling is committed
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+_FOLDER = os.environ.get("AXKOMET_FAILPOINTS")
+
+
+class FailpointError(Exception):
+    """A test asked for this error."""
+
+
+def reach(kind: str, point: str) -> None:
+    """Do what a test ordered for this point of a write of this kind, if any did."""
+    if _FOLDER is None:
+        return
+    order = Path(_FOLDER) / f"{kind}.{point}"
+    taken = order.with_name(f"{order.name}.taken.{os.getpid()}")
+    try:
+        order.rename(taken)
+    except FileNotFoundError:
+        return
+    match taken.read_text().strip():
+        case "raise":
+            raise FailpointError(order.name)
+        case "exit":
+            os._exit(1)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "block":
+            go = order.with_name(f"{order.name}.go")
+            while not go.exists():
+                time.sleep(0.05)
+        case word:
+            raise ValueError(f"{order.name}: {word} is none of raise, exit, kill, block")

@@ -1,0 +1,73 @@
+"""Observe: read one scope and store what it shows. One file for each feed."""
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from clients.errors import ClientError
+from models.states import Feed
+from models.tables import Scope
+from tasks import scopes
+from tasks.budget import budget_of
+from tasks.connection import Connection
+from tasks.observe import prebooks, purchase_orders, reference, sales_orders
+from tasks.runtime import Hint, Runtime
+from tasks.scopes import Claim
+
+log = structlog.get_logger()
+
+#: Reads a claimed scope, stores what it shows, and gives the hints to send after the commit.
+Reader = Callable[[Runtime, Connection, Claim, float], list[Hint]]
+
+READERS: dict[Feed, Reader] = {
+    Feed.SALES_ORDERS: sales_orders.read,
+    Feed.KOMET_PREBOOKS: prebooks.read,
+    Feed.KOMET_PURCHASE_ORDERS: purchase_orders.read,
+    Feed.KOMET_REFERENCE: reference.read,
+}
+
+
+def observe(runtime: Runtime, scope_id: int) -> str:
+    """Read a scope if it is due and nobody else does.
+
+    Returns:
+        What came of it, in a few words for people.
+    """
+    with runtime.sessions.begin() as session:
+        claim = scopes.claim(session, scope_id, runtime.timing)
+        connection = runtime.connections.get(claim.connection_id) if claim else None
+        passive = _passive_interval(session, connection) if connection else 0.0
+    if claim is None:
+        return "nothing due"
+    words = f"{claim.feed.value} {claim.key}".strip()
+    if connection is None:
+        with runtime.sessions.begin() as session:
+            scopes.fail(session, claim, "its connection is not in the connections file", runtime.timing)
+        return f"{words}: its connection is not in the connections file"
+    try:
+        hints = READERS[claim.feed](runtime, connection, claim, passive)
+    except ClientError as error:
+        retry_after = getattr(error, "retry_after", None) or 0.0
+        with runtime.sessions.begin() as session:
+            scopes.fail(session, claim, error.detail, runtime.timing, retry_after=retry_after)
+        log.warning("read failed", scope=words, connection=connection.settings.name, error=str(error))
+        return f"{words}: {error.detail}"
+    except Exception as error:
+        with runtime.sessions.begin() as session:
+            scopes.fail(session, claim, f"{type(error).__name__}, see the log", runtime.timing)
+        raise
+    runtime.send_hints(hints)
+    return f"{words} read"
+
+
+def _passive_interval(session: Session, connection: Connection) -> float:
+    """Seconds between reads for those who wait passively, so that the budget lasts the day."""
+    scheduled = select(func.count()).where(
+        Scope.connection_id == connection.id,
+        Scope.due_at.is_not(None),
+        Scope.feed.in_((Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)),
+    )
+    budget = budget_of(session, connection.settings.company, connection.settings.komet.daily_requests)
+    return budget.read_interval(max(1, session.scalar(scheduled) or 0))

@@ -1,0 +1,349 @@
+"""Axerrio's sales orders: a feed by sequence. Page and cursor are stored in one transaction."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from clients.axerrio.client import FeedRecord, SalesOrderPage
+from models.canonical import LineReference, Origin, Tombstone, Unreadable
+from models.canonical import Order as CanonicalOrder
+from models.database import now
+from models.tables import (
+    Connection as ConnectionRow,
+)
+from models.tables import (
+    Order,
+    OrderLine,
+    Prebook,
+    PrebookItem,
+    PurchaseOrder,
+    PurchaseOrderItem,
+    Scope,
+    UnreadableRecord,
+    Write,
+)
+from tasks import scopes
+from tasks.connection import Connection
+from tasks.runtime import Hint, Runtime
+from tasks.scopes import Claim
+from tasks.situation import as_sent, today_in
+from tasks.wake import lock_orders, wake
+
+log = structlog.get_logger()
+
+
+def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+    """Read the page after the cursor, store its records, and move the cursor to the highest sequence among them.
+
+    A server whose highest sequence is below the cursor went back in time: the feed stops until an admin resets it.
+    """
+    zone = _time_zone(runtime, connection)
+    cursor = claim.cursor or 0
+    page = connection.axerrio.sales_orders_after(cursor)
+    with runtime.sessions.begin() as session:
+        if page.maximum_sequence < cursor:
+            reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
+            scopes.stop(session, claim, reason)
+            log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
+            return []
+        woken = _Store(session, connection, claim, zone).page(page)
+        moved = max([cursor, *(record.sequence for record in page.records if record.sequence is not None)])
+        session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
+        more = moved > cursor and moved < page.maximum_sequence
+        scopes.finish(
+            session,
+            claim,
+            complete=True,
+            records=len(page.records),
+            timing=runtime.timing,
+            passive=passive,
+            again=more,
+        )
+        hints = wake(session, woken, connection, runtime.timing)
+    if more:
+        hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
+    return hints
+
+
+def _time_zone(runtime: Runtime, connection: Connection) -> str:
+    """Axerrio's time zone, in which departure dates are judged; asked once, from `GET /identity`."""
+    of_connection = ConnectionRow.id == connection.id
+    with runtime.sessions() as session:
+        zone = session.scalar(select(ConnectionRow.axerrio_time_zone).where(of_connection))
+    if zone is None:
+        zone = connection.axerrio.identity().time_zone
+        with runtime.sessions.begin() as session:
+            session.execute(update(ConnectionRow).where(of_connection).values(axerrio_time_zone=zone))
+    return zone
+
+
+class _Store:
+    """Stores the records of one page."""
+
+    def __init__(self, session: Session, connection: Connection, claim: Claim, zone: str) -> None:
+        self._session = session
+        self._connection = connection
+        self._claim = claim
+        self._zone = zone
+        self._now = now(session)
+
+    def page(self, page: SalesOrderPage) -> list[Order]:
+        """Store the records.
+
+        Returns:
+            The locked rows of the orders that the page changed.
+        """
+        rows = self._rows(page.records)
+        changed: dict[int, Order] = {}
+        for record in page.records:
+            match record.content:
+                case Unreadable() as unreadable:
+                    row = self._put_aside(unreadable, rows)
+                case Tombstone(key=key):
+                    row = self._bury(rows.get(key), record.sequence)
+                case CanonicalOrder() as order:
+                    row = self._store(order, record.sequence or 0, rows)
+            if row is not None:
+                self._session.flush()
+                changed[row.id] = row
+        return list(changed.values())
+
+    def _rows(self, records: Iterable[FeedRecord]) -> dict[str, Order]:
+        keys = {key for record in records if (key := record.content.key) is not None}
+        ids = self._session.scalars(
+            select(Order.id).where(Order.connection_id == self._connection.id, Order.axerrio_key.in_(keys))
+        )
+        return {row.axerrio_key: row for row in lock_orders(self._session, list(ids))}
+
+    def _put_aside(self, record: Unreadable, rows: Mapping[str, Order]) -> Order | None:
+        """Keep the raw text, and hold the order that it belongs to, if we know it."""
+        digest = hashlib.sha256(record.raw.encode()).hexdigest()
+        self._session.execute(
+            insert(UnreadableRecord)
+            .values(
+                scope_id=self._claim.scope_id,
+                digest=digest,
+                record_key=record.key,
+                sequence=record.sequence,
+                reason=record.reason,
+                raw=record.raw,
+            )
+            .on_conflict_do_update(index_elements=["scope_id", "digest"], set_={"resolved_at": None})
+        )
+        log.warning("record put aside", feed=self._claim.feed.value, key=record.key, reason=record.reason)
+        row = rows.get(record.key or "")
+        if row is None or (record.sequence is not None and record.sequence <= row.sequence):
+            return None
+        row.unreadable = record.reason
+        return row
+
+    def _bury(self, row: Order | None, sequence: int | None) -> Order | None:
+        """A tombstone may lack a version: it goes by sequence."""
+        if row is None or row.is_deleted or (sequence is not None and sequence <= row.sequence):
+            return None
+        row.is_deleted = True
+        row.sequence = sequence or row.sequence
+        return row
+
+    def _store(self, order: CanonicalOrder, sequence: int, rows: dict[str, Order]) -> Order | None:
+        """Store a newer version; one that is not newer changes nothing. Only orders born in Axerrio are kept."""
+        self._resolve(order.key)
+        row = rows.get(order.key)
+        if row is None:
+            if order.origin is not Origin.AXERRIO:
+                return None
+            row = self._new(order, sequence)
+            rows[order.key] = row
+            return row
+        returned = row.unreadable is not None or row.is_deleted
+        if order.version <= row.version and not (returned and sequence > row.sequence):
+            return None
+        row.unreadable, row.is_deleted = None, False
+        self._update(row, order, sequence)
+        if row.skipped is not None:
+            row.skipped = self._skipped(order)
+        row.fresh_after_write = self._newest_write(row)
+        row.setbacks, row.not_before = 0, None
+        return row
+
+    def _resolve(self, key: str) -> None:
+        self._session.execute(
+            update(UnreadableRecord)
+            .where(
+                UnreadableRecord.scope_id == self._claim.scope_id,
+                UnreadableRecord.record_key == key,
+                UnreadableRecord.resolved_at.is_(None),
+            )
+            .values(resolved_at=self._now)
+        )
+
+    def _new(self, order: CanonicalOrder, sequence: int) -> Order:
+        row = Order(
+            connection_id=self._connection.id,
+            origin=order.origin.value,
+            axerrio_key=order.key,
+            skipped=self._skipped(order),
+            next_task="create_prebook",
+            is_deleted=False,
+            lines=[],
+        )
+        self._update(row, order, sequence)
+        self._session.add(row)
+        self._session.flush()
+        if order.references is not None:
+            _Seed(self._session, self._connection, row, order, self._now).seed()
+        return row
+
+    def _update(self, row: Order, order: CanonicalOrder, sequence: int) -> None:
+        row.axerrio_number = order.number
+        row.version = order.version
+        row.sequence = sequence
+        row.wanted = order.model_dump(mode="json", exclude={"lines", "references"}) | {"lines": []}
+        row.departure_date, row.truck_date = _departure(order), order.truck_date
+        row.updated_at = self._now
+        present = {line.line_key: line for line in row.lines}
+        for position, line in enumerate(order.lines):
+            known = present.pop(line.line_key, None)
+            if known is None:
+                known = OrderLine(line_key=line.line_key, since_version=order.version)
+                row.lines.append(known)
+            known.position = position
+            known.wanted = line.model_dump(mode="json")
+        for gone in present.values():
+            gone.wanted = None
+
+    def _skipped(self, order: CanonicalOrder) -> str | None:
+        """Why an order that is seen for the first time creates nothing."""
+        if _departure(order) < today_in(self._now, self._zone):
+            return "departed"
+        start = self._connection.settings.start_date
+        if start is not None and order.created_at is not None and _date_of(order.created_at, self._zone) < start:
+            return "before_start"
+        return None
+
+    def _newest_write(self, row: Order) -> int:
+        newest = select(Write.id).where(Write.order_id == row.id).order_by(Write.id.desc()).limit(1)
+        return self._session.scalar(newest) or 0
+
+
+class _Seed:
+    """What Axerrio's references already name in Komet is known, so that an order already linked is not made again."""
+
+    def __init__(
+        self, session: Session, connection: Connection, row: Order, order: CanonicalOrder, moment: datetime
+    ) -> None:
+        self._session = session
+        self._connection = connection
+        self._row = row
+        self._order = order
+        self._now = moment
+
+    def seed(self) -> None:
+        references = self._order.references
+        if references is None:
+            return
+        if references.prebook_id is not None:
+            self._prebook(references.prebook_id, references.prebook_number)
+        lines = {line.line_key: line for line in self._row.lines}
+        if not references.lines:  # its items are found in the prebook, by what was sent
+            for wanted in self._order.lines:
+                lines[wanted.line_key].applied = as_sent(self._order, wanted, self._connection)
+        for reference in references.lines:
+            line = lines.get(reference.line_key)
+            prebook_id = reference.prebook_id or references.prebook_id
+            if line is not None and prebook_id is not None and reference.prebook_item_id is not None:
+                self._line(line, reference, prebook_id, reference.prebook_item_id)
+        self._row.references_applied = references.model_dump(mode="json")
+        self._row.begun_version = self._row.version
+
+    def _prebook(self, prebook_id: str, number: str | None) -> Prebook | None:
+        """The prebook's row; None when it belongs to another order."""
+        known = self._session.scalar(
+            select(Prebook).where(Prebook.connection_id == self._row.connection_id, Prebook.prebook_id == prebook_id)
+        )
+        if known is not None:
+            return known if known.order_id == self._row.id else None
+        row = Prebook(
+            connection_id=self._row.connection_id,
+            order_id=self._row.id,
+            prebook_id=prebook_id,
+            number=number,
+            truck_date=self._row.truck_date,
+            as_of=self._now,
+        )
+        self._session.add(row)
+        self._session.flush()
+        return row
+
+    def _line(self, line: OrderLine, reference: LineReference, prebook_id: str, item_id: str) -> None:
+        wanted = next(each for each in self._order.lines if each.line_key == line.line_key)
+        prebook = self._prebook(prebook_id, None)
+        if prebook is None or not self._is_new(PrebookItem, item_id):
+            return
+        line.applied = as_sent(self._order, wanted, self._connection)
+        self._session.add(
+            PrebookItem(
+                connection_id=self._row.connection_id,
+                prebook_row=prebook.id,
+                line_id=line.id,
+                item_id=item_id,
+                boxes=wanted.boxes,
+                mapped=True,
+                as_of=self._now,
+            )
+        )
+        number, po_item_id = reference.purchase_order_number, reference.purchase_order_item_id
+        if number is not None and po_item_id is not None and self._is_new(PurchaseOrderItem, po_item_id):
+            self._session.add(
+                PurchaseOrderItem(
+                    connection_id=self._row.connection_id,
+                    purchase_order_row=self._purchase_order(number, wanted.departure_date).id,
+                    item_id=po_item_id,
+                    prebook_item_id=item_id,
+                    boxes=wanted.boxes,
+                    as_of=self._now,
+                )
+            )
+        self._session.flush()
+
+    def _is_new(self, table: type[PrebookItem] | type[PurchaseOrderItem], item_id: str) -> bool:
+        same = select(table.id).where(table.connection_id == self._row.connection_id, table.item_id == item_id)
+        return self._session.scalar(same) is None
+
+    def _purchase_order(self, number: str, ship_date: date) -> PurchaseOrder:
+        references = self._order.references
+        named = references.purchase_orders if references else ()
+        id_ = next((each.id for each in named if each.number == number), number)
+        known = self._session.scalar(
+            select(PurchaseOrder).where(
+                PurchaseOrder.connection_id == self._row.connection_id, PurchaseOrder.purchase_order_id == id_
+            )
+        )
+        if known is None:
+            known = PurchaseOrder(
+                connection_id=self._row.connection_id,
+                purchase_order_id=id_,
+                number=number,
+                ship_date=ship_date,
+                status_text="named by Axerrio",
+                content_hash="",
+                as_of=self._now,
+            )
+            self._session.add(known)
+            self._session.flush()
+        return known
+
+
+def _departure(order: CanonicalOrder) -> date:
+    """The day on which the last of its open lines leaves."""
+    return max((line.departure_date for line in order.open_lines), default=order.departure_date)
+
+
+def _date_of(moment: datetime, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(zone)).date()

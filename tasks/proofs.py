@@ -1,0 +1,69 @@
+"""Is absence proof? Only where it was earned: one of ours was acknowledged and then seen by its mark or link.
+
+Komet shows a vendor token only items with ship date, vendor and cost (Get a detailed Prebook list): whether a company
+fills these in is not known until one of our own creates was seen.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from models.database import now
+from models.states import HoldCode, WriteState
+from models.tables import Observation, Order, Proof, Write
+from tasks.scopes import Claim
+
+
+def shown(session: Session, write: Write, claim: Claim) -> None:
+    """A look showed the write: adopt it if nobody answered, and earn proof by it if Komet had acknowledged it.
+
+    The lag that is kept is the time from the acknowledgement to the last look that began after it and did not show
+    the write: the look that does show it says only that the lag was shorter than the time between two looks.
+    """
+    if write.shown_at is not None:
+        return
+    write.shown_at = now(session)
+    if write.state is not WriteState.DONE:
+        write.state = WriteState.DONE
+        write.settled_at = write.shown_at
+        for line in write.lines:
+            line.is_open = False
+    if write.acknowledged_at is None:
+        return
+    missed = session.scalar(
+        select(func.max(Observation.began_at)).where(
+            Observation.scope_id == claim.scope_id,
+            Observation.complete,
+            Observation.began_at > write.acknowledged_at,
+            Observation.began_at < claim.began_at,
+        )
+    )
+    lag = (claim.began_at - write.acknowledged_at) / timedelta(seconds=1) if missed else 0.0
+    proof = session.get(Proof, (write.connection_id, write.kind), with_for_update=True)
+    if proof is None:
+        values = insert(Proof).values(connection_id=write.connection_id, kind=write.kind)
+        session.execute(values.on_conflict_do_nothing())
+        proof = session.get_one(Proof, (write.connection_id, write.kind), with_for_update=True)
+    proof.longest_lag = max(proof.longest_lag, lag)
+    if proof.earned_at is None:
+        proof.earned_at, proof.revoked_why = write.shown_at, None
+        session.execute(  # what was held for want of proof is judged anew
+            update(Order)
+            .where(Order.connection_id == write.connection_id, Order.reason_code == HoldCode.IN_DOUBT.value)
+            .values(due_at=func.axkomet_now(), hinted_until=None)
+        )
+
+
+def missed(session: Session, write: Write) -> None:
+    """An acknowledged create did not show within its grace: absence proves nothing here until it is earned anew."""
+    if write.missed_at is not None:
+        return
+    write.missed_at = now(session)
+    why = f"write {write.id} was acknowledged and did not show within its grace"
+    session.execute(
+        update(Proof)
+        .where(Proof.connection_id == write.connection_id, Proof.kind == write.kind, Proof.earned_at.is_not(None))
+        .values(earned_at=None, revoked_why=why)
+    )

@@ -1,0 +1,73 @@
+"""What a process works with: sessions, connections, times, and the way to wake others."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from tasks.connection import Connection
+
+#: A lease outlives the deadline of the one call that is made under it by this many seconds.
+LEASE_MARGIN = 10.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times in seconds, and the number of attempts, as the settings give them."""
+
+    poll: float = 60.0
+    sweep: float = 5.0
+    retry_base: float = 2.0
+    retry_max: float = 300.0
+    max_attempts: int = 12
+    http_timeout: float = 20.0
+    grace: float = 60.0
+
+    @property
+    def lease(self) -> float:
+        """How long a row is claimed: longer than pace, budget and call may take."""
+        return 2 * self.http_timeout + LEASE_MARGIN
+
+    @property
+    def hint(self) -> float:
+        """How long a message may be on its way before the sweep sends another."""
+        return max(10.0, 3 * self.sweep)
+
+    @property
+    def coalesce(self) -> float:
+        """How long a scope waits for others that want the same read."""
+        return min(1.0, self.poll / 4)
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A message that only says "look now": the row it names is the truth."""
+
+    task: str
+    row_id: int
+    #: As people see it in Flower, such as `2026-48210 miami`.
+    words: str
+    #: Seconds until it shall be looked at.
+    delay: float = 0.0
+
+
+def send_nothing(hints: Iterable[Hint]) -> None:
+    """Wake nobody: the sweep finds what is due."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything that the rules need from outside, made once for each process."""
+
+    sessions: sessionmaker[Session]
+    #: By the id of their row.
+    connections: Mapping[int, Connection]
+    timing: Timing = field(default_factory=Timing)
+    #: Sends the hints after a commit. It may fail silently: what is due stays due.
+    send_hints: Callable[[Iterable[Hint]], None] = send_nothing
+
+
+def new_owner() -> str:
+    """A name for the holder of one lease: never used again, so that an old holder cannot end a new lease."""
+    return uuid.uuid4().hex

@@ -1,0 +1,203 @@
+"""Scopes: what one read observes, who waits for it, and when it is due.
+
+An order never reads for itself. It waits for a scope; waits that come within a second are served by one read. A scope
+is due at once for a new wait, at the base interval while anybody waits actively (ids of something just made, a write
+in doubt), and at the pace that the request budget allows while they wait passively (approval, mapping).
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from models.database import now
+from models.states import Feed
+from models.tables import Observation, Order, Scope, Wait
+from tasks.plan import Look
+from tasks.runtime import Hint, Timing, new_owner
+
+#: Reference data is read anew so often.
+REFERENCE_INTERVAL = 86_400.0
+#: Failed reads are tried again at the poll interval, doubling up to this many times it.
+_SLOWEST_RETRY = 16
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A read that this process has taken on."""
+
+    scope_id: int
+    connection_id: int
+    feed: Feed
+    key: str
+    cursor: int | None
+    owner: str
+    #: Requests that it saw when it began: it serves these and no later ones.
+    requested: int
+    began_at: datetime
+
+
+def find_or_make(session: Session, connection_id: int, feed: Feed, key: str) -> Scope:
+    """The scope's row."""
+    of_key = (Scope.connection_id == connection_id, Scope.feed == feed, Scope.key == key)
+    scope = session.scalar(select(Scope).where(*of_key))
+    if scope is None:
+        values = insert(Scope).values(connection_id=connection_id, feed=feed, key=key)
+        session.execute(values.on_conflict_do_nothing())
+        scope = session.scalars(select(Scope).where(*of_key)).one()
+    return scope
+
+
+def wait_for(session: Session, order: Order, looks: Iterable[Look], timing: Timing) -> list[Hint]:
+    """Let the order wait for these looks and for nothing else.
+
+    Returns:
+        Hints for the scopes that a new wait made due.
+    """
+    wanted = {
+        find_or_make(session, order.connection_id, look.feed, look.key).id: look
+        for look in sorted(looks, key=lambda look: (look.feed, look.key, look.active))
+    }
+    present = {wait.scope_id: wait for wait in session.scalars(select(Wait).where(Wait.order_id == order.id))}
+    if gone := [scope_id for scope_id in present if scope_id not in wanted]:
+        session.execute(delete(Wait).where(Wait.order_id == order.id, Wait.scope_id.in_(gone)))
+    fresh = []
+    for scope_id, look in wanted.items():
+        wait = present.get(scope_id)
+        if wait is None:
+            session.add(Wait(order_id=order.id, scope_id=scope_id, active=look.active))
+            fresh.append(scope_id)
+        elif wait.active != look.active:
+            wait.active = look.active
+            if look.active:
+                fresh.append(scope_id)
+    session.flush()
+    return request(session, fresh, timing)
+
+
+def request(session: Session, scope_ids: Collection[int], timing: Timing) -> list[Hint]:
+    """Make the scopes due within a moment, for everybody who asks within it."""
+    if not scope_ids:
+        return []
+    hints = []
+    moment = now(session)
+    soon = moment + timedelta(seconds=timing.coalesce)
+    for scope in _locked(session, *scope_ids):
+        scope.requested += 1
+        if scope.due_at is None or scope.due_at > soon:
+            scope.due_at = soon
+            scope.hinted_until = moment + timedelta(seconds=timing.hint)
+            hints.append(Hint("observe", scope.id, words(scope), timing.coalesce))
+    return hints
+
+
+def _locked(session: Session, *scope_ids: int) -> list[Scope]:
+    """The scopes' rows as they are now, locked by ascending id.
+
+    Not `FOR UPDATE`: a wait's foreign key holds its scope `FOR KEY SHARE`, so that two would block each other.
+    """
+    rows = select(Scope).where(Scope.id.in_(scope_ids)).order_by(Scope.id).with_for_update(key_share=True)
+    return list(session.scalars(rows.execution_options(populate_existing=True)))
+
+
+def words(scope: Scope) -> str:
+    """The scope as people see it."""
+    return f"{scope.feed.value} {scope.key}".strip()
+
+
+def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
+    """Take a due scope on; None when it is not due, stopped, or somebody else has it."""
+    owner = new_owner()
+    moment = func.axkomet_now()
+    scope = session.scalar(
+        update(Scope)
+        .where(
+            Scope.id == scope_id,
+            Scope.due_at <= moment,
+            Scope.stopped_reason.is_(None),
+            or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
+        )
+        .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.lease), hinted_until=None)
+        .returning(Scope)
+        .execution_options(populate_existing=True)
+    )
+    if scope is None:
+        return None
+    return Claim(
+        scope.id, scope.connection_id, scope.feed, scope.key, scope.cursor, owner, scope.requested, now(session)
+    )
+
+
+def finish(
+    session: Session, claim: Claim, *, complete: bool, records: int, timing: Timing, passive: float, again: bool = False
+) -> list[int]:
+    """Record a read that succeeded, and say when the scope is due next.
+
+    Args:
+        session: its transaction also stores what was read.
+        claim: the read.
+        complete: it may prove absence.
+        records: number of records it brought.
+        timing: of the process.
+        passive: seconds between reads for those who wait passively.
+        again: the feed has more; read on at once.
+
+    Returns:
+        Ids of the orders that wait actively: they are judged anew by this look.
+    """
+    session.add(
+        Observation(
+            scope_id=claim.scope_id,
+            began_at=claim.began_at,
+            ended_at=now(session),
+            complete=complete,
+            records=records,
+        )
+    )
+    (scope,) = _locked(session, claim.scope_id)
+    scope.served = max(scope.served, claim.requested)
+    scope.last_success_at = now(session)
+    scope.failures, scope.last_error = 0, None
+    scope.due_at = _next_read(session, scope, timing, passive, again=again)
+    _release(scope, claim)
+    active = select(Wait.order_id).where(Wait.scope_id == claim.scope_id, Wait.active).order_by(Wait.order_id)
+    return list(session.scalars(active))
+
+
+def _next_read(session: Session, scope: Scope, timing: Timing, passive: float, *, again: bool) -> datetime | None:
+    moment = now(session)
+    if again:
+        return moment
+    if scope.requested > scope.served:
+        return moment + timedelta(seconds=timing.coalesce)
+    waits = set(session.scalars(select(Wait.active).where(Wait.scope_id == scope.id).distinct()))
+    if scope.feed is Feed.SALES_ORDERS or True in waits:
+        return moment + timedelta(seconds=timing.poll)
+    if waits:
+        return moment + timedelta(seconds=max(timing.poll, passive))
+    return moment + timedelta(seconds=REFERENCE_INTERVAL) if scope.feed is Feed.KOMET_REFERENCE else None
+
+
+def fail(session: Session, claim: Claim, error: str, timing: Timing, *, retry_after: float = 0.0) -> None:
+    """Record a read that failed or broke off: it is no observation, and will be tried again."""
+    (scope,) = _locked(session, claim.scope_id)
+    scope.failures += 1
+    scope.last_error = error
+    pause = max(timing.poll * min(2 ** (scope.failures - 1), _SLOWEST_RETRY), retry_after)
+    scope.due_at = now(session) + timedelta(seconds=min(pause, max(timing.retry_max, timing.poll, retry_after)))
+    _release(scope, claim)
+
+
+def stop(session: Session, claim: Claim, reason: str) -> None:
+    """Let the feed stand still until an admin resets it."""
+    (scope,) = _locked(session, claim.scope_id)
+    scope.stopped_reason = reason
+    _release(scope, claim)
+
+
+def _release(scope: Scope, claim: Claim) -> None:
+    if scope.lease_owner == claim.owner:
+        scope.lease_owner = scope.lease_until = None

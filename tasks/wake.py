@@ -1,0 +1,42 @@
+"""Waking orders: whoever learns something about an order makes it due; the order itself decides what to do."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.database import now
+from models.tables import Order, Wait
+from tasks.connection import Connection
+from tasks.runtime import Hint, Timing
+
+
+def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False) -> list[int]:
+    """Ids of the orders that wait for a scope: every look at it makes those that wait actively look again."""
+    waiting = select(Wait.order_id).where(Wait.scope_id == scope_id)
+    return list(session.scalars(waiting if passive_too else waiting.where(Wait.active)))
+
+
+def lock_orders(session: Session, order_ids: Collection[int]) -> Sequence[Order]:
+    """The orders' rows as they are now, locked by ascending id, as the tables ask for."""
+    if not order_ids:
+        return []
+    rows = select(Order).where(Order.id.in_(order_ids)).order_by(Order.id).with_for_update(key_share=True)
+    return session.scalars(rows.execution_options(populate_existing=True)).all()
+
+
+def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
+    """Make locked orders due now.
+
+    Returns:
+        Hints to send after the commit. An order that is being worked on gets one too: it goes away quietly, and the
+        sweep finds the order due once its lease is over.
+    """
+    moment = now(session)
+    hints = []
+    for row in rows:
+        row.due_at = moment
+        row.hinted_until = moment + timedelta(seconds=timing.hint)
+        hints.append(Hint(row.next_task, row.id, f"{row.axerrio_number} {connection.settings.name}"))
+    return hints

@@ -1,0 +1,5 @@
+"""`python -m worker` is `axkomet`."""
+
+from worker.cli import main
+
+main()

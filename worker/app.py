@@ -1,0 +1,128 @@
+"""The Celery app: how it is configured, and how its worker, beat and Flower are run."""
+
+import os
+import socket
+import threading
+
+import structlog
+from celery import Celery, signals
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks.celery_tasks import MAINTENANCE, OBSERVE, ORDERS, declare, hint_sender
+from tasks.runtime import Runtime
+from tasks.sweep import seen
+from worker.assembly import make_runtime
+from worker.problems import Problem
+from worker.settings import ServiceUrls, Settings
+
+log = structlog.get_logger()
+
+#: Longer than any task may take: every wait in a task is bounded by itself, since a threads pool has no time limits.
+_VISIBILITY_TIMEOUT = 300
+#: A tick that waited longer is dropped: the next one does the same. Long, since it is judged by two machines' clocks.
+_TICK_EXPIRES = 600
+
+
+def make_app(redis_url: str, settings: Settings) -> Celery:
+    """The Celery app, without tasks. Redis holds nothing that must not be lost."""
+    app = Celery("axkomet", broker=redis_url, set_as_current=True)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=True,
+        task_ignore_result=True,
+        task_default_queue=MAINTENANCE,
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": _VISIBILITY_TIMEOUT,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "health_check_interval": 25,
+            "retry_on_timeout": True,
+        },
+        beat_schedule={
+            "sweep": {
+                "task": "sweep",
+                "schedule": settings.sweep_seconds,
+                "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
+            }
+        },
+        timezone="UTC",
+    )
+    return app
+
+
+def run_worker(settings: Settings, urls: ServiceUrls) -> None:
+    """Run a worker until SIGTERM: what runs is finished, what waits stays in the queue.
+
+    Raises:
+        Problem: see `make_runtime`; found before the worker starts.
+    """
+    app = make_app(urls.redis_url, settings)
+    runtime = make_runtime(settings, urls, threads=settings.concurrency, send_hints=hint_sender(app))
+    declare(app, lambda: runtime)
+    heart = _Heart(runtime)
+    signals.worker_ready.connect(heart.start, weak=False)
+    signals.worker_shutting_down.connect(heart.stop, weak=False)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={settings.concurrency}",
+            f"--queues={OBSERVE},{ORDERS},{MAINTENANCE}",
+            f"--hostname=worker-{os.getpid()}@{socket.gethostname()}",
+            f"--loglevel={settings.log_level}",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )
+
+
+def run_beat(settings: Settings, urls: ServiceUrls) -> None:
+    """Tick until SIGTERM. Its schedule needs no file: any number of beats may run, and a missed tick is nothing."""
+    app = make_app(urls.redis_url, settings)
+    app.start(["beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
+
+
+def run_flower(settings: Settings, urls: ServiceUrls) -> None:
+    """Run Flower on loopback until SIGTERM. User and password go by the environment: options show in `ps`."""
+    user = settings.flower_user or "axkomet"
+    if settings.flower_password is None:
+        raise Problem("Flower needs a password: set AXKOMET_FLOWER_PASSWORD.")
+    os.environ["FLOWER_BASIC_AUTH"] = f"{user}:{settings.flower_password.get_secret_value()}"
+    os.environ["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
+    app = make_app(urls.redis_url, settings)
+    app.start(["flower", "--address=127.0.0.1", f"--port={settings.flower_port}"])
+
+
+class _Heart:
+    """Notes every few seconds that this worker is alive, until it shuts down."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._name = f"worker-{os.getpid()}@{socket.gethostname()}"
+        self._stopped = threading.Event()
+
+    def start(self, **_: object) -> None:
+        threading.Thread(target=self._beat, name="heart", daemon=True).start()
+
+    def stop(self, **_: object) -> None:
+        self._stopped.set()
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                with self._runtime.sessions.begin() as session:
+                    seen(session, self._name, "worker")
+            except SQLAlchemyError as error:
+                log.warning("heartbeat not noted", error=type(error).__name__)
+            if self._stopped.wait(self._runtime.timing.sweep):
+                return

@@ -1,0 +1,269 @@
+"""The command line. Exit codes: 0 done, 1 failed or unhealthy, 2 wrong usage or configuration, 3 nothing matched."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from worker.problems import Problem
+
+if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
+    from worker.settings import Settings
+
+app = typer.Typer(
+    help="Keeps orders in step between Axerrio and Komet Sales.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+orders = typer.Typer(help="Look at orders.", no_args_is_help=True)
+database = typer.Typer(help="The ledger's schema.", no_args_is_help=True)
+app.add_typer(orders, name="orders")
+app.add_typer(database, name="db")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+#: Seconds between two screens of `status --watch`.
+_WATCH_PAUSE = 2.0
+
+
+def main() -> None:
+    """Run a command; a user's mistake becomes one sentence on stderr."""
+    try:
+        app()
+    except Problem as problem:
+        typer.echo(f"axkomet: {problem}", err=True)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _settings() -> "Settings":
+    from worker.logs import configure_logs
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    return settings
+
+
+def _finish(code: int) -> NoReturn:
+    raise typer.Exit(code)
+
+
+def _show(document: Any, as_json: bool, screen: Callable[[Any], Any]) -> None:
+    from worker.screens import terminal
+
+    if as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        terminal().print(screen(document))
+
+
+# -- processes -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    flower: Annotated[bool, typer.Option(help="Run Flower too.")] = True,
+) -> None:
+    """Run everything: services that are not set, worker, beat, Flower. Example: axkomet up --no-flower."""
+    from worker.up import run_up
+
+    run_up(_settings(), flower=flower)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
+) -> None:
+    """A day's orders through a simulated Komet and Axerrio, with faults, judged at the end. Example: axkomet demo."""
+    from worker.demo import run_demo
+
+    _finish(run_demo(keep=keep))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker. Example: axkomet worker."""
+    from worker.app import run_worker
+    from worker.settings import resolve_services
+
+    settings = _settings()
+    run_worker(settings, resolve_services(settings))
+
+
+@app.command()
+def beat() -> None:
+    """Run one beat, which only ticks; any number may run. Example: axkomet beat."""
+    from worker.app import run_beat
+    from worker.assembly import open_services
+
+    settings = _settings()
+    urls, ledger = open_services(settings)
+    ledger.engine.dispose()
+    run_beat(settings, urls)
+
+
+@app.command()
+def flower() -> None:
+    """Run Flower on loopback, with a password. Example: axkomet flower."""
+    from worker.app import run_flower
+    from worker.settings import resolve_services
+
+    settings = _settings()
+    run_flower(settings, resolve_services(settings))
+
+
+@app.command()
+def sandbox(
+    komet_port: Annotated[int, typer.Option(help="0 chooses a free one.")] = 8801,
+    axerrio_port: Annotated[int, typer.Option(help="0 chooses a free one.")] = 8802,
+) -> None:
+    """Run the simulated Komet and Axerrio, with their control interface. Example: axkomet sandbox --komet-port 0."""
+    from sandbox.server import run
+
+    try:
+        run(komet_port, axerrio_port)
+    except OSError as error:
+        raise Problem(f"The sandbox cannot listen on its ports ({error.strerror}): choose others, or 0.") from None
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the ledger's schema to this version. Example: axkomet db upgrade."""
+    from sqlalchemy.exc import OperationalError
+
+    from models.database import make_engine
+    from models.database import upgrade as upgrade_schema
+    from worker.settings import resolve_services
+
+    engine = make_engine(resolve_services(_settings()).database_url)
+    try:
+        upgrade_schema(engine)
+    except OperationalError as error:
+        words = str(error.orig).strip().splitlines()
+        raise Problem(
+            f"PostgreSQL at {engine.url.host}:{engine.url.port or 5432} could not be upgraded "
+            f"({words[-1] if words else 'no answer'}).",
+            exit_code=1,
+        ) from None
+    typer.echo("The schema is of this version.", err=True)
+
+
+# -- the desk --------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Check settings, services and connections, a line for each. Example: axkomet check."""
+    from worker.check import run_checks
+    from worker.screens import check_list
+
+    checks = list(run_checks(_settings()))
+    _show(checks, as_json, check_list)
+    _finish(0 if all(each["ok"] for each in checks) else 1)
+
+
+@app.command()
+def status(
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")] = False,
+) -> None:
+    """Healthy or not, in words; exit 1 when not. Example: axkomet status --watch."""
+    from worker.screens import status_screen, terminal
+    from worker.up import look
+
+    settings = _settings()
+    while True:
+        document = look(settings)
+        if watch and not as_json:
+            terminal().clear()
+        _show(document, as_json, status_screen)
+        if not watch:
+            _finish(0 if document["healthy"] else 1)
+        time.sleep(_WATCH_PAUSE)
+
+
+@orders.command("list")
+def list_orders(
+    state: Annotated[str | None, typer.Option(help="Such as held, mapping_required, ordered.")] = None,
+    connection: Annotated[str | None, typer.Option(help="Name of a connection.")] = None,
+    origin: Annotated[str | None, typer.Option(help="axerrio or komet.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Code of a reason, such as in_doubt.")] = None,
+    since: Annotated[str | None, typer.Option(help="Changed since: 2026-11-24, or with a time; UTC.")] = None,
+    departing: Annotated[str | None, typer.Option(help="Departure date: 2026-11-24.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List orders, the nearest departure first. Example: axkomet orders list --state held."""
+    from worker.assembly import open_services
+    from worker.desk import OrderFilter, find_orders
+    from worker.screens import order_list
+
+    wanted = OrderFilter(
+        state=_state(state),
+        connection=connection,
+        origin=origin,
+        reason=reason,
+        since=_moment("--since", since),
+        departing=_date("--departing", departing),
+        limit=limit,
+    )
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        found = find_orders(session, wanted)
+    _show(found, as_json, order_list)
+
+
+@orders.command("show")
+def show_order(key: str, as_json: AsJson = False) -> None:
+    """Show one order by any of its keys. Example: axkomet orders show 2026-48210, or prebook:4343, or po:70012."""
+    from worker.assembly import open_services
+    from worker.desk import AmbiguousKeyError, find_order
+    from worker.screens import order_account
+
+    _, ledger = open_services(_settings())
+    try:
+        with ledger.sessions() as session:
+            found = find_order(session, key)
+    except AmbiguousKeyError as error:
+        raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
+    if found is None:
+        raise Problem(f"No order has the key {key}.", exit_code=3)
+    _show(found, as_json, order_account)
+
+
+def _state(word: str | None) -> Any:
+    from models.states import OrderState
+
+    if word is None:
+        return None
+    try:
+        return OrderState(word)
+    except ValueError:
+        known = ", ".join(state.value for state in OrderState)
+        raise Problem(f"--state {word} is no state: it is one of {known}.") from None
+
+
+def _date(option: str, word: str | None) -> date | None:
+    try:
+        return date.fromisoformat(word) if word else None
+    except ValueError:
+        raise Problem(f"{option} {word} is no date: write it as 2026-11-24.") from None
+
+
+def _moment(option: str, word: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(word) if word else None
+    except ValueError:
+        raise Problem(f"{option} {word} is no time: write it as 2026-11-24 or 2026-11-24T06:00.") from None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+if __name__ == "__main__":
+    main()

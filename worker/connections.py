@@ -1,0 +1,67 @@
+"""The connections file: which Axerrio tenant is joined to which Komet company."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clients.access import Access, resolve_token
+from tasks.connection import ConnectionSettings
+from worker.problems import Problem
+from worker.settings import read_secret_variable
+
+
+def load_connections(path: Path) -> list[ConnectionSettings]:
+    """Read the connections file.
+
+    Raises:
+        Problem: it is missing, no TOML, or a value in it is wrong; one sentence that names connection and key.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Problem(
+            f"There is no connections file at {path}: write one (the README shows an example), or name another "
+            "with AXKOMET_CONNECTIONS."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"The connections file {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Problem(f"The connections file {path} is not valid TOML: {error}.") from None
+    entries = content.pop("connection", [])
+    if content or not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        raise Problem(f"The connections file {path} must hold one or more [[connection]] tables and nothing else.")
+    connections = [_read(path, number, entry) for number, entry in enumerate(entries, 1)]
+    names = [each.name for each in connections]
+    for name in names:
+        if names.count(name) > 1:
+            raise Problem(f"The connections file {path} names two connections {name}: give each its own name.")
+    return connections
+
+
+def _read(path: Path, number: int, entry: dict[str, Any]) -> ConnectionSettings:
+    name = entry.get("name", f"number {number}")
+    try:
+        return ConnectionSettings.model_validate(entry)
+    except ValidationError as invalid:
+        error = invalid.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in error["loc"]) or "its settings"
+        message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        if error["type"] == "extra_forbidden":
+            message = "is no such key; look for a typing error"
+        elif error["type"] == "missing":
+            message = "is missing"
+        raise Problem(f"{path}, connection {name}: {key}: {message}.") from None
+
+
+def read_token(path: Path, connection: str, system: str, access: Access) -> str:
+    """The token of one system of a connection.
+
+    Raises:
+        Problem: its variable is not set or its file cannot be read.
+    """
+    try:
+        return resolve_token(access, read_secret_variable)
+    except ValueError as error:
+        raise Problem(f"{path}, connection {connection}: the {system} token: {error}.") from None

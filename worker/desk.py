@@ -1,0 +1,341 @@
+"""What the ledger says, for people and machines: orders, and the state of the whole.
+
+The shapes are those of the public interface: every key is always there, and what is missing is null.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from models.canonical import Line, PurchaseOrderStatus
+from models.database import now
+from models.states import OrderState, WriteState
+from models.tables import (
+    Connection,
+    History,
+    Order,
+    OrderLine,
+    Prebook,
+    PrebookItem,
+    Process,
+    Proof,
+    PurchaseOrder,
+    PurchaseOrderItem,
+    Scope,
+    UnreadableRecord,
+    Write,
+)
+from tasks.budget import budget_of
+from tasks.connection import ConnectionSettings
+from tasks.runtime import Timing
+
+Json = dict[str, Any]
+
+#: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late.
+_INTERVALS = 3
+
+
+@dataclass(frozen=True)
+class OrderFilter:
+    """Which orders are meant; None and empty mean all."""
+
+    state: OrderState | None = None
+    connection: str | None = None
+    origin: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    departing: date | None = None
+    limit: int | None = None
+
+
+class AmbiguousKeyError(Exception):
+    """A key that names several orders.
+
+    Attributes:
+        candidates: each with the prefix that makes it plain.
+    """
+
+    def __init__(self, candidates: Sequence[str]) -> None:
+        super().__init__(", ".join(candidates))
+        self.candidates = candidates
+
+
+def find_orders(session: Session, wanted: OrderFilter) -> list[Json]:
+    """Orders as the interface shows them, without history and writes; the nearest departure first."""
+    query = select(Order).join(Connection, Order.connection_id == Connection.id)
+    if wanted.state is not None:
+        query = query.where(Order.state == wanted.state)
+    if wanted.connection is not None:
+        query = query.where(Connection.name == wanted.connection)
+    if wanted.origin is not None:
+        query = query.where(Order.origin == wanted.origin)
+    if wanted.reason is not None:
+        query = query.where(Order.reason_code == wanted.reason)
+    if wanted.since is not None:
+        query = query.where(Order.updated_at >= wanted.since)
+    if wanted.departing is not None:
+        query = query.where(Order.departure_date == wanted.departing)
+    query = query.order_by(Order.departure_date, Order.id).limit(wanted.limit).options(selectinload(Order.lines))
+    return _views(session, session.scalars(query).all())
+
+
+def find_order(session: Session, key: str) -> Json | None:
+    """One order by any of its keys, with history and writes.
+
+    Args:
+        session: of the ledger.
+        key: Axerrio key or number, prebook id or number, purchase order number; `axerrio:`, `prebook:` or `po:`
+            before it says which.
+
+    Raises:
+        AmbiguousKeyError: the key names several orders.
+    """
+    kind, _, rest = key.partition(":")
+    if kind not in ("axerrio", "prebook", "po") or not rest:
+        kind, rest = "", key
+    found: dict[int, str] = {}
+    for name, query in _by_key(rest).items():
+        if kind in ("", name):
+            for order_id in session.scalars(query):
+                found.setdefault(order_id, name)
+    if not found:
+        return None
+    rows = session.scalars(select(Order).where(Order.id.in_(found)).options(selectinload(Order.lines))).all()
+    if len(rows) > 1:
+        raise AmbiguousKeyError([f"axerrio:{row.axerrio_key} ({found[row.id]} {rest})" for row in rows])
+    view = _views(session, rows)[0]
+    view["history"] = [
+        {"at": _time(row.at), "from": row.from_state, "to": row.to_state, "why": row.why}
+        for row in session.scalars(select(History).where(History.order_id == rows[0].id).order_by(History.id))
+    ]
+    view["writes"] = [
+        {
+            "kind": row.kind.value,
+            "state": row.state.value,
+            "attempts": row.attempts,
+            "sent_at": _time(row.sent_at),
+            "settled_at": _time(row.settled_at),
+            "error": row.error,
+        }
+        for row in session.scalars(select(Write).where(Write.order_id == rows[0].id).order_by(Write.id))
+    ]
+    return view
+
+
+def _by_key(key: str) -> dict[str, Select[int]]:
+    return {
+        "axerrio": select(Order.id).where(or_(Order.axerrio_key == key, Order.axerrio_number == key)),
+        "prebook": select(Prebook.order_id).where(or_(Prebook.prebook_id == key, Prebook.number == key)),
+        "po": select(Prebook.order_id)
+        .join(PrebookItem, PrebookItem.prebook_row == Prebook.id)
+        .join(PurchaseOrderItem, PurchaseOrderItem.prebook_item_id == PrebookItem.item_id)
+        .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
+        .where(PurchaseOrderItem.connection_id == PrebookItem.connection_id, PurchaseOrder.number == key)
+        .distinct(),
+    }
+
+
+def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
+    ids = [row.id for row in rows]
+    names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+    prebooks: dict[int, list[Prebook]] = {}
+    for prebook in session.scalars(select(Prebook).where(Prebook.order_id.in_(ids)).order_by(Prebook.id)):
+        prebooks.setdefault(prebook.order_id, []).append(prebook)
+    items: dict[int, list[PrebookItem]] = {}
+    for item in session.scalars(
+        select(PrebookItem)
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+        .where(Prebook.order_id.in_(ids))
+        .order_by(PrebookItem.id)
+    ):
+        items.setdefault(item.line_id or 0, []).append(item)
+    purchased: dict[tuple[int, str], list[PurchaseOrderItem]] = {}
+    for bought in session.scalars(
+        select(PurchaseOrderItem)
+        .where(PurchaseOrderItem.prebook_item_id.in_([each.item_id for of in items.values() for each in of]))
+        .order_by(PurchaseOrderItem.id)
+        .options(selectinload(PurchaseOrderItem.purchase_order))
+    ):
+        purchased.setdefault((bought.connection_id, bought.prebook_item_id), []).append(bought)
+    return [_view(row, names[row.connection_id], prebooks.get(row.id, []), items, purchased) for row in rows]
+
+
+def _view(
+    row: Order,
+    connection: str,
+    prebooks: Sequence[Prebook],
+    items: dict[int, list[PrebookItem]],
+    purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
+) -> Json:
+    by_row = {prebook.id: prebook for prebook in prebooks}
+    lines = [_line(row, line, by_row, items.get(line.id, []), purchased) for line in row.lines]
+    orders = {
+        bought.purchase_order.purchase_order_id: bought.purchase_order
+        for line in row.lines
+        for item in items.get(line.id, [])
+        for bought in purchased.get((row.connection_id, item.item_id), [])
+    }
+    reason = None
+    if row.reason_code is not None:
+        reason = {"code": row.reason_code, "message": row.reason, "next_command": row.next_command}
+    return {
+        "id": row.id,
+        "connection": connection,
+        "origin": row.origin,
+        "state": row.state.value,
+        "reason": reason,
+        "axerrio": {"key": row.axerrio_key, "number": row.axerrio_number, "version": row.version},
+        "komet": {
+            "prebook_id": prebooks[0].prebook_id if prebooks else None,
+            "prebook_number": prebooks[0].number if prebooks else None,
+            "prebooks": [{"id": each.prebook_id, "number": each.number} for each in prebooks],
+            "purchase_orders": [
+                {"id": each.purchase_order_id, "number": each.number, "status": _status(each)}
+                for each in orders.values()
+            ],
+        },
+        "departure_date": row.departure_date.isoformat(),
+        "truck_date": row.truck_date.isoformat(),
+        "lines": lines,
+        "attempts": row.attempts,
+        "due_at": _time(row.due_at),
+        "last_error": row.last_error,
+        "created_at": _time(row.created_at),
+        "updated_at": _time(row.updated_at),
+    }
+
+
+def _line(
+    row: Order,
+    line: OrderLine,
+    prebooks: dict[int, Prebook],
+    items: Sequence[PrebookItem],
+    purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
+) -> Json:
+    wanted = Line.model_validate(line.wanted) if line.wanted is not None else None
+    live = [item for item in items if item.boxes > 0]
+    item = live[0] if live else None
+    bought = [each for each in (purchased.get((row.connection_id, item.item_id), []) if item else []) if each.boxes]
+    first = next((each for each in bought if _status(each.purchase_order) != "shipped"), bought[0] if bought else None)
+    return {
+        "line_key": line.line_key,
+        "article_code": wanted.article.code if wanted else None,
+        "boxes": wanted.boxes if wanted else None,
+        "state": line.state.value,
+        "mapped": item.mapped if item and item.content is not None else None,
+        "prebook_id": prebooks[item.prebook_row].prebook_id if item else None,
+        "prebook_item_id": item.item_id if item else None,
+        "purchase_order_item_id": first.item_id if first else None,
+        "purchase_order_number": first.purchase_order.number if first else None,
+        "purchase_order_items": [
+            {
+                "id": each.item_id,
+                "number": each.purchase_order.number,
+                "boxes": each.boxes,
+                "status": _status(each.purchase_order),
+            }
+            for each in bought
+        ],
+        "boxes_shipped": [],
+    }
+
+
+def _status(order: PurchaseOrder) -> str:
+    """A status that we do not know counts as not approved."""
+    return order.status or PurchaseOrderStatus.PENDING.value
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+# -- the whole -------------------------------------------------------------------------------------------------
+
+
+def status(session: Session, connections: Iterable[ConnectionSettings], timing: Timing) -> Json:
+    """How the whole is: healthy or not, in words, and the figures behind it. Single orders that wait are no illness."""
+    moment = now(session)
+    problems: list[str] = []
+    processes = session.scalars(select(Process)).all()
+    alive = moment - timedelta(seconds=_INTERVALS * timing.sweep + 1)
+    workers = sum(1 for each in processes if each.role == "worker" and each.seen_at > alive)
+    tick = max((each.seen_at for each in processes if each.role == "beat"), default=None)
+    if not workers:
+        problems.append(f"No worker was seen for {_INTERVALS} intervals: start `axkomet worker`.")
+    if tick is None or tick <= alive:
+        problems.append(f"No tick came for {_INTERVALS} intervals: start `axkomet beat`, and look at worker and Redis.")
+    shown = []
+    for settings in connections:
+        row = session.scalar(select(Connection).where(Connection.name == settings.name))
+        if row is None:
+            problems.append(f"{settings.name}: no worker has taken this connection up yet.")
+            continue
+        shown.append(_connection(session, row, settings, timing, moment, problems))
+    return {
+        "healthy": not problems,
+        "problems": problems,
+        "connections": shown,
+        "workers": workers,
+        "beat": {"last_tick_at": _time(tick)},
+    }
+
+
+def _connection(
+    session: Session,
+    row: Connection,
+    settings: ConnectionSettings,
+    timing: Timing,
+    moment: datetime,
+    problems: list[str],
+) -> Json:
+    counts = session.execute(
+        select(Order.state, func.count()).where(Order.connection_id == row.id).group_by(Order.state)
+    ).tuples()
+    oldest = session.scalar(select(func.min(Order.due_at)).where(Order.connection_id == row.id, Order.due_at <= moment))
+    in_doubt = session.scalar(
+        select(func.count())
+        .select_from(Write)
+        .where(Write.connection_id == row.id, Write.state == WriteState.SENT, Write.deadline_at < moment)
+    )
+    unreadable = session.scalar(
+        select(func.count())
+        .select_from(UnreadableRecord)
+        .join(Scope, UnreadableRecord.scope_id == Scope.id)
+        .where(Scope.connection_id == row.id, UnreadableRecord.resolved_at.is_(None))
+    )
+    budget = budget_of(session, settings.company, settings.komet.daily_requests)
+    feeds: dict[str, Json] = {}
+    for scope in session.scalars(select(Scope).where(Scope.connection_id == row.id).order_by(Scope.feed, Scope.key)):
+        where = f"{settings.name}: {scope.feed.value} {scope.key}".strip()
+        if scope.stopped_reason is not None:
+            problems.append(f"{where} stands still: {scope.stopped_reason}.")
+        elif scope.due_at is not None and scope.due_at < moment - timedelta(seconds=_INTERVALS * timing.poll + 1):
+            problems.append(f"{where} was not read for {_INTERVALS} polls.")
+        elif scope.failures >= _INTERVALS:
+            problems.append(f"{where} could not be read {scope.failures} times: {scope.last_error}.")
+        elif scope.feed.value == "sales-orders" and scope.last_success_at is None:
+            problems.append(f"{where} was never read" + (f": {scope.last_error}." if scope.last_error else " yet."))
+        feed = feeds.setdefault(scope.feed.value, {"name": scope.feed.value, "last_success_at": None, "cursor": None})
+        feed["last_success_at"] = max(
+            filter(None, (feed["last_success_at"], _time(scope.last_success_at))), default=None
+        )
+        feed["cursor"] = scope.cursor if scope.cursor is not None else feed["cursor"]
+    if not budget.left:
+        problems.append(f"{settings.name}: all {budget.limit} Komet requests of the last 24 hours are used.")
+    proofs = session.scalars(select(Proof).where(Proof.connection_id == row.id))
+    return {
+        "name": settings.name,
+        "mode": settings.mode,
+        "paused": False,
+        "orders": {state.value: count for state, count in counts},
+        "oldest_due_seconds": (moment - oldest).total_seconds() if oldest else None,
+        "in_doubt": in_doubt or 0,
+        "unreadable": unreadable or 0,
+        "absence_is_proof": {each.kind.value: each.earned_at is not None for each in proofs},
+        "feeds": list(feeds.values()),
+        "budget": {"limit": budget.limit, "used": budget.used, "left": budget.left},
+    }

@@ -1,0 +1,138 @@
+"""The screens: what the desk says, drawn for people. Width and colours are the terminal's; `NO_COLOR` is honoured."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Json = dict[str, Any]
+
+_COLOURS = {
+    "approved": "green",
+    "ordered": "cyan",
+    "prebooked": "blue",
+    "mapping_required": "yellow",
+    "held": "yellow",
+    "failed": "red",
+}
+
+
+def state_text(state: str) -> Text:
+    """A state in its colour."""
+    return Text(state.replace("_", " "), style=_COLOURS.get(state, ""))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def order_list(orders: Sequence[Json]) -> RenderableType:
+    """A line for each order."""
+    if not orders:
+        return Text("No orders.")
+    table = _table("order", "connection", "state", "departs", "prebook", "purchase orders", "why it waits")
+    for order in orders:
+        reason = order["reason"]
+        table.add_row(
+            order["axerrio"]["number"],
+            order["connection"],
+            state_text(order["state"]),
+            order["departure_date"],
+            order["komet"]["prebook_number"] or "-",
+            ", ".join(each["number"] for each in order["komet"]["purchase_orders"]) or "-",
+            reason["message"] if reason else "",
+        )
+    return table
+
+
+def order_account(order: Json) -> RenderableType:
+    """One order: why it waits and what to type, then lines, history and writes."""
+    head = Text.assemble(
+        (f"{order['axerrio']['number']} ", "bold"),
+        f"({order['axerrio']['key']}, version {order['axerrio']['version']}, {order['connection']}) is ",
+        state_text(order["state"]),
+        f"; departs {order['departure_date']}, truck {order['truck_date']}",
+    )
+    parts: list[RenderableType] = [head]
+    if order["reason"]:
+        parts.append(Text(order["reason"]["message"], style="yellow"))
+        if order["reason"]["next_command"]:
+            parts.append(Text(f"Next: {order['reason']['next_command']}"))
+    if order["last_error"]:
+        parts.append(Text(f"Last error: {order['last_error']}"))
+    numbers = ", ".join(each["number"] or each["id"] for each in order["komet"]["prebooks"])
+    purchase_orders = ", ".join(f"{each['number']} ({each['status']})" for each in order["komet"]["purchase_orders"])
+    parts.append(Text(f"In Komet: prebook {numbers or '-'}, purchase orders {purchase_orders or '-'}"))
+    lines = _table("line", "article", "boxes", "state", "prebook item", "purchase order item")
+    for line in order["lines"]:
+        bought = ", ".join(f"{each['number']}/{each['id']}" for each in line["purchase_order_items"])
+        lines.add_row(
+            line["line_key"],
+            line["article_code"] or "-",
+            str(line["boxes"] or "-"),
+            state_text(line["state"]),
+            line["prebook_item_id"] or "-",
+            bought or "-",
+        )
+    history = _table("when", "from", "to", "why")
+    for row in order.get("history", []):
+        history.add_row(_short(row["at"]), row["from"] or "-", row["to"], row["why"])
+    writes = _table("write", "state", "tries", "sent", "settled", "said")
+    for row in order.get("writes", []):
+        times = (_short(row["sent_at"]), _short(row["settled_at"]))
+        writes.add_row(row["kind"], row["state"], str(row["attempts"]), *times, row["error"] or "")
+    for title, table in (("Lines", lines), ("History", history), ("Writes", writes)):
+        if table.row_count:
+            parts += [Text(f"\n{title}", style="bold"), table]
+    return Group(*parts)
+
+
+def status_screen(status: Json) -> RenderableType:
+    """Healthy or not, in words; then a line for each connection."""
+    parts: list[RenderableType] = [
+        Text("Healthy.", style="green") if status["healthy"] else Text("Not healthy:", style="red")
+    ]
+    parts += [Text(f"  {problem}") for problem in status["problems"]]
+    table = _table("connection", "orders", "oldest due", "in doubt", "last polls", "Komet requests left")
+    for each in status["connections"]:
+        counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(each["orders"].items()))
+        oldest = each["oldest_due_seconds"]
+        polls = ", ".join(f"{feed['name']} {_short(feed['last_success_at'])}" for feed in each["feeds"])
+        table.add_row(
+            each["name"] + (" (observe)" if each["mode"] == "observe" else ""),
+            counts or "none",
+            f"{oldest:.0f} s" if oldest is not None else "-",
+            str(each["in_doubt"]),
+            polls or "-",
+            f"{each['budget']['left']} of {each['budget']['limit']}",
+        )
+    last_tick = _short(status["beat"]["last_tick_at"])
+    return Group(*parts, table, Text(f"{status['workers']} worker(s), last tick {last_tick}"))
+
+
+def check_list(checks: Iterable[Json]) -> RenderableType:
+    """A line for each check, and what to do for each that failed."""
+    table = _table("", "check", "")
+    for each in checks:
+        sign = Text("ok", style="green") if each["ok"] else Text("NO", style="red")
+        fix = f"\n{each['fix']}" if each["fix"] else ""
+        table.add_row(sign, each["name"], f"{each['message']}{fix}")
+    return table
+
+
+def _short(time: str | None) -> str:
+    return datetime.fromisoformat(time).strftime("%m-%d %H:%M:%S") if time else "-"
+
+
+def terminal() -> Console:
+    """Standard output as it is: no colours and no cut lines where it is not a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200, soft_wrap=True)
+    return console

@@ -1,0 +1,125 @@
+"""`axkomet up`: every process of ours, and the services that are not set, until Ctrl-C."""
+
+import secrets
+import time
+
+import structlog
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from models.database import make_engine, upgrade
+from worker.assembly import check_redis, open_services, timing_of
+from worker.connections import load_connections, read_token
+from worker.desk import Json, status
+from worker.problems import Problem
+from worker.services import port_taken
+from worker.settings import Settings
+from worker.supervisor import Role, Supervisor, axkomet_command
+
+log = structlog.get_logger()
+
+#: Between two looks at the status until everything is ready, in seconds.
+_READY_PAUSE = 0.5
+
+
+def look(settings: Settings) -> Json:
+    """The status document, also where a service is away.
+
+    Raises:
+        Problem: the connections file or a service's URL is not as it must be.
+    """
+    connections = load_connections(settings.connections)
+    try:
+        urls, ledger = open_services(settings)
+    except Problem as problem:
+        if problem.exit_code != 1:
+            raise
+        return {
+            "healthy": False,
+            "problems": [str(problem)],
+            "connections": [],
+            "workers": 0,
+            "beat": {"last_tick_at": None},
+        }
+    try:
+        with ledger.sessions() as session:
+            document = status(session, connections, timing_of(settings))
+    finally:
+        ledger.engine.dispose()
+    if broken := check_redis(urls.redis_url):
+        document["problems"].append(f"Redis does not answer: {broken}")
+        document["healthy"] = False
+    return document
+
+
+def migrate(database_url: str) -> None:
+    """Bring the schema to this version."""
+    engine = make_engine(database_url)
+    try:
+        upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
+    """The processes of `up`."""
+    roles = [Role("worker", axkomet_command("worker")), Role("beat", axkomet_command("beat"))]
+    if flower:
+        user = settings.flower_user or "axkomet"
+        password = (
+            settings.flower_password.get_secret_value() if settings.flower_password else secrets.token_urlsafe(12)
+        )
+        roles.append(
+            Role(
+                "flower",
+                axkomet_command("flower"),
+                {"AXKOMET_FLOWER_USER": user, "AXKOMET_FLOWER_PASSWORD": password},
+            )
+        )
+    return roles
+
+
+def run_up(settings: Settings, *, flower: bool) -> None:
+    """Run everything until a signal comes.
+
+    Raises:
+        Problem: the connections file, a token, a port or a service is not as it must be.
+    """
+    for connection in load_connections(settings.connections):
+        read_token(settings.connections, connection.name, "Komet", connection.komet)
+        read_token(settings.connections, connection.name, "Axerrio", connection.axerrio)
+    if flower and port_taken(settings.flower_port):
+        raise Problem(
+            f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
+        )
+    roles = roles_of(settings, flower=flower)
+    supervisor = Supervisor(settings, roles, migrate=migrate)
+    ready = _Ready(settings)
+    if flower:
+        access = roles[-1].env
+        typer.echo(
+            f"Flower: http://127.0.0.1:{settings.flower_port} user {access['AXKOMET_FLOWER_USER']}"
+            + ("" if settings.flower_password else f" password {access['AXKOMET_FLOWER_PASSWORD']}"),
+            err=True,
+        )
+    supervisor.run(ready.tick)
+
+
+class _Ready:
+    """Says `ready` once the status is healthy."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._said = False
+        self._next = 0.0
+
+    def tick(self) -> None:
+        if self._said or time.monotonic() < self._next:
+            return
+        try:
+            self._said = look(self._settings)["healthy"]
+        except (Problem, SQLAlchemyError) as error:
+            log.debug("not ready", error=str(error))
+        if self._said:
+            typer.echo("ready")
+        self._next = time.monotonic() + _READY_PAUSE
