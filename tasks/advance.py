@@ -376,9 +376,8 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
 
 
 def _close(session: Session, write: Write, state: WriteState, why: str | None) -> None:
-    write.state = state
     write.settled_at = now(session)
-    write.error = why
+    write.state, write.error = state, why
     session.execute(update(WriteLine).where(WriteLine.write_id == write.id).values(is_open=False))
 
 

@@ -26,8 +26,8 @@ def shown(session: Session, write: Write, claim: Claim) -> None:
         return
     write.shown_at = now(session)
     if write.state is not WriteState.DONE:
-        write.state = WriteState.DONE
         write.settled_at = write.shown_at
+        write.state = WriteState.DONE
         for line in write.lines:
             line.is_open = False
     if write.acknowledged_at is None:

@@ -178,7 +178,7 @@ class SituationReader:
             .where(Prebook.order_id == row.id, PrebookItem.line_id.is_not(None))
             .order_by(PrebookItem.id)
         )
-        for item, prebook in found.tuples():
+        for item, prebook in found:
             facts = PrebookItemFacts(
                 item.item_id, prebook.prebook_id, prebook.number, item.boxes, item.mapped, item.content is not None
             )

@@ -30,7 +30,7 @@ def sweep(runtime: Runtime) -> int:
         seen(session, "beat", "beat")
         moment = now(session)
         until = moment + timedelta(seconds=runtime.timing.hint)
-        names = dict(session.execute(select(ConnectionRow.id, ConnectionRow.name)).tuples().all())
+        names = dict(session.execute(select(ConnectionRow.id, ConnectionRow.name)).all())
         on_their_way = select(func.count()).select_from(Order).where(Order.hinted_until > moment)
         room = MOST_HINTS - (session.scalar(on_their_way) or 0)
         due_orders = (

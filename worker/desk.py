@@ -141,7 +141,7 @@ def _by_key(key: str) -> dict[str, Select[int]]:
 
 def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
     ids = [row.id for row in rows]
-    names = dict(session.execute(select(Connection.id, Connection.name)).tuples().all())
+    names = dict(session.execute(select(Connection.id, Connection.name)).all())
     prebooks: dict[int, list[Prebook]] = {}
     for prebook in session.scalars(select(Prebook).where(Prebook.order_id.in_(ids)).order_by(Prebook.id)):
         prebooks.setdefault(prebook.order_id, []).append(prebook)
@@ -294,7 +294,7 @@ def _connection(
 ) -> Json:
     counts = session.execute(
         select(Order.state, func.count()).where(Order.connection_id == row.id).group_by(Order.state)
-    ).tuples()
+    )
     oldest = session.scalar(select(func.min(Order.due_at)).where(Order.connection_id == row.id, Order.due_at <= moment))
     in_doubt = session.scalar(
         select(func.count())

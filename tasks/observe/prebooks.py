@@ -98,9 +98,7 @@ def _changed(session: Session, connection: Connection, ours: Sequence[_Ours]) ->
                 Prebook.connection_id == connection.id,
                 Prebook.prebook_id.in_([each.seen.prebook_id for each in ours]),
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     unseen = set(
         session.scalars(

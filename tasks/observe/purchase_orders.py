@@ -97,7 +97,7 @@ def _unshown(session: Session, line_ids: Sequence[int]) -> dict[int, list[Write]
         )
         .order_by(Write.id)
     )
-    for line_id, write in found.tuples():
+    for line_id, write in found:
         unshown.setdefault(line_id, []).append(write)
     return unshown
 
@@ -116,9 +116,7 @@ def _changed(
                 PurchaseOrder.connection_id == connection.id,
                 PurchaseOrder.purchase_order_id.in_([each.seen.purchase_order_id for each in ours]),
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return [
         each
@@ -158,7 +156,8 @@ def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, 
             continue
         known.pop(item.item_id, None)
         stored = by_id.get(item.item_id) or PurchaseOrderItem(connection_id=connection.id, item_id=item.item_id)
-        stored.purchase_order = row
+        if stored not in row.items:  # new, or moved here from another purchase order
+            row.items.append(stored)
         stored.prebook_item_id, stored.boxes, stored.as_of = item.prebook_item_id, item.boxes, claim.began_at
     for gone in known.values():  # its purchase order is here, and the item is not
         gone.boxes, gone.as_of = 0, claim.began_at

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from math import ceil
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -35,6 +36,7 @@ NOWHERE: dict[str, Any] = {"database_url": "postgres://u:p@127.0.0.1:1/x", "redi
 #: `up` of one role, as a process of its own; both services are embedded without further arguments.
 UP = """
 import sys, json
+from math import ceil
 from pathlib import Path
 from worker.settings import Settings
 from worker.supervisor import Role, Supervisor
@@ -140,7 +142,7 @@ def test_whatever_dies_starts_again(home: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_restarts_wait_longer_each_time_until_healthy() -> None:
     child, start = Mock(), Mock()
-    now = time.monotonic()
+    now = float(ceil(time.monotonic()))  # whole, so that eighths of seconds add up exactly
     kept = module._Kept(child, start)
 
     def seconds_to_restart() -> float:
@@ -166,7 +168,7 @@ def test_restarts_wait_longer_each_time_until_healthy() -> None:
 def test_a_restart_that_fails_is_tried_again() -> None:
     start = Mock(side_effect=[Problem("The port is taken."), None])
     kept = module._Kept(Mock(alive=False), start)
-    now = time.monotonic()
+    now = float(ceil(time.monotonic()))  # whole, so that eighths of seconds add up exactly
     for seconds, calls in ((0, 0), (0.5, 1), (1, 1), (1.5, 2)):
         kept.look(now + seconds)
         assert start.call_count == calls

@@ -1,0 +1,142 @@
+"""A ledger at work without Celery: the test itself does what is due, on real PostgreSQL, against the sandbox."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from clients.axerrio.client import AxerrioClient
+from clients.http import OpenGate
+from clients.komet.client import KometClient
+from models.database import make_engine, make_sessions, now
+from models.states import OrderState
+from models.tables import Order, Scope
+from tasks.advance import advance
+from tasks.connection import Connection, ConnectionSettings, register
+from tasks.observe import observe
+from tasks.runtime import Runtime, Timing
+from tests.world import World
+from worker.desk import find_order
+
+Json = dict[str, Any]
+#: Short, so that nothing is waited for; the ledger's clock is moved instead.
+TIMING = Timing(poll=30, sweep=1, retry_base=0.01, retry_max=0.02, max_attempts=6, http_timeout=1.0, grace=60)
+
+
+@dataclass
+class Ledger:
+    """A ledger and the one who works on it."""
+
+    world: World
+    database_url: str
+    settings: ConnectionSettings
+    timing: Timing = TIMING
+    offset: float = 0.0
+    engine: Engine = field(init=False)
+    runtime: Runtime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """Start anew, as a process does, with the clock where the test put it."""
+        self.engine = make_engine(self.database_url, pool_size=8, options=f"-c axkomet.clock_offset={self.offset}s")
+        sessions = make_sessions(self.engine)
+        with sessions.begin() as session:
+            row = register(session, self.settings)
+        connection = Connection(
+            row,
+            self.settings,
+            KometClient(self.settings.komet, self.world.komet_token, timeout=self.timing.http_timeout, gate=OpenGate()),
+            AxerrioClient(
+                self.settings.axerrio, self.world.axerrio_token, timeout=self.timing.http_timeout, gate=OpenGate()
+            ),
+        )
+        self.runtime = Runtime(sessions, {row: connection}, self.timing)
+
+    def close(self) -> None:
+        self.engine.dispose()
+        for connection in self.runtime.connections.values():
+            connection.komet.close()
+            connection.axerrio.close()
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the ledger's clock."""
+        self.close()
+        self.offset += seconds
+        self.open()
+
+    def work(self, *, steps: int = 200) -> None:
+        """Do what is due until nothing is."""
+        for _ in range(steps):
+            with self.runtime.sessions() as session:
+                scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= now(session))))
+                orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session)).order_by(Order.id)))
+            if not scopes and not orders:
+                return
+            for scope_id in scopes:
+                observe(self.runtime, scope_id)
+            for order_id in orders:
+                advance(self.runtime, order_id)
+            time.sleep(0.001)
+        raise AssertionError("it does not come to rest")
+
+    def live(self, seconds: float, *, pace: float | None = None) -> None:
+        """Let time pass while the worker works, in steps of a poll."""
+        pace = pace or self.timing.poll
+        for _ in range(max(1, round(seconds / pace))):
+            self.pass_time(pace)
+            self.work()
+
+    def order(self, key: str) -> Json:
+        """The order as the desk shows it."""
+        with self.runtime.sessions() as session:
+            found = find_order(session, key)
+        assert found is not None, f"{key} is not in the ledger"
+        return found
+
+    def state(self, key: str) -> str:
+        return str(self.order(key)["state"])
+
+    def reason(self, key: str) -> str | None:
+        reason = self.order(key)["reason"]
+        return reason["code"] if reason else None
+
+    def writes(self, key: str, kind: str) -> list[str]:
+        """States of the order's writes of a kind, in their order."""
+        return [each["state"] for each in self.order(key)["writes"] if each["kind"] == kind]
+
+    def session(self) -> Session:
+        return self.runtime.sessions()
+
+    def earn_proof(self) -> str:
+        """Bring one order through, so that absence is proof for both creates; gives its key."""
+        key = self.world.place()
+        self.live(180)
+        assert self.state(key) == OrderState.ORDERED, self.order(key)
+        return key
+
+
+@pytest.fixture
+def make_ledger(world: World, database_url: str) -> Iterator[Callable[..., Ledger]]:
+    """Makes a ledger; changes are of the connection's settings."""
+    made: list[Ledger] = []
+
+    def make(*, timing: Json | None = None, **changes: Any) -> Ledger:
+        ledger = Ledger(world, database_url, world.connection(**changes), replace(TIMING, **(timing or {})))
+        made.append(ledger)
+        return ledger
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
+    """A ledger with the usual settings."""
+    return make_ledger()
