@@ -36,7 +36,6 @@ NOWHERE: dict[str, Any] = {"database_url": "postgres://u:p@127.0.0.1:1/x", "redi
 #: `up` of one role, as a process of its own; both services are embedded without further arguments.
 UP = """
 import sys, json
-from math import ceil
 from pathlib import Path
 from worker.settings import Settings
 from worker.supervisor import Role, Supervisor
