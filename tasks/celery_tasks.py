@@ -32,7 +32,10 @@ def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
     """
 
     def order_task(name: str) -> Callable[[int], str]:
-        return lambda order_id: advance(runtime(), order_id, name)
+        def task(order_id: int) -> str:
+            return advance(runtime(), order_id, name)
+
+        return task
 
     def observe_task(scope_id: int) -> str:
         return observe(runtime(), scope_id)

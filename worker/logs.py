@@ -7,7 +7,7 @@ from typing import Literal
 import structlog
 
 #: Libraries whose INFO lines would show URLs (Komet's token stands in them), or one line a message.
-_QUIET = ("httpx", "httpcore", "kombu", "amqp", "celery.worker.strategy", "celery.app.trace", "celery.beat")
+_QUIET = ("httpx", "httpcore", "kombu", "amqp", "celery.worker.strategy", "celery.app.trace", "celery.beat", "alembic")
 
 
 def configure_logs(level: str = "INFO", form: Literal["console", "json"] | None = None) -> None:

@@ -10,6 +10,9 @@ from rich.text import Text
 
 Json = dict[str, Any]
 
+#: Columns where nobody looks at a terminal.
+_WIDE = 200
+
 _COLOURS = {
     "approved": "green",
     "ordered": "cyan",
@@ -131,8 +134,6 @@ def _short(time: str | None) -> str:
 
 
 def terminal() -> Console:
-    """Standard output as it is: no colours and no cut lines where it is not a terminal."""
+    """Standard output as it is: without colours and wide where it is not a terminal."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200, soft_wrap=True)
-    return console
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
