@@ -40,12 +40,12 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_url(valkey: str) -> Iterator[str]:
+def redis_url(valkey: str) -> str:
     """An empty Valkey database."""
     client = Redis.from_url(valkey)
     client.flushall()
     client.close()
-    yield valkey
+    return valkey
 
 
 @pytest.fixture

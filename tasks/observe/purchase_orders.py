@@ -83,23 +83,20 @@ def _ours(records: Sequence[canonical.PurchaseOrder], items: dict[str, PrebookIt
     return ours
 
 
-def _unshown(session: Session, line_ids: Sequence[int]) -> dict[int, list[Write]]:
-    """Purchase order creates that no look has shown yet, by the lines that they cover."""
-    unshown: dict[int, list[Write]] = {}
+def _unshown(session: Session, line_ids: Sequence[int]) -> dict[int, Write]:
+    """The newest purchase order create of each line, where no look has shown it yet.
+
+    The link does not say which create made an item: it is taken for the newest, and what an older one made too much
+    shows as more boxes than wanted.
+    """
     found = session.execute(
         select(WriteLine.line_id, Write)
         .join(Write, WriteLine.write_id == Write.id)
-        .where(
-            WriteLine.line_id.in_(line_ids),
-            Write.kind == Kind.PURCHASE_ORDER_CREATE,
-            Write.sent_at.is_not(None),
-            Write.shown_at.is_(None),
-        )
+        .where(WriteLine.line_id.in_(line_ids), Write.kind == Kind.PURCHASE_ORDER_CREATE, Write.sent_at.is_not(None))
         .order_by(Write.id)
     )
-    for line_id, write in found:
-        unshown.setdefault(line_id, []).append(write)
-    return unshown
+    newest = dict(found.all())
+    return {line_id: write for line_id, write in newest.items() if write.shown_at is None}
 
 
 def _changed(
@@ -107,7 +104,7 @@ def _changed(
     connection: Connection,
     ours: Sequence[_Ours],
     items: dict[str, PrebookItem],
-    unshown: dict[int, list[Write]],
+    unshown: dict[int, Write],
 ) -> list[_Ours]:
     """Those that show something new: unchanged ones cost no write."""
     stored = dict(
@@ -162,13 +159,10 @@ def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, 
     for gone in known.values():  # its purchase order is here, and the item is not
         gone.boxes, gone.as_of = 0, claim.began_at
     session.flush()
-    lines = {items[item.prebook_item_id].line_id for item in seen.items if item.prebook_item_id in items}
-    for line_id in sorted(line for line in lines if line is not None):
-        # The link does not say which create made it: of several the newest is taken, and what is too much shows
-        # as more boxes than wanted.
-        for write in reversed(_unshown(session, [line_id]).get(line_id, [])):
-            proofs.shown(session, write, claim)
-            break
+    lines = [items[item.prebook_item_id].line_id for item in seen.items if item.prebook_item_id in items]
+    unshown = _unshown(session, [line_id for line_id in lines if line_id is not None])
+    for write in {write.id: write for write in unshown.values()}.values():
+        proofs.shown(session, write, claim)
     session.flush()
 
 

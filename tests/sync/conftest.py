@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import AxerrioClient
@@ -40,21 +40,24 @@ class Ledger:
     runtime: Runtime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.open()
+        self.engine = make_engine(self.database_url, pool_size=8)
 
-    def open(self) -> None:
-        """Start anew, as a process does, with the clock where the test put it."""
-        self.engine = make_engine(self.database_url, pool_size=8, options=f"-c axkomet.clock_offset={self.offset}s")
+        @event.listens_for(self.engine, "checkout")
+        def set_clock(connection: Any, record: Any, _proxy: Any) -> None:
+            if record.info.get("offset") != self.offset:
+                connection.execute(f"SET axkomet.clock_offset = '{self.offset}s'")
+                connection.commit()
+                record.info["offset"] = self.offset
+
         sessions = make_sessions(self.engine)
         with sessions.begin() as session:
             row = register(session, self.settings)
+        timeout = self.timing.http_timeout
         connection = Connection(
             row,
             self.settings,
-            KometClient(self.settings.komet, self.world.komet_token, timeout=self.timing.http_timeout, gate=OpenGate()),
-            AxerrioClient(
-                self.settings.axerrio, self.world.axerrio_token, timeout=self.timing.http_timeout, gate=OpenGate()
-            ),
+            KometClient(self.settings.komet, self.world.komet_token, timeout=timeout, gate=OpenGate()),
+            AxerrioClient(self.settings.axerrio, self.world.axerrio_token, timeout=timeout, gate=OpenGate()),
         )
         self.runtime = Runtime(sessions, {row: connection}, self.timing)
 
@@ -66,9 +69,7 @@ class Ledger:
 
     def pass_time(self, seconds: float) -> None:
         """Move the ledger's clock."""
-        self.close()
         self.offset += seconds
-        self.open()
 
     def work(self, *, steps: int = 200) -> None:
         """Do what is due until nothing is."""
