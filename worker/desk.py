@@ -142,9 +142,6 @@ def _by_key(key: str) -> dict[str, Select[int]]:
 def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
     ids = [row.id for row in rows]
     names = dict(session.execute(select(Connection.id, Connection.name)).all())
-    prebooks: dict[int, list[Prebook]] = {}
-    for prebook in session.scalars(select(Prebook).where(Prebook.order_id.in_(ids)).order_by(Prebook.id)):
-        prebooks.setdefault(prebook.order_id, []).append(prebook)
     items: dict[int, list[PrebookItem]] = {}
     for item in session.scalars(
         select(PrebookItem)
@@ -153,6 +150,10 @@ def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
         .order_by(PrebookItem.id)
     ):
         items.setdefault(item.line_id or 0, []).append(item)
+    # After their items: each statement sees what was committed before it, and an item never comes before its prebook.
+    prebooks: dict[int, list[Prebook]] = {}
+    for prebook in session.scalars(select(Prebook).where(Prebook.order_id.in_(ids)).order_by(Prebook.id)):
+        prebooks.setdefault(prebook.order_id, []).append(prebook)
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]] = {}
     for bought in session.scalars(
         select(PurchaseOrderItem)
