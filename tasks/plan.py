@@ -524,13 +524,11 @@ class _Planner:
         if hold is not None:
             return _Step(OrderState.RECEIVED, hold)
         if wanted.departure_date < s.today:
-            return _Step(
-                OrderState.RECEIVED,
-                self._hold(
-                    HoldCode.DEPARTED,
-                    f"Line {line.line_key} left on {wanted.departure_date} before it was sent to Komet.",
-                ),
-            )
+            left = f"Line {line.line_key} left on {wanted.departure_date} before it was sent to Komet."
+            return _Step(OrderState.RECEIVED, self._hold(HoldCode.DEPARTED, left))
+        if s.wanted.status is not OrderStatus.CONFIRMED:
+            left = f"The order is {s.wanted.status.value} in Axerrio, and line {line.line_key} was not sent to Komet."
+            return _Step(OrderState.RECEIVED, self._hold(HoldCode.DEPARTED, left))
         return _Step(OrderState.RECEIVED, need=Kind.PREBOOK_CREATE)
 
     def _invalid(self, line_key: str, wanted: Line) -> Hold | None:

@@ -194,7 +194,7 @@ def fail(session: Session, claim: Claim, error: str, timing: Timing, *, retry_af
 def stop(session: Session, claim: Claim, reason: str) -> None:
     """Let the feed stand still until an admin resets it."""
     (scope,) = _locked(session, claim.scope_id)
-    scope.stopped_reason = reason
+    scope.stopped_reason, scope.due_at = reason, None
     _release(scope, claim)
 
 

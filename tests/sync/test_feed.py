@@ -1,0 +1,121 @@
+"""Axerrio's feed: page and cursor together, each version once, nothing that cannot be read is lost."""
+
+import json
+
+import pytest
+from sqlalchemy import func, select
+
+from models.states import Feed
+from models.tables import Order, Scope, UnreadableRecord
+from tasks.observe import observe, sales_orders
+from tests.sync.conftest import Ledger
+from tests.world import World
+
+
+def feed(ledger: Ledger) -> Scope:
+    with ledger.session() as session:
+        return session.scalars(select(Scope).where(Scope.feed == Feed.SALES_ORDERS)).one()
+
+
+def orders(ledger: Ledger) -> int:
+    with ledger.session() as session:
+        return session.scalar(select(func.count()).select_from(Order)) or 0
+
+
+def test_the_same_page_twice_changes_nothing(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(120)
+    before = ledger.order(key)
+    with ledger.runtime.sessions.begin() as session:
+        session.scalars(select(Scope).where(Scope.feed == Feed.SALES_ORDERS)).one().cursor = 0
+    ledger.live(120)
+    assert ledger.order(key) | {"due_at": None} == before | {"due_at": None}
+    assert orders(ledger) == 1
+    assert world.requests("prebook.create") == 1
+
+
+def test_the_cursor_never_moves_without_its_records(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.place()
+    world.place()
+    real, calls = sales_orders._Store._store, 0
+
+    def breaks(self: object, *args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise RuntimeError("in the middle of the page")
+        return real(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sales_orders._Store, "_store", breaks)
+    with pytest.raises(RuntimeError):
+        observe(ledger.runtime, feed(ledger).id)
+    assert (feed(ledger).cursor, orders(ledger)) == (0, 0)
+    monkeypatch.undo()
+    ledger.live(60)
+    assert orders(ledger) == 2
+
+
+def test_a_malformed_record_is_put_aside_and_its_page_goes_on(ledger: Ledger, world: World) -> None:
+    good = world.place()
+    bad = {"key": "SO-bad", "number": "1", "version": 1, "status": "confirmed", "lines": "none"}
+    world.control("orders", tenant_token=world.axerrio_token, orders=[{"raw": bad}])
+    after = world.place()
+    ledger.work()
+    assert orders(ledger) == 2
+    assert {ledger.state(good), ledger.state(after)} == {"received"}
+    with ledger.session() as session:
+        aside = session.scalars(select(UnreadableRecord)).one()
+    assert aside.record_key == "SO-bad"
+    assert json.loads(aside.raw)["lines"] == "none"
+    assert feed(ledger).cursor == 3
+
+
+def test_an_unreadable_newer_version_holds_the_order_until_it_can_be_read(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(120)
+    world.place(key=key, status="perhaps")
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "unreadable")
+    world.place(key=key, status="confirmed")
+    ledger.live(60)
+    assert ledger.state(key) == "ordered"
+    with ledger.session() as session:
+        assert session.scalars(select(UnreadableRecord)).one().resolved_at is not None
+
+
+def test_a_server_that_went_back_in_time_stops_the_feed(ledger: Ledger, world: World) -> None:
+    world.place()
+    ledger.work()
+    with ledger.runtime.sessions.begin() as session:
+        session.scalars(select(Scope).where(Scope.feed == Feed.SALES_ORDERS)).one().cursor = 99
+    key = world.place()
+    ledger.live(300)
+    stopped = feed(ledger).stopped_reason
+    assert stopped is not None
+    assert "went back in time" in stopped
+    assert orders(ledger) == 1
+    assert feed(ledger).cursor == 99
+    assert key
+
+
+def test_only_confirmed_orders_born_in_axerrio_begin(ledger: Ledger, world: World) -> None:
+    draft = world.place(status="draft")
+    world.place(origin="komet")
+    world.place(origin="other")
+    ledger.live(60)
+    assert orders(ledger) == 1
+    assert ledger.state(draft) == "received"
+    assert world.requests("prebook.create") == 0
+    world.place(key=draft, status="confirmed")
+    ledger.live(120)
+    assert ledger.state(draft) == "ordered"
+
+
+def test_a_thousand_records_come_in_pages(ledger: Ledger, world: World) -> None:
+    many = [{"key": f"D-{n}", "number": f"D{n}"} | world.order() | {"status": "draft"} for n in range(450)]
+    world.control("orders", tenant_token=world.axerrio_token, orders=many)
+    ledger.work()
+    assert orders(ledger) == 450
+    assert feed(ledger).cursor == 450

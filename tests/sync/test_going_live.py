@@ -1,0 +1,90 @@
+"""Going live: what had left, was made before the start, or is linked already creates nothing."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from tests.sync.conftest import Ledger
+from tests.world import World, assert_exactly_once, today_in
+
+
+def test_observe_mode_reads_and_writes_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(mode="observe")
+    key = world.place()
+    ledger.live(120)
+    assert ledger.state(key) == "received"
+    assert world.requests("prebook.create") == 0
+    assert world.axerrio_order(key)["external_references"] in ([], None)
+    live = make_ledger()
+    live.offset = ledger.offset
+    live.live(120)
+    assert live.state(key) == "ordered"
+
+
+def test_an_order_that_had_left_when_first_seen_is_closed(ledger: Ledger, world: World) -> None:
+    left = world.place(departureDate=world.day(-1), truckDate=world.day(1))
+    today = world.place(departureDate=world.day(0), truckDate=world.day(2))
+    ledger.live(180)
+    assert (ledger.state(left), ledger.reason(left)) == ("closed", "departed")
+    assert ledger.state(today) == "ordered"
+    assert world.requests("prebook.create") == 1
+
+
+def test_an_order_received_in_time_and_not_begun_is_held_as_departed(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    ledger = make_ledger(buyers={})
+    key = world.place(departureDate=world.day(0), truckDate=world.day(2))
+    ledger.live(60)
+    assert ledger.reason(key) == "unmapped_reference"
+    mapped = make_ledger()
+    mapped.offset = ledger.offset + 86_400
+    mapped.live(7200, pace=1200)
+    assert (mapped.state(key), mapped.reason(key)) == ("held", "departed")
+    assert world.requests("prebook.create") == 0
+
+
+def test_orders_made_before_the_start_date_create_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
+    start = (today_in() + timedelta(days=0)).isoformat()
+    ledger = make_ledger(start_date=start)
+    yesterday = date.fromisoformat(start) - timedelta(days=1)
+    old = world.place(createdAt=f"{yesterday}T12:00:00-05:00")
+    new = world.place()
+    ledger.live(120)
+    assert (ledger.state(old), ledger.reason(old)) == ("closed", "before_start")
+    assert ledger.state(new) == "ordered"
+
+
+def test_an_order_that_is_linked_already_is_not_made_again(
+    make_ledger: Callable[..., Ledger], world: World, postgres: str
+) -> None:
+    """The ledger was lost; Axerrio's references name everything."""
+    first = make_ledger()
+    key = world.place()
+    first.live(120)
+    assert_exactly_once(world, key)
+    with first.engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE connections CASCADE")
+    again = make_ledger()
+    again.live(120)
+    assert again.state(key) == "ordered"
+    world.approve()
+    again.live(600)
+    assert again.state(key) == "approved"
+    assert_exactly_once(world, key)
+    assert world.requests("prebook.create") == world.requests("purchase.order.create") == 1
+
+
+def test_an_order_linked_to_its_prebook_only_gets_its_purchase_order(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    first = make_ledger()
+    world.fault("refuse", "purchase.order.create", message="Customer not found.")
+    key = world.place()
+    first.live(120)
+    with first.engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE connections CASCADE")
+    world.http.delete(f"{world.addresses['control']}/faults")
+    again = make_ledger()
+    again.live(180)
+    assert_exactly_once(world, key)
+    assert world.requests("prebook.create") == 1

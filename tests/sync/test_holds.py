@@ -1,0 +1,210 @@
+"""What is not built, or not ours to decide, waits safely: a plain sentence, and nothing is sent."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.sync.conftest import Ledger
+from tests.world import World, assert_exactly_once
+
+
+def message(ledger: Ledger, key: str) -> str:
+    return str(ledger.order(key)["reason"]["message"])
+
+
+def test_a_mixed_box_holds_the_whole_order(ledger: Ledger, world: World) -> None:
+    part = {"article": {"key": "A", "code": "RFREE50", "description": "Rose Freedom 50 cm"}}
+    breakdown = [part | {"bunches": 10, "stemsPerBunch": 25, "unitCost": "1", "unitPrice": "2"}]
+    key = world.place(lines=[world.line("1"), world.line("2", breakdown=breakdown)])
+    ledger.live(120)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "invalid")
+    assert "mixed box" in message(ledger, key)
+    assert world.requests("prebook.create") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"lines": "more boxes"}, "boxes 4"),
+        ({"truckDate": 6}, "truck_date"),
+        ({"carrierCode": "PRIME"}, "carrier"),
+        ({"lines": "one more"}, "added"),
+        ({"lines": "one less"}, "removed"),
+    ],
+)
+def test_a_newer_version_after_sending_is_held(
+    ledger: Ledger, world: World, change: dict[str, object], says: str
+) -> None:
+    key = world.place()
+    ledger.live(120)
+    lines = {
+        "more boxes": [world.line("1", boxes=9), world.line("2", boxes=2)],
+        "one more": [world.line("1"), world.line("2", boxes=2), world.line("3")],
+        "one less": [world.line("1")],
+    }
+    made = {
+        name: world.day(value) if name == "truckDate" and isinstance(value, int) else lines.get(str(value), value)
+        for name, value in change.items()
+    }
+    world.place(key=key, **made)
+    ledger.live(120)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
+    assert says in message(ledger, key)
+    assert world.requests("prebook.create") == 1
+    world.place(key=key, **world.order())
+    ledger.live(60)
+    assert ledger.state(key) == "ordered", "changed back"
+
+
+def test_a_newer_version_that_komet_would_not_see_sends_nothing(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(120)
+    line = world.line("1", unitPrice="0.99", notes="new")
+    world.place(key=key, comments="call first", lines=[line, world.line("2", boxes=2)])
+    ledger.live(60)
+    assert ledger.order(key)["axerrio"]["version"] == 2
+    assert ledger.state(key) == "ordered"
+
+
+def test_cancelled_before_sending_sends_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
+    key = world.place(status="draft")
+    ledger = make_ledger()
+    ledger.live(30)
+    world.place(key=key, status="cancelled")
+    ledger.live(60)
+    assert ledger.state(key) == "cancelled"
+    assert world.requests("prebook.create") == 0
+
+
+def test_cancelled_after_sending_is_held(ledger: Ledger, world: World) -> None:
+    key, other = world.place(), world.place()
+    ledger.live(120)
+    world.place(key=key, status="cancelled")
+    world.control("orders/delete", tenant_token=world.axerrio_token, keys=[other])
+    ledger.live(120)
+    for each in (key, other):
+        assert (ledger.state(each), ledger.reason(each)) == ("held", "conflict")
+        assert "cancelled" in message(ledger, each)
+
+
+def test_cancelled_while_the_call_is_in_doubt_is_held_once_it_shows(ledger: Ledger, world: World) -> None:
+    world.fault("lost_answer", "prebook.create", times=1)
+    key = world.place()
+    ledger.work()
+    world.place(key=key, status="cancelled")
+    ledger.live(120)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
+    assert world.requests("prebook.create") == 1
+    assert world.requests("purchase.order.create") == 0
+
+
+def test_cancelled_while_in_doubt_and_never_arrived_ends_cancelled(ledger: Ledger, world: World) -> None:
+    ledger.earn_proof()
+    world.fault("reset_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.work()
+    world.place(key=key, status="cancelled")
+    ledger.live(400)
+    assert ledger.state(key) == "cancelled"
+    assert world.requests("prebook.create") == 2
+
+
+def test_an_unknown_product_waits_and_the_rest_goes_on(ledger: Ledger, world: World) -> None:
+    strange = {"key": "A-7", "code": "TULIP", "description": "Tulip"}
+    key = world.place(lines=[world.line("1"), world.line("2", article=strange)])
+    ledger.live(180)
+    assert ledger.state(key) == "mapping_required"
+    assert "TULIP" in message(ledger, key)
+    (purchase_order,) = world.company["purchase_orders"]
+    assert len(purchase_order["items"]) == 1
+    states = {line["line_key"]: line["state"] for line in ledger.order(key)["lines"]}
+    assert states == {"1": "ordered", "2": "mapping_required"}
+    product = {"id": 7010, "code": "TULIP", "description": "Tulip"}
+    world.control("map", company_token=world.komet_token, code="TULIP", product=product)
+    ledger.live(300)
+    assert ledger.state(key) == "ordered"
+    assert_exactly_once(world, key)
+    assert len(world.company["purchase_orders"]) == 1, "the later line joins the pending purchase order"
+
+
+def test_an_unmapped_buyer_waits_and_goes_on_when_mapped(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(buyers={})
+    key = world.place()
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "unmapped_reference")
+    assert world.requests("prebook.create") == 0
+    mapped = make_ledger()
+    mapped.offset = ledger.offset
+    mapped.live(120)
+    assert mapped.state(key) == "ordered"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"carrierCode": "NOBODY"}, "unmapped_reference", "NOBODY"),
+        ({"packing": {"code": "ZZ"}}, "unmapped_reference", "ZZ"),
+        ({"unitCost": None}, "invalid", "no cost"),
+        ({"boxes": 0}, "invalid", "boxes is 0"),
+        ({"carrierCode": None}, "invalid", "no carrier"),
+    ],
+)
+def test_what_cannot_be_sent_is_held(
+    ledger: Ledger, world: World, change: dict[str, object], code: str, says: str
+) -> None:
+    of_order = change if "carrierCode" in change else {"lines": [world.line("1", **change)]}
+    key = world.place(**of_order)
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", code)
+    assert says in message(ledger, key)
+    assert world.requests("prebook.create") == 0
+
+
+def test_a_refusal_that_is_understood_holds_at_once(ledger: Ledger, world: World) -> None:
+    world.fault("refuse", "prebook.create", message="Customer not found.")
+    key = world.place()
+    ledger.live(120)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "rejected")
+    assert "Customer not found." in message(ledger, key)
+    assert world.requests("prebook.create") == 1
+    assert ledger.writes(key, "komet.prebook.create") == ["refused"]
+
+
+def test_a_refusal_that_is_not_understood_is_tried_three_times(ledger: Ledger, world: World) -> None:
+    world.fault("refuse", "prebook.create", message="The moon is full.", times=2)
+    key = world.place()
+    ledger.live(300)
+    assert ledger.state(key) == "ordered"
+    assert ledger.writes(key, "komet.prebook.create") == ["refused", "refused", "done"]
+    world.fault("refuse", "prebook.create", message="The moon is full.")
+    other = world.place()
+    ledger.live(300)
+    assert (ledger.state(other), ledger.reason(other)) == ("held", "rejected")
+    assert ledger.writes(other, "komet.prebook.create") == ["refused"] * 3
+
+
+def test_a_person_changes_the_boxes_in_komet(ledger: Ledger, world: World) -> None:
+    world.settings(list_lag_seconds=0)
+    strange = {"key": "A-7", "code": "TULIP", "description": "Tulip"}
+    key = world.place(lines=[world.line("1", article=strange)])
+    ledger.live(120)
+    assert ledger.state(key) == "mapping_required"
+    item = ledger.order(key)["lines"][0]["prebook_item_id"]
+    product = {"id": 7010, "code": "TULIP", "description": "Tulip"}
+    world.control("edit", company_token=world.komet_token, prebook_item_id=int(item), boxes=9)
+    world.control("map", company_token=world.komet_token, code="TULIP", product=product)
+    ledger.live(300)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
+    assert "we sent 4 boxes" in message(ledger, key)
+    assert world.requests("purchase.order.create") == 0
+
+
+def test_attempts_are_used_up(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"max_attempts": 3})
+    ledger.earn_proof()
+    world.fault("error_before", "prebook.create")
+    key = world.place()
+    ledger.live(1500)
+    assert ledger.state(key) == "failed"
+    assert ledger.order(key)["attempts"] == 3
+    assert ledger.writes(key, "komet.prebook.create") == ["absent"] * 3
