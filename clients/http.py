@@ -145,21 +145,22 @@ class HttpCore:
         Raises:
             NotSent: surely nothing was sent.
             Unanswered: the request may have arrived: broken off, out of time, 3xx, 408, 425, 5xx, not JSON.
-            Refused: 401 (`token`), 403 (`right`), 429 (`limit`), or another 4xx without JSON (`other`).
+            Refused: 401 (`token`), 403 (`right`), 429 (`limit`).
         """
         request = self._request(operation, method, path, params, body, headers)
         self._gate.enter(operation, write=write, patience=self._timeout)
+        # Its time begins before the caller commits `sent`: whoever reads that commit may count on the call's end.
+        deadline = _Deadline(self._timeout, began=not self._own_network)
         if before_send is not None:
             before_send()
-        budget = _Budget(self._timeout, began=not self._own_network)
         # Raised below and not in the handler: an httpx error holds the request, and so its URL, as context.
         failure: ClientError
         try:
-            response, content = self._exchange(request, budget)
+            response, content = self._exchange(request, deadline)
         except _Oversize:
             failure = Unanswered(self._system, operation, f"more than {self._max_bytes} bytes")
         except httpx.HTTPError as error:
-            failure = self._failure(operation, error, budget)
+            failure = self._failure(operation, error, deadline)
         else:
             return self._judge(operation, response, content)
         raise failure
@@ -195,8 +196,8 @@ class HttpCore:
             pass  # the error names the URL or the header: the token
         raise NotSent(self._system, operation, "the request's address or a header cannot be encoded")
 
-    def _exchange(self, request: httpx.Request, budget: "_Budget") -> tuple[httpx.Response, bytes]:
-        mine = _budget.set(budget)
+    def _exchange(self, request: httpx.Request, deadline: "_Deadline") -> tuple[httpx.Response, bytes]:
+        mine = _deadline.set(deadline)
         try:
             response = self._transport.handle_request(request)
             try:
@@ -208,13 +209,13 @@ class HttpCore:
             finally:
                 response.close()
         finally:
-            _budget.reset(mine)
+            _deadline.reset(mine)
         return response, bytes(content)
 
-    def _failure(self, operation: str, error: httpx.HTTPError, budget: "_Budget") -> ClientError:
+    def _failure(self, operation: str, error: httpx.HTTPError, deadline: "_Deadline") -> ClientError:
         if isinstance(error, httpx.ConnectError):
             return NotSent(self._system, operation, self.words(f"no connection: {error}"))
-        if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout) or not budget.began:
+        if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout) or not deadline.began:
             return NotSent(self._system, operation, f"nothing was sent: {type(error).__name__}")
         if isinstance(error, httpx.TimeoutException):
             return Unanswered(self._system, operation, f"no whole answer within {self._timeout:g} s")
@@ -230,13 +231,13 @@ class HttpCore:
         except ValueError:
             is_json = False
         served_at = _http_date(response.headers.get("date"))
-        if status in _STATUS_KINDS or (status >= 400 and not is_json):
+        if status in _STATUS_KINDS:
             said = self.words(_message(payload))
             raise Refused(
                 self._system,
                 operation,
                 f"HTTP {status}: {said}" if said else f"HTTP {status}",
-                _STATUS_KINDS.get(status, RefusalKind.OTHER),
+                _STATUS_KINDS[status],
                 _retry_after(response.headers.get("retry-after"), served_at),
             )
         if not is_json:
@@ -319,7 +320,7 @@ class _Oversize(Exception):  # noqa: N818 - a signal inside this module
     """The answer is too long."""
 
 
-class _Budget:
+class _Deadline:
     """The time of one call, and whether its first byte was given to the network."""
 
     def __init__(self, seconds: float, *, began: bool) -> None:
@@ -334,8 +335,8 @@ class _Budget:
         return seconds
 
 
-#: The budget of the call that this thread is making. A connection serves one call at a time.
-_budget: ContextVar[_Budget] = ContextVar("_budget")
+#: The deadline of the call that this thread is making. A connection serves one call at a time.
+_deadline: ContextVar[_Deadline] = ContextVar("_deadline")
 
 
 class _DeadlineStream(httpcore.NetworkStream):
@@ -343,13 +344,13 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        return self._inner.read(max_bytes, _budget.get().left(httpcore.ReadTimeout))
+        return self._inner.read(max_bytes, _deadline.get().left(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        budget = _budget.get()
+        deadline = _deadline.get()
         for start in range(0, len(buffer), _WRITE_CHUNK):
-            left = budget.left(httpcore.WriteTimeout)
-            budget.began = True
+            left = deadline.left(httpcore.WriteTimeout)
+            deadline.began = True
             self._inner.write(buffer[start : start + _WRITE_CHUNK], left)
 
     def start_tls(
@@ -358,7 +359,7 @@ class _DeadlineStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        left = _budget.get().left(httpcore.ConnectTimeout)
+        left = _deadline.get().left(httpcore.ConnectTimeout)
         return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, left))
 
     def close(self) -> None:
@@ -369,7 +370,7 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 
 class _DeadlineBackend(httpcore.NetworkBackend):
-    """Connects within the call's budget, which all addresses of a name share.
+    """Connects within the call's time, which all addresses of a name share.
 
     The resolver itself cannot be interrupted; when it took too long, nothing is sent.
     """
@@ -385,14 +386,14 @@ class _DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        budget = _budget.get()
+        deadline = _deadline.get()
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error)) from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for later, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            left = budget.left(httpcore.ConnectTimeout) / later
+            left = deadline.left(httpcore.ConnectTimeout) / later
             try:
                 stream = self._inner.connect_tcp(address, port, left, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):

@@ -301,10 +301,91 @@ class TestRefused:
         assert error.kind is kind
         assert ("the words" in error.detail) == ("message" in body)
 
-    def test_a_4xx_without_json_is_not_understood(self) -> None:
-        error = fails(Refused, answering("<html>lost</html>", "404 Not Found"))
+    def test_a_4xx_without_json_is_no_answer(self) -> None:
+        """Something between us and the other side spoke: what became of the request is not known."""
+        fails(Unanswered, answering("<html>lost</html>", "404 Not Found"))
+
+    def test_time_begins_before_sent_is_committed(self) -> None:
+        """Whoever reads the commit may count on the call's end, however long the commit took."""
+        with serving(answering("{}")) as server, core_to(server.url, timeout=0.3) as core:
+            with pytest.raises(NotSent):
+                ask(core, before_send=lambda: time.sleep(0.4))
+            assert server.connections == 0
+
+    def test_tries_the_other_addresses_of_a_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with serving(answering("{}")) as server, core_to(server.url) as core:
+            port = int(server.url.rsplit(":", 1)[1])
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.9", "127.0.0.1")]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            assert ask(core).status == 200
+
+    def test_no_connection_is_free(self) -> None:
+        with serving(silent) as server:
+            core = HttpCore("komet", server.url, timeout=0.5, gate=OpenGate(), pool=1)
+            with ThreadPoolExecutor(1) as thread:
+                first = thread.submit(ask, core)
+                time.sleep(0.1)
+                core._timeout = 0.2
+                with pytest.raises(NotSent):
+                    ask(core)
+                assert isinstance(first.exception(), Unanswered)
+            core.close()
+
+    @pytest.mark.parametrize("bad", ["a\nb", "é", "a\r\nX: y"])
+    def test_a_header_that_cannot_be_sent(self, bad: str) -> None:
+        with serving(answering("{}")) as server, core_to(server.url) as core:
+            with pytest.raises(NotSent) as caught:
+                core.call("x", "GET", "x", headers={"authorization": TOKEN + bad}, write=False)
+            assert server.requests == []
+        assert TOKEN not in shown(caught.value)
+
+    def test_what_before_send_raises_goes_to_the_caller(self) -> None:
+        def no() -> None:
+            raise KeyError("lease lost")
+
+        with serving(answering("{}")) as server, core_to(server.url) as core:
+            with pytest.raises(KeyError, match="lease lost"):
+                ask(core, before_send=no)
+            assert server.connections == 0
+
+    def test_the_gate_comes_first(self) -> None:
+        steps: list[str] = []
+
+        class Shut:
+            def enter(self, operation: str, *, write: bool, patience: float) -> None:
+                steps.append(f"{operation} {write} {patience}")
+                raise NoBudget("komet", operation, "used up", 60.0)
+
+        core = HttpCore("komet", "http://127.0.0.1:1", timeout=3.0, gate=Shut())
+        with pytest.raises(NoBudget):
+            ask(core, before_send=lambda: steps.append("sent"))
+        core.close()
+        assert steps == ["prebook.create True 3.0"]
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [("401 No", RefusalKind.TOKEN), ("403 No", RefusalKind.RIGHT), ("429 No", RefusalKind.LIMIT)],
+    )
+    @pytest.mark.parametrize("body", ['{"message":"the words"}', "<html>no</html>", "", "[1]"])
+    def test_by_status(self, status: str, kind: RefusalKind, body: str) -> None:
+        error = fails(Refused, answering(body, status))
         assert isinstance(error, Refused)
-        assert error.kind is RefusalKind.OTHER
+        assert error.kind is kind
+        assert ("the words" in error.detail) == ("message" in body)
+
+    def test_a_4xx_without_json_is_no_answer(self) -> None:
+        """Something between us and the other side spoke: what became of the request is not known."""
+        fails(Unanswered, answering("<html>lost</html>", "404 Not Found"))
+
+    def test_time_begins_before_sent_is_committed(self) -> None:
+        """Whoever reads the commit may count on the call's end, however long the commit took."""
+        with serving(answering("{}")) as server:
+            core = HttpCore("komet", server.url, timeout=0.3, gate=OpenGate())
+            with pytest.raises(NotSent):
+                core.call("m", "POST", "m", body=b"{}", write=True, before_send=lambda: time.sleep(0.4))
+            assert server.requests == []
 
     @pytest.mark.parametrize(
         ("after", "seconds"),
