@@ -1,0 +1,50 @@
+"""Real processes, and what they said when a test fails."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.plant import Plant
+from tests.world import World
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    report = yield
+    if report.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
+
+@pytest.fixture
+def make_plant(
+    request: pytest.FixtureRequest, tmp_path: Path, world: World, database_url: str, redis_url: str
+) -> Iterator[Callable[..., Plant]]:
+    """Starts workers and beats on a fresh database and an empty broker, or on those given."""
+    made: list[Plant] = []
+
+    def make(**changes: Any) -> Plant:
+        plant = Plant(
+            **{"folder": tmp_path, "world": world, "database_url": database_url, "redis_url": redis_url} | changes
+        )
+        made.append(plant)
+        plant.start_all()
+        return plant
+
+    try:
+        yield make
+    finally:
+        for plant in made:
+            plant.stop()
+            if request.node.stash.get(_FAILED, False):
+                print(plant.logs())  # noqa: T201 - pytest shows it with the failure
+
+
+@pytest.fixture
+def plant(make_plant: Callable[..., Plant]) -> Plant:
+    """One worker and one beat."""
+    return make_plant()

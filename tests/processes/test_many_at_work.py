@@ -1,0 +1,40 @@
+"""Several workers and beats at once, and a worker that is told to end in the middle of its calls."""
+
+import signal
+from collections.abc import Callable
+
+from tests.processes.plant import Plant, assert_all_once
+from tests.world import World
+
+ORDERS = 20
+
+
+def test_two_workers_and_two_beats_share_the_orders(make_plant: Callable[..., Plant], world: World) -> None:
+    plant = make_plant(workers=2, beats=2)
+    keys = [world.place() for _ in range(ORDERS)]
+    plant.wait_for_state("ordered", keys)
+    assert_all_once(world, keys)
+    assert world.requests("prebook.create") == world.requests("purchase.order.create") == ORDERS
+    assert not plant.deaths
+
+
+def test_a_worker_ends_in_the_middle_of_its_calls(plant: Plant, world: World) -> None:
+    world.fault("slow", "prebook.create", seconds=1)
+    keys = [world.place() for _ in range(ORDERS)]
+    plant.wait_until(lambda: world.requests("prebook.create") >= 3)
+    worker = plant.children["worker-0"].process
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(5) == 0
+    made = world.requests("prebook.create")
+    assert made < ORDERS
+    answered = [key for key in keys if any(write["state"] == "done" for write in writes(plant, key))]
+    assert len(answered) == made
+    plant.start("worker-0")
+    plant.wait_for_state("ordered", keys)
+    assert_all_once(world, keys)
+    assert world.requests("prebook.create") == world.requests("purchase.order.create") == ORDERS
+
+
+def writes(plant: Plant, key: str) -> list[dict[str, str]]:
+    order = plant.order(key)
+    return order["writes"] if order else []

@@ -1,0 +1,79 @@
+"""Broker and database go away in the middle of the work: every order ends once, and no process needs a hand."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from models.database import make_engine, upgrade
+from tests.processes.plant import Plant, assert_all_once
+from tests.world import World
+from worker.services import EmbeddedPostgres, EmbeddedValkey
+
+#: Orders of a run; they come a few at a time, so that something is always on its way.
+ORDERS, BATCH = 12, 3
+
+
+@pytest.fixture
+def postgres_of_its_own(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    try:
+        engine = make_engine(server.start())
+        upgrade(engine)
+        engine.dispose()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def valkey_of_its_own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path / "valkey")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def run(plant: Plant, world: World, disturb: Callable[[], None]) -> None:
+    """A run from the feed to the approval, disturbed in every stage of it."""
+    world.control("auto-approve", company_token=world.komet_token, after_seconds=1)
+    keys: list[str] = []
+    while len(keys) < ORDERS:
+        keys += [world.place() for _ in range(BATCH)]
+        plant.work(0.7)
+        disturb()
+    plant.wait_for_state("approved", keys)
+    assert_all_once(world, keys)
+    assert all(world.axerrio_order(key)["procurement_status"]["status"] == "approved" for key in keys)
+    assert not plant.deaths
+
+
+def test_the_broker_is_emptied(plant: Plant, world: World, redis_url: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        run(plant, world, client.flushall)
+
+
+def test_the_broker_is_killed(
+    make_plant: Callable[..., Plant], world: World, valkey_of_its_own: EmbeddedValkey
+) -> None:
+    def disturb() -> None:
+        valkey_of_its_own.kill()
+        time.sleep(1)
+        valkey_of_its_own.start()
+
+    run(make_plant(redis_url=valkey_of_its_own.url), world, disturb)
+
+
+def test_the_database_goes_away(
+    make_plant: Callable[..., Plant], world: World, postgres_of_its_own: EmbeddedPostgres
+) -> None:
+    def disturb() -> None:
+        postgres_of_its_own.stop_immediately()
+        time.sleep(1)
+        postgres_of_its_own.start()
+
+    run(make_plant(database_url=postgres_of_its_own.url), world, disturb)
