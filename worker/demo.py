@@ -250,7 +250,7 @@ class _Account:
         named = {line["lineKey"]: line for line in references["lines"]}
         items = {line["prebookItemId"] for line in named.values()}
         if named.keys() != self._lines.keys() or items != self._items.keys():
-            return f"Axerrio names {len(items)} prebook items for {len(self._lines)} lines"
+            return "Axerrio names other lines or prebook items"
         for key, line in self._lines.items():
             item = self._items[named[key]["prebookItemId"]]
             if (item["product_code"], item["boxes"]) != (line["article"]["code"], line["boxes"]):
@@ -725,7 +725,7 @@ def run_demo(*, keep: bool) -> int:
             requests = sum(sum(company["requests"].values()) for company in dump["companies"])
             console.print(_figures(day, verdict, requests))
             if keep:
-                console.print(_look_around(settings, users, supervisor, day, roles[-1]))
+                console.print(_look_around(settings, users, supervisor, day, roles[-1]), soft_wrap=True)  # to paste
                 while not supervisor.stop_requested:
                     supervisor.poll()
                     time.sleep(LOOK_SECONDS)
@@ -801,16 +801,16 @@ def _play(day: _Day, supervisor: Supervisor, screen: _Screen) -> _Day:
 def _look_around(
     settings: Settings, users: Settings, supervisor: Supervisor, day: _Day, flower: Role
 ) -> RenderableType:
-    variables: dict[str, Any] = {"HOME": settings.home, "CONNECTIONS": settings.connections}
+    variables: dict[str, Any] = {"HOME": settings.home.absolute(), "CONNECTIONS": settings.connections.absolute()}
     if users.database_url:  # theirs would be used
         variables["DATABASE_URL"] = supervisor.urls.database_url
     if users.redis_url:
         variables["REDIS_URL"] = supervisor.urls.redis_url
-    exports = " ".join(f"{ENV_PREFIX}{name}={value}" for name, value in variables.items())
+    exports = "".join(f"  export {ENV_PREFIX}{name}={value}\n" for name, value in variables.items())
     user, password = (flower.env[f"{ENV_PREFIX}FLOWER_{name}"] for name in ("USER", "PASSWORD"))
     return Text(
-        "\nEverything goes on running until Ctrl-C. Look around from another terminal, in this folder:\n\n"
-        f"  export {exports}\n"
+        "\nEverything goes on running until Ctrl-C. Look around from another terminal:\n\n"
+        f"{exports}"
         "  axkomet status\n"
         "  axkomet orders list\n"
         f"  axkomet orders show axerrio:{day.placed[0].number}\n\n"
