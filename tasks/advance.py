@@ -107,7 +107,7 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
 
 def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> int | None:
     moment = func.axkomet_now()
-    until = moment + timedelta(seconds=timing.lease)
+    until = moment + timedelta(seconds=timing.order_lease)
     return session.scalar(
         update(Order)
         .where(
@@ -305,7 +305,7 @@ def _commit_sent(run: _Run, write_id: int) -> None:
         write.attempts += 1
         write.sent_at = moment
         write.deadline_at = moment + timedelta(seconds=timing.http_timeout)
-        row.lease_until = row.due_at = moment + timedelta(seconds=timing.lease)
+        row.lease_until = row.due_at = moment + timedelta(seconds=timing.order_lease)
         if write.kind is Kind.PREBOOK_CREATE:
             row.begun_version = row.version
             order = canonical(row)
@@ -358,7 +358,7 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
             return
         moment = now(session)
         write.error = row.last_error = error.detail
-        _back_off(row, moment, run.runtime.timing, getattr(error, "retry_after", None) or 0.0)
+        _back_off(row, moment, run.runtime.timing, _least_wait(error, run.runtime.timing))
         if isinstance(error, NoBudget):
             row.setbacks -= 1  # waiting for the budget is no setback
         if isinstance(error, Refused):
@@ -373,6 +373,13 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
                 write.deadline_at = moment
         elif KINDS[write.kind].repeatable:
             write.deadline_at = moment  # the call is over, and sending it again is safe
+
+
+def _least_wait(error: ClientError, timing: Timing) -> float:
+    """Seconds that the error asks for: a token or right that was refused is not mended within seconds."""
+    if isinstance(error, Refused) and error.kind in (RefusalKind.TOKEN, RefusalKind.RIGHT):
+        return timing.retry_max
+    return getattr(error, "retry_after", None) or 0.0
 
 
 def _close(session: Session, write: Write, state: WriteState, why: str | None) -> None:

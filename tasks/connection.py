@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import func, select, update
@@ -17,6 +16,7 @@ from clients.komet.client import KometClient
 from clients.komet.settings import KometSettings
 from models import tables
 from models.states import Feed, OrderState
+from tasks.dates import is_time_zone
 
 
 class Customer(BaseModel):
@@ -53,10 +53,8 @@ class ConnectionSettings(BaseModel):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value} is no time zone name such as America/New_York") from None
+        if not is_time_zone(value):
+            raise ValueError(f"{value} is no time zone name such as America/New_York")
         return value
 
     @field_validator("buyers", mode="before")

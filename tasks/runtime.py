@@ -25,8 +25,13 @@ class Timing:
     grace: float = 60.0
 
     @property
-    def lease(self) -> float:
-        """How long a row is claimed: longer than pace, budget and call may take."""
+    def order_lease(self) -> float:
+        """How long an order is claimed: longer than the wait at the gate, and renewed for the call at `sent`."""
+        return self.http_timeout + LEASE_MARGIN
+
+    @property
+    def scope_lease(self) -> float:
+        """How long a read is claimed: longer than the wait at the gate and the call together."""
         return 2 * self.http_timeout + LEASE_MARGIN
 
     @property

@@ -120,7 +120,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             Scope.stopped_reason.is_(None),
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
-        .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.lease), hinted_until=None)
+        .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.scope_lease), hinted_until=None)
         .returning(Scope)
         .execution_options(populate_existing=True)
     )

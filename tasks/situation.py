@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, selectinload
@@ -29,6 +28,7 @@ from models.tables import (
 )
 from models.tables import Order as OrderRow
 from tasks.connection import Connection, Customer
+from tasks.dates import today_in
 from tasks.plan import (
     LOOKS_FOR_ABSENCE,
     LineFacts,
@@ -94,11 +94,6 @@ def canonical(row: OrderRow) -> Order:
     """The newest version of an order, with the lines that it still has."""
     lines = [Line.model_validate(line.wanted) for line in row.lines if line.wanted is not None]
     return Order.model_validate({**row.wanted, "lines": lines})
-
-
-def today_in(moment: datetime, zone: str) -> date:
-    """The calendar date in a time zone."""
-    return moment.astimezone(ZoneInfo(zone)).date()
 
 
 def grace(proof: Proof | None, timing: Timing) -> timedelta:

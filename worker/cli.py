@@ -238,6 +238,47 @@ def show_order(key: str, as_json: AsJson = False) -> None:
     _show(found, as_json, order_account)
 
 
+@app.command()
+def requeue(
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys of orders, as `orders show` takes them.")] = None,
+    state: Annotated[str | None, typer.Option(help="All in this state: failed, held or mapping_required.")] = None,
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "by hand",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed."""
+    from tasks.requeue import requeue as requeue_rows
+    from worker.assembly import open_services
+    from worker.desk import AmbiguousKeyError, OrderFilter, find_orders, find_row
+
+    if bool(keys) == bool(state):
+        raise Problem("Name either keys of orders, or a state with --state.")
+    if state not in (None, "failed", "held", "mapping_required"):
+        raise Problem(f"--state {state} cannot be requeued: it is one of failed, held, mapping_required.")
+    _, ledger = open_services(_settings())
+    numbers: dict[int, str] = {}
+    with ledger.sessions() as session:
+        for key in keys or ():
+            try:
+                row = find_row(session, key)
+            except AmbiguousKeyError as error:
+                raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
+            if row is None:
+                raise Problem(f"No order has the key {key}.", exit_code=3)
+            numbers[row.id] = row.axerrio_number
+        if state:
+            found = find_orders(session, OrderFilter(state=_state(state), connection=connection))
+            numbers = {order["id"]: order["axerrio"]["number"] for order in found}
+    if not numbers:
+        raise Problem("No order matches.", exit_code=3)
+    if state and not yes and sys.stdin.isatty():
+        typer.confirm(f"Requeue {len(numbers)} order(s)?", abort=True, err=True)
+    with ledger.sessions.begin() as session:
+        became = requeue_rows(session, list(numbers), reason)
+    for order_id, what in became.items():
+        typer.echo(f"{numbers[order_id]} {what.value}")
+
+
 def _state(word: str | None) -> Any:
     from models.states import OrderState
 

@@ -83,8 +83,8 @@ def find_orders(session: Session, wanted: OrderFilter) -> list[Json]:
     return _views(session, session.scalars(query).all())
 
 
-def find_order(session: Session, key: str) -> Json | None:
-    """One order by any of its keys, with history and writes.
+def find_row(session: Session, key: str) -> Order | None:
+    """The row of the order that a key names.
 
     Args:
         session: of the ledger.
@@ -102,26 +102,36 @@ def find_order(session: Session, key: str) -> Json | None:
         if kind in ("", name):
             for order_id in session.scalars(query):
                 found.setdefault(order_id, name)
-    if not found:
-        return None
     rows = session.scalars(select(Order).where(Order.id.in_(found)).options(selectinload(Order.lines))).all()
     if len(rows) > 1:
         raise AmbiguousKeyError([f"axerrio:{row.axerrio_key} ({found[row.id]} {rest})" for row in rows])
-    view = _views(session, rows)[0]
+    return rows[0] if rows else None
+
+
+def find_order(session: Session, key: str) -> Json | None:
+    """One order by any of its keys (see `find_row`), with history and writes.
+
+    Raises:
+        AmbiguousKeyError: the key names several orders.
+    """
+    row = find_row(session, key)
+    if row is None:
+        return None
+    view = _views(session, [row])[0]
     view["history"] = [
-        {"at": _time(row.at), "from": row.from_state, "to": row.to_state, "why": row.why}
-        for row in session.scalars(select(History).where(History.order_id == rows[0].id).order_by(History.id))
+        {"at": _time(each.at), "from": each.from_state, "to": each.to_state, "why": each.why}
+        for each in session.scalars(select(History).where(History.order_id == row.id).order_by(History.id))
     ]
     view["writes"] = [
         {
-            "kind": row.kind.value,
-            "state": row.state.value,
-            "attempts": row.attempts,
-            "sent_at": _time(row.sent_at),
-            "settled_at": _time(row.settled_at),
-            "error": row.error,
+            "kind": each.kind.value,
+            "state": each.state.value,
+            "attempts": each.attempts,
+            "sent_at": _time(each.sent_at),
+            "settled_at": _time(each.settled_at),
+            "error": each.error,
         }
-        for row in session.scalars(select(Write).where(Write.order_id == rows[0].id).order_by(Write.id))
+        for each in session.scalars(select(Write).where(Write.order_id == row.id).order_by(Write.id))
     ]
     return view
 

@@ -14,9 +14,10 @@ from models import canonical
 from models.tables import Order, OrderLine, Prebook, PrebookItem, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
+from tasks.dates import today_in
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.situation import Catalogue, catalogue, today_in
+from tasks.situation import Catalogue, catalogue
 from tasks.wake import active_waiters, lock_orders, wake
 
 log = structlog.get_logger()

@@ -14,9 +14,9 @@ from models.states import Kind
 from models.tables import PrebookItem, PurchaseOrder, PurchaseOrderItem, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
+from tasks.dates import today_in
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.situation import today_in
 from tasks.wake import active_waiters, lock_orders, wake
 
 log = structlog.get_logger()

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import select, update
@@ -11,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedRecord, SalesOrderPage
+from clients.errors import Unanswered
 from models.canonical import LineReference, Origin, Tombstone, Unreadable
 from models.canonical import Order as CanonicalOrder
 from models.database import now
@@ -30,9 +30,10 @@ from models.tables import (
 )
 from tasks import scopes
 from tasks.connection import Connection
+from tasks.dates import is_time_zone, today_in
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.situation import as_sent, today_in
+from tasks.situation import as_sent
 from tasks.wake import lock_orders, wake
 
 log = structlog.get_logger()
@@ -78,6 +79,8 @@ def _time_zone(runtime: Runtime, connection: Connection) -> str:
         zone = session.scalar(select(ConnectionRow.axerrio_time_zone).where(of_connection))
     if zone is None:
         zone = connection.axerrio.identity().time_zone
+        if not is_time_zone(zone):
+            raise Unanswered("axerrio", "identity", f"it names the time zone {zone}, which is none that we know")
         with runtime.sessions.begin() as session:
             session.execute(update(ConnectionRow).where(of_connection).values(axerrio_time_zone=zone))
     return zone
@@ -223,7 +226,7 @@ class _Store:
         if _departure(order) < today_in(self._now, self._zone):
             return "departed"
         start = self._connection.settings.start_date
-        if start is not None and order.created_at is not None and _date_of(order.created_at, self._zone) < start:
+        if start is not None and order.created_at is not None and today_in(order.created_at, self._zone) < start:
             return "before_start"
         return None
 
@@ -343,7 +346,3 @@ class _Seed:
 def _departure(order: CanonicalOrder) -> date:
     """The day on which the last of its open lines leaves."""
     return max((line.departure_date for line in order.open_lines), default=order.departure_date)
-
-
-def _date_of(moment: datetime, zone: str) -> date:
-    return moment.astimezone(ZoneInfo(zone)).date()

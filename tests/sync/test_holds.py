@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tasks.requeue import Requeued, requeue
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 
@@ -102,7 +103,8 @@ def test_cancelled_while_in_doubt_and_never_arrived_ends_cancelled(ledger: Ledge
     ledger.earn_proof()
     world.fault("reset_before", "prebook.create", times=1)
     key = world.place()
-    ledger.work()
+    ledger.live(30)
+    assert ledger.writes(key, "komet.prebook.create") == ["sent"]
     world.place(key=key, status="cancelled")
     ledger.live(400)
     assert ledger.state(key) == "cancelled"
@@ -208,3 +210,30 @@ def test_attempts_are_used_up(make_ledger: Callable[..., Ledger], world: World) 
     assert ledger.state(key) == "failed"
     assert ledger.order(key)["attempts"] == 3
     assert ledger.writes(key, "komet.prebook.create") == ["absent"] * 3
+
+
+def test_a_failed_order_goes_on_when_requeued(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"max_attempts": 1})
+    ledger.earn_proof()
+    world.fault("error_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.live(300)
+    assert ledger.state(key) == "failed"
+    with ledger.runtime.sessions.begin() as session:
+        assert set(requeue(session, [ledger.order(key)["id"]], "it was down").values()) == {Requeued.DUE}
+    ledger.live(120)
+    assert ledger.state(key) == "ordered"
+    assert_exactly_once(world, key)
+    assert any("it was down" in row["why"] for row in ledger.order(key)["history"])
+
+
+def test_a_refused_token_is_nobodys_attempt(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"retry_max": 120})
+    ledger.earn_proof()
+    world.settings(token_valid=False)
+    key = world.place()
+    ledger.live(600)
+    assert (ledger.state(key), ledger.order(key)["attempts"]) == ("received", 0)
+    world.settings(token_valid=True)
+    ledger.live(1200)
+    assert_exactly_once(world, key)

@@ -1,0 +1,48 @@
+"""Requeue: let orders begin afresh, with their attempts and refusals forgotten and their history kept."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.database import now
+from models.tables import History, Write
+from tasks.wake import lock_orders
+
+
+class Requeued(StrEnum):
+    """What a requeue did to an order."""
+
+    DUE = "due now"
+    FINAL = "is at its end"
+    RUNNING = "is being worked on"
+
+
+def requeue(session: Session, order_ids: Sequence[int], reason: str) -> dict[int, Requeued]:
+    """Make orders due now, as if they were tried for the first time. What stands in Komet stays known.
+
+    Args:
+        session: its transaction records it.
+        order_ids: of the rows.
+        reason: kept in the history.
+
+    Returns:
+        What became of each order: one that is at its end or being worked on is left alone.
+    """
+    moment = now(session)
+    became = {}
+    for row in lock_orders(session, order_ids):
+        if row.state.is_final:
+            became[row.id] = Requeued.FINAL
+        elif row.lease_until is not None and row.lease_until > moment:
+            became[row.id] = Requeued.RUNNING
+        else:
+            newest = select(func.coalesce(func.max(Write.id), 0)).where(Write.order_id == row.id)
+            row.fresh_after_write = session.scalars(newest).one()
+            row.setbacks, row.attempts, row.not_before, row.hinted_until = 0, 0, None, None
+            row.due_at = moment
+            state = row.state.value
+            session.add(History(order_id=row.id, from_state=state, to_state=state, why=f"Requeued: {reason}"))
+            became[row.id] = Requeued.DUE
+    return became
