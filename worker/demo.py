@@ -545,6 +545,8 @@ class _Day:
         self._good_since = (self._good_since or self.seconds) if all_well else None
         settled = self._good_since is not None and self.seconds - self._good_since >= _SETTLE_SECONDS
         self.over = settled or self.seconds >= _LIMIT_SECONDS
+        if self.over and not settled:
+            self._tell(f"the limit of {_LIMIT_SECONDS:.0f} s is over: what stands now is judged")
 
     def _tell(self, event: str) -> None:
         self.events.append((self.seconds, event))
