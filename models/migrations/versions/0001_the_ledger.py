@@ -400,7 +400,7 @@ def upgrade() -> None:
         "writes",
         ["order_id", "kind"],
         unique=True,
-        postgresql_where=sa.text("state IN ('intended', 'sent') AND kind LIKE 'axerrio.%%'"),
+        postgresql_where=sa.text("state IN ('intended', 'sent') AND kind LIKE 'axerrio.%'"),
     )
     op.create_table(
         "history",
