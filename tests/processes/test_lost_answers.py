@@ -3,6 +3,7 @@
 import itertools
 import json
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 from tests.processes.plant import Plant, assert_all_once
@@ -28,7 +29,8 @@ def shown(plant: Plant, key: str) -> Any:
     return json.loads(subprocess.run(command, env=plant.env, cwd=plant.folder, capture_output=True, check=True).stdout)
 
 
-def test_a_process_breaks_at_any_point(plant: Plant, world: World) -> None:
+def test_a_process_breaks_at_any_point(make_plant: Callable[..., Plant], world: World) -> None:
+    plant = make_plant(workers=2)
     keys = [plant.earn_proof()]
     for action, kind, point in itertools.product(ACTIONS, METHODS, POINTS):
         waiting = plant.break_at(kind, point, action)
@@ -81,8 +83,9 @@ def test_lost_after_the_work_it_is_adopted(plant: Plant, world: World) -> None:
 def test_lists_lag_behind(plant: Plant, world: World) -> None:
     world.settings(list_lag_seconds=2)
     keys = [plant.earn_proof()]
-    for method in METHODS.values():
-        world.fault("lost_answer", method, times=2)
-        keys += [world.place() for _ in range(3)]
-        plant.wait_for_state("ordered", keys)
+    lost = {"system": "komet", "kind": "lost_answer", "times": 2, "token": world.komet_token}
+    world.control("faults", faults=[lost | {"method": method} for method in METHODS.values()])
+    keys += [world.place() for _ in range(5)]
+    plant.wait_for_state("ordered", keys)
     assert_all_once(world, keys)
+    assert world.requests("prebook.create") == world.requests("purchase.order.create") == len(keys)

@@ -41,8 +41,8 @@ def valkey_of_its_own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 def run(plant: Plant, world: World, disturb: Callable[[], None]) -> None:
     """A run from the feed to the approval, disturbed in every stage of it."""
     world.control("auto-approve", company_token=world.komet_token, after_seconds=1)
-    keys: list[str] = []
-    while len(keys) < ORDERS:
+    keys = [plant.earn_proof()]
+    while len(keys) <= ORDERS:
         keys += [world.place() for _ in range(BATCH)]
         plant.work(0.7)
         disturb()
