@@ -57,6 +57,8 @@ _CREATES = ("prebook.create", "purchase.order.create")
 _LOST_SHARE = 0.2
 #: Of the dice that decide it: with so few throws, one whose luck is about that share.
 _SEED = 2
+#: Prebooks of each company before the one whose connection breaks before any work.
+_CUT_OFF_AFTER = 6
 #: Komet's time for a create, so that calls are under way when the worker is killed.
 _ANSWER_SECONDS = 0.3
 
@@ -361,9 +363,21 @@ class _World:
             }
             for seed, (pair, method) in enumerate(product(self.pairs, _CREATES), start=_SEED)
         ]
+        # One prebook of each company is cut off before any work: this one must be proven absent and sent again.
+        cut = [
+            {
+                "system": "komet",
+                "method": "prebook.create",
+                "kind": "reset_before",
+                "token": pair.komet_token,
+                "skip": _CUT_OFF_AFTER,
+                "times": 1,
+            }
+            for pair in self.pairs
+        ]
         slow = [{"system": "komet", "method": each, "kind": "slow", "seconds": _ANSWER_SECONDS} for each in _CREATES]
         self._call("POST", "seed", {"companies": companies, "tenants": tenants})
-        self._call("POST", "faults", {"faults": lost + slow})
+        self._call("POST", "faults", {"faults": cut + lost + slow})
 
     def place(self, pair: _Pair, count: int) -> list[Placed]:
         """Confirm so many orders in Axerrio."""
@@ -485,10 +499,9 @@ class _Day:
         """Orders of the whole day."""
         return sum(count for _, count in _WAVES) * len(self._world.pairs)
 
-    @property
-    def lost_answers(self) -> int:
-        """Answers of Komet that were lost after the work was done."""
-        return sum(count for (_, outcome), count in self.outcomes.items() if outcome == "lost_answer")
+    def came(self, outcome: str) -> int:
+        """How many of Komet's requests came out so."""
+        return sum(count for (_, each), count in self.outcomes.items() if each == outcome)
 
     @property
     def creates(self) -> int:
@@ -534,8 +547,11 @@ class _Day:
         for entry in self._world.new_requests():
             if entry["system"] == "komet":
                 self.outcomes[entry["method"], entry["outcome"]] += 1
+                method, name = entry["method"], names[entry["token_last4"]]
                 if entry["outcome"] == "lost_answer":
-                    self._tell(f"Komet did {entry['method']} for {names[entry['token_last4']]}, its answer was lost")
+                    self._tell(f"Komet did {method} for {name}, its answer was lost")
+                elif entry["outcome"] == "reset_before":
+                    self._tell(f"the connection broke before Komet did {method} for {name}")
 
     def _conclude(self) -> None:
         if self.seconds < self._next_judgement:
@@ -631,7 +647,8 @@ def _picture(day: _Day, console: Console) -> RenderableType:
 def _head(day: _Day) -> Text:
     return Text.assemble(
         ("axkomet demo", "bold"),
-        f"{day.seconds:5.0f} s   Komet answers lost {day.lost_answers} of {day.creates}   workers killed {day.kills}",
+        f"{day.seconds:5.0f} s   Komet answers lost {day.came('lost_answer')} of {day.creates}",
+        f"   workers killed {day.kills}",
     )
 
 
@@ -654,7 +671,8 @@ def _figures(day: _Day, verdict: Verdict, requests: int) -> RenderableType:
         ("purchase orders in Komet", verdict.purchase_orders, ""),
         ("linked both ways", verdict.linked, ""),
         ("approved in Axerrio", verdict.approved, ""),
-        ("Komet answers lost", day.lost_answers, f"of {day.creates} creates"),
+        ("Komet answers lost", day.came("lost_answer"), f"of {day.creates} creates, after the work was done"),
+        ("Komet creates cut off", day.came("reset_before"), "before any work"),
         ("workers killed (kill -9)", day.kills, ""),
         ("Komet requests", requests, each),
     )

@@ -20,6 +20,7 @@ CERTAIN = {
     "purchase orders in Komet": 36,
     "linked both ways": 36,
     "approved in Axerrio": 36,
+    "Komet creates cut off": 2,
     "workers killed (kill -9)": 1,
     "doubled": 0,
     "lost": 0,
