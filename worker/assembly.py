@@ -71,7 +71,7 @@ def _unreachable(engine: Engine, error: OperationalError) -> str:
     engine.dispose()
     where = f"{engine.url.host}:{engine.url.port or 5432}"
     words = str(error.orig).strip().splitlines()
-    return f"PostgreSQL at {where} does not let us in ({words[-1] if words else 'no answer'}): is it running?"
+    return f"PostgreSQL at {where} does not let us in ({words[0] if words else 'no answer'})."
 
 
 def check_redis(url: str) -> str | None:

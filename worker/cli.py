@@ -12,6 +12,8 @@ import typer
 from worker.problems import Problem
 
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
+    from sqlalchemy.orm import Session
+
     from worker.settings import Settings
 
 app = typer.Typer(
@@ -82,7 +84,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
 ) -> None:
     """A day's orders through a simulated Komet and Axerrio, with faults, judged at the end. Example: axkomet demo."""
-    from worker.demo import run_demo
+    from worker.demo.run import run_demo
 
     _finish(run_demo(keep=keep))
 
@@ -121,8 +123,8 @@ def flower() -> None:
 
 @app.command()
 def sandbox(
-    komet_port: Annotated[int, typer.Option(help="0 chooses a free one.")] = 8801,
-    axerrio_port: Annotated[int, typer.Option(help="0 chooses a free one.")] = 8802,
+    komet_port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free one.")] = 8801,
+    axerrio_port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free one.")] = 8802,
 ) -> None:
     """Run the simulated Komet and Axerrio, with their control interface. Example: axkomet sandbox --komet-port 0."""
     from sandbox.server import run
@@ -136,22 +138,10 @@ def sandbox(
 @database.command()
 def upgrade() -> None:
     """Bring the ledger's schema to this version. Example: axkomet db upgrade."""
-    from sqlalchemy.exc import OperationalError
-
-    from models.database import make_engine
-    from models.database import upgrade as upgrade_schema
     from worker.settings import resolve_services
+    from worker.up import migrate
 
-    engine = make_engine(resolve_services(_settings()).database_url)
-    try:
-        upgrade_schema(engine)
-    except OperationalError as error:
-        words = str(error.orig).strip().splitlines()
-        raise Problem(
-            f"PostgreSQL at {engine.url.host}:{engine.url.port or 5432} could not be upgraded "
-            f"({words[-1] if words else 'no answer'}).",
-            exit_code=1,
-        ) from None
+    migrate(resolve_services(_settings()).database_url)
     typer.echo("The schema is of this version.", err=True)
 
 
@@ -216,6 +206,7 @@ def list_orders(
     )
     _, ledger = open_services(_settings())
     with ledger.sessions() as session:
+        _known_connection(session, connection)
         found = find_orders(session, wanted)
     _show(found, as_json, order_list)
 
@@ -258,6 +249,7 @@ def requeue(
     _, ledger = open_services(_settings())
     numbers: dict[int, str] = {}
     with ledger.sessions() as session:
+        _known_connection(session, connection)
         for key in keys or ():
             try:
                 row = find_row(session, key)
@@ -289,6 +281,16 @@ def _state(word: str | None) -> Any:
     except ValueError:
         known = ", ".join(state.value for state in OrderState)
         raise Problem(f"--state {word} is no state: it is one of {known}.") from None
+
+
+def _known_connection(session: "Session", word: str | None) -> None:
+    from sqlalchemy import select
+
+    from models.tables import Connection
+
+    known = session.scalars(select(Connection.name).order_by(Connection.name)).all()
+    if word is not None and word not in known:
+        raise Problem(f"--connection {word} is no connection of the ledger, which knows {', '.join(known) or 'none'}.")
 
 
 def _date(option: str, word: str | None) -> date | None:

@@ -45,7 +45,8 @@ def _read(path: Path, number: int, entry: dict[str, Any]) -> ConnectionSettings:
     try:
         return ConnectionSettings.model_validate(entry)
     except ValidationError as invalid:
-        error = invalid.errors(include_url=False)[0]
+        # A misspelt key is often a missing one too, and the wrong word is the one to look for.
+        error = min(invalid.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in error["loc"]) or "its settings"
         message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if error["type"] == "extra_forbidden":

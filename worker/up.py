@@ -5,7 +5,8 @@ import time
 
 import structlog
 import typer
-from sqlalchemy.exc import SQLAlchemyError
+from alembic.util import CommandError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.database import make_engine, upgrade
 from worker.assembly import check_redis, open_services, timing_of
@@ -53,10 +54,23 @@ def look(settings: Settings) -> Json:
 
 
 def migrate(database_url: str) -> None:
-    """Bring the schema to this version."""
+    """Bring the schema to this version.
+
+    Raises:
+        Problem: the database does not answer, or its schema is newer than this program.
+    """
     engine = make_engine(database_url)
     try:
         upgrade(engine)
+    except OperationalError as error:
+        words = str(error.orig).strip().splitlines()
+        raise Problem(
+            f"PostgreSQL at {engine.url.host}:{engine.url.port or 5432} could not be upgraded "
+            f"({words[0] if words else 'no answer'}).",
+            exit_code=1,
+        ) from None
+    except CommandError as error:
+        raise Problem(f"The database's schema is newer than this program: {error}.") from None
     finally:
         engine.dispose()
 
