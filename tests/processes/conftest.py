@@ -1,6 +1,6 @@
 """Real processes, and what they said when a test fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ _FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call":
         item.stash[_FAILED] = report.failed
@@ -28,9 +28,13 @@ def make_plant(
     made: list[Plant] = []
 
     def make(**changes: Any) -> Plant:
-        plant = Plant(
-            **{"folder": tmp_path, "world": world, "database_url": database_url, "redis_url": redis_url} | changes
-        )
+        usual: dict[str, Any] = {
+            "folder": tmp_path,
+            "world": world,
+            "database_url": database_url,
+            "redis_url": redis_url,
+        }
+        plant = Plant(**usual | changes)
         made.append(plant)
         plant.start_all()
         return plant

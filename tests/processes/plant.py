@@ -129,10 +129,6 @@ class Plant:
         with self._sessions() as session:
             return find_order(session, key)
 
-    def state(self, key: str) -> str | None:
-        order = self.order(key)
-        return order and order["state"]
-
     def wait_for_state(self, state: str, keys: Collection[str], seconds: float = 60) -> None:
         """Let the processes work until all these orders are in a state."""
 

@@ -4,6 +4,8 @@ import itertools
 import json
 import subprocess
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tests.processes.plant import Plant, assert_all_once
@@ -35,7 +37,7 @@ def test_a_process_breaks_at_any_point(make_plant: Callable[..., Plant], world: 
     for action, kind, point in itertools.product(ACTIONS, METHODS, POINTS):
         waiting = plant.break_at(kind, point, action)
         keys.append(world.place())
-        plant.wait_until(lambda waiting=waiting: not waiting.exists(), 40, f"{action} at {point} of {kind}")
+        plant.wait_until(partial(gone, waiting), 40, f"{action} at {point} of {kind}")
     plant.wait_for_state("ordered", keys)
     assert_all_once(world, keys)
     assert len(plant.deaths) == 2 * len(METHODS) * len(POINTS), plant.deaths
@@ -50,6 +52,10 @@ def test_an_answer_is_lost_in_any_way(plant: Plant, world: World) -> None:
     plant.wait_for_state("ordered", keys)
     assert_all_once(world, keys)
     assert not plant.deaths
+
+
+def gone(file: Path) -> bool:
+    return not file.exists()
 
 
 def struck(world: World) -> bool:

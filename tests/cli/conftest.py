@@ -1,0 +1,58 @@
+"""The real command as a process, against real services."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.processes.plant import Json, environment
+from tests.sync.conftest import Ledger, make_ledger
+from tests.world import World
+from worker.supervisor import axkomet_command
+
+__all__ = ["make_ledger"]
+
+
+@dataclass
+class Shell:
+    """Runs the command in a folder of its own, and knows that no mistake may show a traceback."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            axkomet_command(*arguments),
+            cwd=self.folder,
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    def complaint(self, code: int, *arguments: str, **env: str) -> str:
+        """The one sentence with which a command ends that cannot do what it was asked."""
+        done = self.run(*arguments, **env)
+        assert done.returncode == code, done
+        (sentence,) = done.stderr.splitlines()
+        assert sentence.startswith("axkomet: ")
+        assert done.stdout == ""
+        return sentence
+
+
+@pytest.fixture
+def shell(tmp_path: Path, world: World, database_url: str, redis_url: str) -> Shell:
+    """Everything is set as it should be."""
+    urls = {"AXKOMET_DATABASE_URL": database_url, "AXKOMET_REDIS_URL": redis_url}
+    return Shell(tmp_path, environment(tmp_path, world, **urls))
+
+
+@pytest.fixture
+def ordered(world: World, make_ledger: Callable[..., Ledger]) -> Json:
+    """An order that is `ordered`, as the ledger shows it."""
+    ledger = make_ledger()
+    return ledger.order(ledger.earn_proof())

@@ -1,0 +1,162 @@
+"""What a user can get wrong ends with the right exit code and one plain sentence."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import text
+
+from models.database import make_engine
+from tests.cli.conftest import Shell
+from tests.sync.conftest import Ledger
+from tests.world import World
+
+NOWHERE = "127.0.0.1:1"
+PROCESSES = ["worker", "up"]
+
+
+def change(shell: Shell, old: str, new: str) -> None:
+    """Change the connections file."""
+    file = shell.folder / "connections.toml"
+    content = file.read_text()
+    assert old in content
+    file.write_text(content.replace(old, new))
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+# -- settings and connections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", PROCESSES)
+def test_a_token_variable_that_is_not_set(shell: Shell, command: str) -> None:
+    sentence = shell.complaint(2, command, KOMET_TOKEN="")
+    assert "connection miami: the Komet token: variable KOMET_TOKEN is not set" in sentence
+
+
+def test_a_token_file_that_cannot_be_read(shell: Shell) -> None:
+    change(shell, 'token_env = "KOMET_TOKEN"', f'token_file = "{shell.folder}"')
+    sentence = shell.complaint(2, "worker")
+    assert f"connection miami: the Komet token: file {shell.folder} cannot be read" in sentence
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[[connection]]", "[[connection]", "is not valid TOML"),
+        ("company_code", "compny_code", "connection miami: komet.compny_code: is no such key"),
+        ('time_zone = "America/New_York"', 'time_zone = "Miami"', "connection miami: time_zone: Miami is no time zone"),
+        ("http://", "ftp://", "connection miami: komet.base_url: must begin with https://"),
+    ],
+)
+def test_a_connections_file_with_a_mistake(shell: Shell, old: str, new: str, words: str) -> None:
+    change(shell, old, new)
+    sentence = shell.complaint(2, "worker")
+    assert str(shell.folder / "connections.toml") in sentence
+    assert words in sentence
+
+
+def test_a_connections_file_that_is_missing(shell: Shell) -> None:
+    assert "There is no connections file at" in shell.complaint(2, "up", AXKOMET_CONNECTIONS="nowhere.toml")
+
+
+def test_a_setting_with_a_wrong_value(shell: Shell) -> None:
+    assert "AXKOMET_POLL_SECONDS is 'often'" in shell.complaint(2, "status", AXKOMET_POLL_SECONDS="often")
+
+
+def test_no_service_is_known(shell: Shell) -> None:
+    for command in ("worker", "beat", "flower", "status"):
+        sentence = shell.complaint(2, command, AXKOMET_DATABASE_URL="")
+        assert "set AXKOMET_DATABASE_URL, or start `axkomet up`" in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--state", "lost"], "--state lost is no state: it is one of received, prebooked"),
+        (["--since", "yesterday"], "--since yesterday is no time"),
+        (["--departing", "24-11-2026"], "--departing 24-11-2026 is no date"),
+        (["--connection", "maimi"], "--connection maimi is no connection of the ledger, which knows none"),
+    ],
+)
+def test_a_word_that_is_not_known(shell: Shell, arguments: list[str], words: str) -> None:
+    assert words in shell.complaint(2, "orders", "list", *arguments)
+
+
+# -- services --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "orders list", "db upgrade", "up --no-flower"])
+def test_the_database_is_away(shell: Shell, command: str) -> None:
+    url = f"postgresql+psycopg://axkomet:secret-word@{NOWHERE}/axkomet"
+    sentence = shell.complaint(1, *command.split(), AXKOMET_DATABASE_URL=url)
+    assert f"PostgreSQL at {NOWHERE}" in sentence
+    assert "refused" in sentence
+    assert "secret-word" not in sentence
+
+
+@pytest.mark.parametrize("version", [None, "0000"])
+def test_the_schema_is_not_of_this_version(shell: Shell, version: str | None) -> None:
+    set_schema_version(shell, version)
+    for command in ("worker", "beat", "orders list"):
+        sentence = shell.complaint(2, *command.split())
+        assert f"schema is of version {version or 'none'}" in sentence
+        assert "run `axkomet db upgrade`" in sentence
+
+
+def test_the_schema_is_newer_than_this_program(shell: Shell) -> None:
+    set_schema_version(shell, "9999")
+    assert "9999" in shell.complaint(2, "db", "upgrade")
+
+
+def set_schema_version(shell: Shell, version: str | None) -> None:
+    engine = make_engine(shell.env["AXKOMET_DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+        if version is not None:
+            connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": version})
+    engine.dispose()
+
+
+def test_a_port_is_taken(shell: Shell, taken_port: int) -> None:
+    sentence = shell.complaint(2, "sandbox", "--komet-port", str(taken_port), "--axerrio-port", "0")
+    assert "cannot listen" in sentence
+    sentence = shell.complaint(2, "up", AXKOMET_FLOWER_PORT=str(taken_port))
+    assert f"Port {taken_port} is taken" in sentence
+    assert "AXKOMET_FLOWER_PORT" in sentence
+
+
+def test_a_port_that_is_none(shell: Shell) -> None:
+    assert shell.run("sandbox", "--komet-port", "99999").returncode == 2
+
+
+# -- keys ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["orders show", "requeue"])
+def test_a_key_that_no_order_has(shell: Shell, command: str) -> None:
+    assert "No order has the key 2026-0" in shell.complaint(3, *command.split(), "2026-0")
+
+
+@pytest.mark.parametrize("command", ["orders show", "requeue"])
+def test_a_key_that_two_orders_have(
+    shell: Shell, world: World, database_url: str, make_ledger: Callable[..., Ledger], command: str
+) -> None:
+    other = World(world.http, world.addresses, name="quito")
+    other.seed()
+    for each, key in ((world, "SO-1"), (other, "SO-2")):
+        each.place(key=key, **{**each.order(), "number": "2026-1"})
+    make_ledger().work()
+    elsewhere = Ledger(other, database_url, other.connection())
+    try:
+        elsewhere.work()
+    finally:
+        elsewhere.close()
+    sentence = shell.complaint(2, *command.split(), "2026-1")
+    assert "axerrio:SO-1" in sentence
+    assert "axerrio:SO-2" in sentence
+    assert shell.run("orders", "show", "axerrio:SO-2").returncode == 0
