@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.worker.test_services import linux, nobody_left
-from worker.demo import Placed, Verdict, judge
+from worker.demo.verdict import Placed, Verdict, judge
 from worker.supervisor import axkomet_command
 
 Json = dict[str, Any]
