@@ -67,7 +67,15 @@ class NoBudget(NotSent):
 
 
 class Unanswered(ClientError):  # noqa: N818
-    """The request may have arrived, and no usable answer came: time-out, reset, 5xx, HTML, broken JSON."""
+    """The request may have arrived, and no usable answer came: time-out, reset, 5xx, HTML, broken JSON.
+
+    Attributes:
+        retry_after: seconds the other side asked us to wait, if it did.
+    """
+
+    def __init__(self, system: str, operation: str, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(system, operation, detail)
+        self.retry_after = retry_after
 
 
 class Refused(ClientError):  # noqa: N818

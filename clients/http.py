@@ -49,12 +49,18 @@ class Gate(Protocol):
             NoBudget: the request budget is used up.
         """
 
+    def give_back(self) -> None:
+        """The request that was let through last was surely not sent: it costs nothing."""
+
 
 class OpenGate:
     """A gate that lets everything through."""
 
     def enter(self, operation: str, *, write: bool, patience: float) -> None:
         """Let the request through at once."""
+
+    def give_back(self) -> None:
+        """Nothing was taken."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,8 @@ class HttpCore:
             failure = self._failure(operation, error, deadline)
         else:
             return self._judge(operation, response, content)
+        if isinstance(failure, NotSent):
+            self._gate.give_back()
         raise failure
 
     def words(self, text: str) -> str:
@@ -224,7 +232,8 @@ class HttpCore:
     def _judge(self, operation: str, response: httpx.Response, content: bytes) -> Answer:
         status = response.status_code
         if not (200 <= status < 300 or 400 <= status < 500) or status in (408, 425):
-            raise Unanswered(self._system, operation, f"HTTP {status}")
+            wait = _retry_after(response.headers.get("retry-after"), _http_date(response.headers.get("date")))
+            raise Unanswered(self._system, operation, f"HTTP {status}", wait)
         payload, is_json = None, True
         try:
             payload = parse_json(content)

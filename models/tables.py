@@ -103,6 +103,8 @@ class Connection(Base):
 
     id: Mapped[int] = _id()
     name: Mapped[str] = mapped_column(unique=True)
+    #: Komet company and Axerrio tenant: by it a connection that was given another name is known.
+    joins: Mapped[str] = mapped_column(unique=True)
     #: Of the settings that the plan reads: when it changes, what waits is judged anew.
     settings_hash: Mapped[str]
     #: IANA name from Axerrio's identity; departure dates are judged in it. None until it was asked.
@@ -267,6 +269,7 @@ class Write(Base):
     __tablename__ = "writes"
     __table_args__ = (
         Index(None, "order_id"),
+        Index("ix_writes_in_doubt", "scope_id", postgresql_where=text("state = 'sent'")),
         Index(
             "uq_writes_open_axerrio",
             "order_id",
@@ -284,6 +287,8 @@ class Write(Base):
     order_id: Mapped[int] = _order_id()
     kind: Mapped[Kind]
     state: Mapped[WriteState]
+    #: Of the order when the body was frozen: a create is not sent for an order that has changed since.
+    order_sequence: Mapped[int]
     #: As it goes over the wire, without the authentication token. Never changed.
     body: Mapped[Json]
     #: What an Axerrio write says, canonical: it becomes what is applied.
@@ -303,6 +308,10 @@ class Write(Base):
     acknowledged_at: Mapped[datetime | None]
     #: It was first seen, by its mark or link.
     shown_at: Mapped[datetime | None]
+    #: Tries that ended unanswered while the other system answered others.
+    strikes: Mapped[int] = mapped_column(server_default="0")
+    #: A prebook without our mark that may be it, by customer, truck date and items: its number.
+    may_be: Mapped[str | None]
     #: It was acknowledged, and its grace ended without its being seen.
     missed_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
@@ -373,6 +382,8 @@ class PrebookItem(Base):
     boxes: Mapped[int]
     #: Komet knows its product.
     mapped: Mapped[bool]
+    #: A person may have covered it: Axerrio's references named it, or it changed after it was first seen.
+    touched: Mapped[bool] = mapped_column(server_default="false")
     #: Canonical, as last seen; None: known from Axerrio's references only.
     content: Mapped[Json | None]
     as_of: Mapped[datetime]

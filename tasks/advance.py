@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from clients.errors import ClientError, NoBudget, NotSent, RefusalKind, Refused
 from models.database import now
-from models.states import Kind, OrderState, WriteState
+from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
@@ -57,6 +57,10 @@ _TASK_OF_STATE = {
 
 class LeaseLostError(Exception):
     """Somebody else works on the order now: this run sends nothing more."""
+
+
+class _ChangedError(Exception):
+    """The order changed after its write was frozen: nothing is sent, and it is planned anew."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,10 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
     done: list[str] = []
     try:
         while (write := _decide(run, done)) is not None:
-            done.append(_act(run, write))
+            try:
+                done.append(_act(run, write))
+            except _ChangedError:
+                done.append("a newer version came: planned anew")
     except LeaseLostError:
         done.append("another run took over")
     except Exception:
@@ -186,7 +193,10 @@ def _next_look(
     times += [
         moment + write.deadline_in
         for write in situation.writes
-        if write.state is WriteState.SENT and write.deadline_in is not None and KINDS[write.kind].repeatable
+        if write.state is WriteState.SENT
+        and write.deadline_in is not None
+        and write.deadline_in > timedelta(0)
+        and KINDS[write.kind].repeatable
     ]
     return min(times)
 
@@ -220,6 +230,7 @@ def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> W
         order_id=row.id,
         kind=planned.kind,
         state=WriteState.INTENDED,
+        order_sequence=row.sequence,
         body=frozen.body,
         says=frozen.says,
         mark=frozen.mark,
@@ -300,6 +311,9 @@ def _commit_sent(run: _Run, write_id: int) -> None:
             raise LeaseLostError
         if write.state is not WriteState.INTENDED and not (repeatable and write.state is WriteState.SENT):
             raise LeaseLostError
+        has_changed = row.sequence != write.order_sequence or row.is_deleted or row.unreadable is not None
+        if not repeatable and has_changed:
+            raise _ChangedError
         moment = now(session)
         write.state = WriteState.SENT
         write.attempts += 1
@@ -373,11 +387,12 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
                 write.deadline_at = moment
         elif KINDS[write.kind].repeatable:
             write.deadline_at = moment  # the call is over, and sending it again is safe
+            write.strikes += _axerrio_answers(session, row)
 
 
 def _least_wait(error: ClientError, timing: Timing) -> float:
-    """Seconds that the error asks for: a token or right that was refused is not mended within seconds."""
-    if isinstance(error, Refused) and error.kind in (RefusalKind.TOKEN, RefusalKind.RIGHT):
+    """Seconds that the error asks for: a token that was refused is not mended within seconds."""
+    if isinstance(error, Refused) and error.kind is RefusalKind.TOKEN:
         return timing.retry_max
     return getattr(error, "retry_after", None) or 0.0
 
@@ -395,6 +410,14 @@ def _back_off(row: Order, moment: datetime, timing: Timing, at_least: float = 0.
     row.not_before = moment + timedelta(seconds=max(random.uniform(0, ceiling), at_least))  # noqa: S311
 
 
+def _axerrio_answers(session: Session, row: Order) -> bool:
+    """Its last poll succeeded: so the trouble is this order's, and an outage uses up nobody's attempts."""
+    failures = select(Scope.failures).where(
+        Scope.connection_id == row.connection_id, Scope.feed == Feed.SALES_ORDERS, Scope.key == ""
+    )
+    return session.scalar(failures) == 0
+
+
 def _read_reference_again(session: Session, row: Order, timing: Timing) -> None:
-    of_connection = select(Scope.id).where(Scope.connection_id == row.connection_id, Scope.feed == "komet-reference")
+    of_connection = select(Scope.id).where(Scope.connection_id == row.connection_id, Scope.feed == Feed.KOMET_REFERENCE)
     scopes.request(session, list(session.scalars(of_connection)), timing)

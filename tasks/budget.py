@@ -8,11 +8,11 @@ writes: reads stop before they take it.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from clients.errors import NoBudget
+from clients.errors import NoBudget, NotSent
 from clients.pacing import Pacer
 from models.database import now
 from models.tables import RequestBudget
@@ -72,7 +72,25 @@ class KometGate:
             NotSent: its turn comes later than `patience` seconds from now.
         """
         self._count(operation, write=write)
-        self._pacer.wait(operation, patience)
+        try:
+            self._pacer.wait(operation, patience)
+        except NotSent:
+            self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Count one request less: it was surely not sent, and an outage must not eat the day's budget."""
+        newest = select(func.max(RequestBudget.slot)).where(RequestBudget.company == self._company)
+        with self._sessions.begin() as session:
+            session.execute(
+                update(RequestBudget)
+                .where(
+                    RequestBudget.company == self._company,
+                    RequestBudget.slot == newest.scalar_subquery(),
+                    RequestBudget.used > 0,
+                )
+                .values(used=RequestBudget.used - 1)
+            )
 
     def _count(self, operation: str, *, write: bool) -> None:
         with self._sessions.begin() as session:

@@ -69,6 +69,11 @@ class ConnectionSettings(BaseModel):
         """The Komet company, which all its connections' requests count against."""
         return f"{self.komet.base_url}|{self.komet.company_code}"
 
+    @property
+    def joins(self) -> str:
+        """What it joins: the Komet company and the Axerrio tenant."""
+        return f"{self.company}|{self.axerrio.base_url}|{self.axerrio.tenant or ''}"
+
     def digest(self) -> str:
         """Of everything that the plan reads."""
         relevant = self.model_dump_json(include={"mode", "start_date", "buyers", "carriers", "packings", "time_zone"})
@@ -98,15 +103,15 @@ def register(session: Session, settings: ConnectionSettings) -> int:
         The id of the row.
     """
     digest = settings.digest()
-    row = session.scalar(select(tables.Connection).where(tables.Connection.name == settings.name).with_for_update())
+    row = _row(session, settings)
     if row is None:
-        session.execute(
-            insert(tables.Connection).values(name=settings.name, settings_hash=digest).on_conflict_do_nothing()
-        )
-        row = session.scalars(
-            select(tables.Connection).where(tables.Connection.name == settings.name).with_for_update()
-        ).one()
-    elif row.settings_hash != digest:
+        values = insert(tables.Connection).values(name=settings.name, joins=settings.joins, settings_hash=digest)
+        session.execute(values.on_conflict_do_nothing())
+        row = _row(session, settings)
+        if row is None:
+            raise LookupError(f"connection {settings.name} could not be made")
+    row.name, row.joins = settings.name, settings.joins
+    if row.settings_hash != digest:
         row.settings_hash = digest
         waiting = (OrderState.HELD, OrderState.MAPPING_REQUIRED, OrderState.RECEIVED)
         session.execute(
@@ -127,3 +132,10 @@ def register(session: Session, settings: ConnectionSettings) -> int:
             .on_conflict_do_nothing()
         )
     return row.id
+
+
+def _row(session: Session, settings: ConnectionSettings) -> tables.Connection | None:
+    """Its row: of its name, else of what it joins, since a connection may be given another name."""
+    rows = select(tables.Connection).with_for_update()
+    by_name = session.scalar(rows.where(tables.Connection.name == settings.name))
+    return by_name or session.scalar(rows.where(tables.Connection.joins == settings.joins))

@@ -7,6 +7,7 @@ One table, from which the Celery tasks take their names too. A new kind of write
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,7 +19,7 @@ from clients.komet.convert import PurchaseOrderLine, body_size, prebook_body, pu
 from models.canonical import ApprovalReport, Line, References
 from models.database import now
 from models.states import Feed, Kind
-from models.tables import Json, Prebook, PrebookItem, Write
+from models.tables import Json, Prebook, PrebookItem, Scope, Write
 from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.plan import PlannedWrite
@@ -117,7 +118,7 @@ def _settle_prebook(session: Session, row: OrderRow, write: Write) -> None:
                 write_id=write.id,
                 prebook_id=result["id"],
                 number=result.get("number"),
-                truck_date=row.truck_date,
+                truck_date=date.fromisoformat(session.get_one(Scope, write.scope_id).key),
                 as_of=write.sent_at,
             )
             .on_conflict_do_nothing()

@@ -36,8 +36,8 @@ REFUSALS_BEFORE_HOLD = 3
 CLOSED_AFTER = timedelta(days=7)
 
 _KOMET_CREATES = (Kind.PREBOOK_CREATE, Kind.PURCHASE_ORDER_CREATE)
-#: Refusals that say nothing about the order: time, or a person at the connection, heals them.
-_NOT_THE_ORDERS_FAULT = (RefusalKind.TOKEN, RefusalKind.RIGHT, RefusalKind.LIMIT)
+#: Refusals that say nothing about the order or the method: they are over when the token or the budget is mended.
+_NOT_THE_ORDERS_FAULT = (RefusalKind.TOKEN, RefusalKind.LIMIT)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class LineFacts:
     since_version: int
     prebook_items: tuple[PrebookItemFacts, ...] = ()
     purchase_order_items: tuple[PurchaseOrderItemFacts, ...] = ()
+    #: Nobody covered its item first: no person can have dealt with it, or a look that began later shows nothing.
+    orders_looked: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -107,11 +109,16 @@ class WriteFacts:
     deadline_in: timedelta | None
     #: Complete looks at its scope that began after its grace was over and did not show it.
     looks: int
-    #: Absence from such looks is proof: earned, and the scope is inside Komet's window.
+    #: All looks that began then, also those that prove nothing.
+    reads: int
+    #: Absence from complete looks is proof: earned, and the scope is inside Komet's window.
     absence_is_proof: bool
+    #: Number of a prebook without our mark that may be it.
+    may_be: str | None
     #: It counts against the limits: it is younger than the order's last fresh start.
     counts: bool
-    attempts: int = 0
+    #: Tries that ended unanswered while the other system answered others.
+    strikes: int = 0
     refusal: RefusalKind | None = None
     error: str | None = None
     #: Text by which a person finds it: mark or numbers.
@@ -154,7 +161,7 @@ class Situation:
     max_attempts: int
     #: A prebook that Axerrio's references name without items, and that no list has shown yet.
     unseen_prebook: str | None = None
-    #: Complete looks at the prebooks of its truck date since it was received and the grace was over.
+    #: Looks at the prebooks of its truck date since it was received and the grace was over.
     looks_since_received: int = 0
 
 
@@ -226,6 +233,7 @@ def judge(situation: Situation) -> tuple[Verdict, ...]:
             and write.kind in _KOMET_CREATES
             and write.looks >= LOOKS_FOR_ABSENCE
             and write.absence_is_proof
+            and write.may_be is None
         ):
             why = f"{write.looks} reads after its grace did not show it: it never arrived"
             verdicts.append(Verdict(write.id, WriteState.ABSENT, why))
@@ -251,6 +259,7 @@ class _Planner:
     def __init__(self, situation: Situation) -> None:
         self.s = situation
         self.show = f"axkomet orders show {situation.number}"
+        self.requeue = f"axkomet requeue {situation.number}"
 
     # -- the order -------------------------------------------------------------------------------------------
 
@@ -279,6 +288,8 @@ class _Planner:
         if hold is None:
             writes = self._komet_writes(steps) + writes
         looks = {step.look for step in steps.values() if step.look} | self._order_looks(holds)
+        if self._version_hold() is not None:
+            looks |= self._looks_at_what_stands()
         return self._conclude(steps, holds, writes, looks)
 
     def _conclude(
@@ -301,7 +312,7 @@ class _Planner:
                 OrderState.FAILED,
                 "failed",
                 f"{attempts} attempts ended without an answer; the last one: {last}",
-                f"axkomet requeue {s.number}",
+                self.requeue,
                 line_states,
                 looks=tuple(looks),
                 attempts=attempts,
@@ -324,21 +335,21 @@ class _Planner:
         )
 
     def _something_stands(self) -> bool:
-        """Something of the order stands in Komet, or may."""
-        return any(line.live_items for line in self.s.lines) or any(
-            write.kind in _KOMET_CREATES and write.state is WriteState.DONE for write in self.s.writes
+        """Something of the order stands in Komet, or may: an acknowledged create counts until its items are seen."""
+        of_lines = {line.line_key: line for line in self.s.lines}
+        return any(line.live_items or line.purchase_order_items for line in self.s.lines) or any(
+            write.kind is Kind.PREBOOK_CREATE
+            and write.state is WriteState.DONE
+            and any(not of_lines[key].prebook_items for key in write.line_keys)
+            for write in self.s.writes
         )
 
     def _attempts(self) -> int:
         """Tries that ended unanswered, since the last fresh start."""
         return sum(
-            write.attempts
+            1 if write.state is WriteState.ABSENT else write.strikes
             for write in self.s.writes
-            if write.counts
-            and (
-                write.state is WriteState.ABSENT
-                or (write.state is WriteState.SENT and write.kind not in _KOMET_CREATES)
-            )
+            if write.counts and write.state in (WriteState.ABSENT, WriteState.SENT)
         )
 
     def _order_hold(self, needs: set[Kind]) -> Hold | None:
@@ -425,9 +436,9 @@ class _Planner:
         changed = [name for name, value in line.wanted_as_sent.items() if line.applied.get(name) != value]
         return ", ".join(f"{name} {line.applied.get(name)} → {line.wanted_as_sent[name]}" for name in changed) or None
 
-    def _refusal_hold(self) -> Hold | None:
+    def _refusal_hold(self, kinds: Iterable[Kind] = tuple(Kind)) -> Hold | None:
         """The other system said no for good, or too often."""
-        for kind in Kind:
+        for kind in kinds:
             refusals: list[WriteFacts] = []
             for write in self.s.writes:
                 if write.kind is not kind or not write.counts:
@@ -441,9 +452,14 @@ class _Planner:
             last = refusals[-1]
             system = "Komet" if kind in _KOMET_CREATES else "Axerrio"
             if last.refusal is RefusalKind.UNKNOWN_PRODUCT:
-                return self._hold(HoldCode.MAPPING_REQUIRED, f"{system} does not know a product: {last.error}")
+                message = f"{system} does not know a product: {last.error} It is tried again within two hours."
+                return Hold(HoldCode.MAPPING_REQUIRED, message, self.requeue)
+            if last.refusal is RefusalKind.RIGHT:
+                message = f"{system} allows our token no {kind} ({last.error}): tick it there, then requeue the order."
+                return Hold(HoldCode.REJECTED, message, self.requeue)
             if last.refusal is not RefusalKind.OTHER or len(refusals) >= REFUSALS_BEFORE_HOLD:
-                return self._hold(HoldCode.REJECTED, f"{system} refused {kind}: {last.error}")
+                message = f"{system} refused {kind}: {last.error} Requeue the order once that is mended."
+                return Hold(HoldCode.REJECTED, message, self.requeue)
         return None
 
     def _order_looks(self, holds: list[Hold]) -> set[Look]:
@@ -456,6 +472,16 @@ class _Planner:
         if any(write.kind is Kind.PREBOOK_CREATE and write.state is WriteState.ABSENT for write in s.writes):
             looks.add(self._prebooks(active=False))  # late truth: it may show after all
         return looks
+
+    def _looks_at_what_stands(self) -> set[Look]:
+        """Where a person's hand would show who removes or changes in Komet what is wanted no more."""
+        looks = {
+            Look(Feed.KOMET_PREBOOKS, write.look_key, active=False)
+            for write in self.s.writes
+            if write.kind is Kind.PREBOOK_CREATE and write.state is WriteState.DONE
+        }
+        dates = {item.ship_date for line in self.s.lines for item in line.purchase_order_items if item.ship_date}
+        return looks | {Look(Feed.KOMET_PURCHASE_ORDERS, day.isoformat(), active=False) for day in dates}
 
     # -- one line --------------------------------------------------------------------------------------------
 
@@ -517,9 +543,19 @@ class _Planner:
         s = self.s
         acknowledged = self._acknowledged(Kind.PREBOOK_CREATE, line)
         if acknowledged is not None:
-            return self._unseen(line, acknowledged.looks, acknowledged.trace)
+            return self._unseen(line, acknowledged.reads, acknowledged.trace, acknowledged.look_key)
         if s.unseen_prebook is not None:
             return self._unseen(line, s.looks_since_received, s.unseen_prebook)
+        if self._named_by_axerrio(line):
+            return _Step(
+                OrderState.RECEIVED,
+                self._hold(
+                    HoldCode.CONFLICT,
+                    f"Axerrio says that the order stands in Komet, and line {line.line_key} is not found there as it "
+                    "is wanted: look at its prebook in Komet.",
+                ),
+                look=self._prebooks(active=False),
+            )
         hold = self._invalid(line.line_key, wanted)
         if hold is not None:
             return _Step(OrderState.RECEIVED, hold)
@@ -530,6 +566,12 @@ class _Planner:
             left = f"The order is {s.wanted.status.value} in Axerrio, and line {line.line_key} was not sent to Komet."
             return _Step(OrderState.RECEIVED, self._hold(HoldCode.DEPARTED, left))
         return _Step(OrderState.RECEIVED, need=Kind.PREBOOK_CREATE)
+
+    def _named_by_axerrio(self, line: LineFacts) -> bool:
+        """Its order was begun by somebody else: Axerrio's references name a prebook, and none was made by us."""
+        s = self.s
+        ours = any(write.kind is Kind.PREBOOK_CREATE and line.line_key in write.line_keys for write in s.writes)
+        return s.begun_version is not None and line.since_version <= s.begun_version and not ours
 
     def _invalid(self, line_key: str, wanted: Line) -> Hold | None:
         """The first field of the line that cannot be sent."""
@@ -548,10 +590,14 @@ class _Planner:
             )
         return None
 
-    def _unseen(self, line: LineFacts, looks: int, trace: str = "") -> _Step:
+    def _unseen(self, line: LineFacts, looks: int, trace: str = "", day: str = "") -> _Step:
         """An acknowledged create, or an item that Axerrio's references name, that no list has shown yet."""
+
+        def look(*, active: bool) -> Look:
+            return Look(Feed.KOMET_PREBOOKS, day or self.s.wanted.truck_date.isoformat(), active)
+
         if looks < LOOKS_FOR_ABSENCE:
-            return _Step(OrderState.RECEIVED, look=self._prebooks(active=True))
+            return _Step(OrderState.RECEIVED, look=look(active=True))
         return _Step(
             OrderState.RECEIVED,
             self._hold(
@@ -560,7 +606,7 @@ class _Planner:
                 f"{self.s.wanted.truck_date}) and does not show it. Likely its item lacks a vendor ship date or cost: "
                 "look at the prebook in Komet.",
             ),
-            look=self._prebooks(active=False),
+            look=look(active=False),
         )
 
     def _purchase(self, line: LineFacts, wanted: Line, item: PrebookItemFacts) -> _Step:
@@ -576,9 +622,11 @@ class _Planner:
             return self._in_flight(create, OrderState.PREBOOKED, Feed.KOMET_PURCHASE_ORDERS)
         if not line.purchase_order_items:
             acknowledged = self._acknowledged(Kind.PURCHASE_ORDER_CREATE, line)
+            if acknowledged is None and not line.orders_looked:  # a person may have covered it first
+                return _Step(OrderState.PREBOOKED, look=orders(active=True))
             if acknowledged is None:
                 return _Step(OrderState.PREBOOKED, need=Kind.PURCHASE_ORDER_CREATE)
-            if acknowledged.looks < LOOKS_FOR_ABSENCE:
+            if acknowledged.reads < LOOKS_FOR_ABSENCE:
                 return _Step(OrderState.PREBOOKED, look=orders(active=True))
             hold = self._hold(
                 HoldCode.NOT_VISIBLE,
@@ -611,12 +659,19 @@ class _Planner:
 
     def _in_flight(self, write: WriteFacts, state: OrderState, feed: Feed) -> _Step:
         """A create of this line is open: whoever sent it may still be at it, or it is in doubt."""
-        if write.looks < LOOKS_FOR_ABSENCE:
+        if write.reads < LOOKS_FOR_ABSENCE:
             return _Step(state, look=Look(feed, write.look_key, active=True))
         what = "prebook" if write.kind is Kind.PREBOOK_CREATE else "purchase order"
+        why = (
+            f"prebook {write.may_be} may be it, without our mark"
+            if write.may_be is not None
+            else "its list cannot be trusted now, since something in it is missing or cannot be read"
+            if write.looks < LOOKS_FOR_ABSENCE
+            else f"whether it exists is not certain until another {what} of this connection was seen"
+        )
         message = (
-            f"Komet did not answer when the {what} was made, and does not show it; whether it exists is not certain "
-            f"until another {what} of this connection was seen. Look in Komet for {write.trace}."
+            f"Komet did not answer when the {what} was made, and does not show it; {why}. "
+            f"Look in Komet for {write.trace}."
         )
         return _Step(state, self._hold(HoldCode.IN_DOUBT, message), look=Look(feed, write.look_key, active=False))
 
@@ -668,12 +723,16 @@ class _Planner:
         references = self._references()
         writes = []
         in_step = references == (s.references_applied or References())
-        if not in_step and not self._open(Kind.EXTERNAL_REFERENCES):
+        if not in_step and self._may(Kind.EXTERNAL_REFERENCES):
             writes.append(PlannedWrite(Kind.EXTERNAL_REFERENCES, keys, references=references))
         report = self._report()
-        if report is not None and in_step and not self._open(Kind.PROCUREMENT_STATUS):
+        if report is not None and in_step and self._may(Kind.PROCUREMENT_STATUS):
             writes.append(PlannedWrite(Kind.PROCUREMENT_STATUS, keys, report=report))
         return tuple(writes)
+
+    def _may(self, kind: Kind) -> bool:
+        """None of that kind is open, and none was refused for good."""
+        return not self._open(kind) and self._refusal_hold([kind]) is None
 
     def _references(self) -> References:
         """What Axerrio shall hold of the order's place in Komet."""

@@ -13,17 +13,23 @@ from sqlalchemy.orm import Session
 from models.database import now
 from models.states import HoldCode, WriteState
 from models.tables import Observation, Order, Proof, Write
+from tasks.connection import Connection
+from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
+from tasks.wake import lock_orders, wake
 
 
-def shown(session: Session, write: Write, claim: Claim) -> None:
+def shown(session: Session, write: Write, claim: Claim) -> bool:
     """A look showed the write: adopt it if nobody answered, and earn proof by it if Komet had acknowledged it.
 
     The lag that is kept is the time from the acknowledgement to the last look that began after it and did not show
     the write: the look that does show it says only that the lag was shorter than the time between two looks.
+
+    Returns:
+        Proof was earned by it: what is held for want of proof can be judged anew, after the commit.
     """
     if write.shown_at is not None:
-        return
+        return False
     write.shown_at = now(session)
     if write.state is not WriteState.DONE:
         write.settled_at = write.shown_at
@@ -31,7 +37,7 @@ def shown(session: Session, write: Write, claim: Claim) -> None:
         for line in write.lines:
             line.is_open = False
     if write.acknowledged_at is None:
-        return
+        return False
     missed = session.scalar(
         select(func.max(Observation.began_at)).where(
             Observation.scope_id == claim.scope_id,
@@ -47,13 +53,19 @@ def shown(session: Session, write: Write, claim: Claim) -> None:
         session.execute(values.on_conflict_do_nothing())
         proof = session.get_one(Proof, (write.connection_id, write.kind), with_for_update=True)
     proof.longest_lag = max(proof.longest_lag, lag)
-    if proof.earned_at is None:
-        proof.earned_at, proof.revoked_why = write.shown_at, None
-        session.execute(  # what was held for want of proof is judged anew
-            update(Order)
-            .where(Order.connection_id == write.connection_id, Order.reason_code == HoldCode.IN_DOUBT.value)
-            .values(due_at=func.axkomet_now(), hinted_until=None)
+    if proof.earned_at is not None:
+        return False
+    proof.earned_at, proof.revoked_why = write.shown_at, None
+    return True
+
+
+def wake_in_doubt(runtime: Runtime, connection: Connection) -> list[Hint]:
+    """Wake what is held for want of proof. In a transaction of its own, since orders are locked by ascending id."""
+    with runtime.sessions.begin() as session:
+        held = select(Order.id).where(
+            Order.connection_id == connection.id, Order.reason_code == HoldCode.IN_DOUBT.value
         )
+        return wake(session, lock_orders(session, session.scalars(held).all()), connection, runtime.timing)
 
 
 def missed(session: Session, write: Write) -> None:

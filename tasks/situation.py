@@ -41,6 +41,8 @@ from tasks.runtime import Timing
 
 Model = TypeVar("Model", References, ApprovalReport, Line)
 
+#: A refusal for an unknown product, customer or the like holds the order so long; then it is tried again.
+_FORGIVEN_AFTER = timedelta(hours=1)
 #: Lags may be longer than those seen: the grace is at least so many times the longest.
 _LAGS = 3
 
@@ -167,6 +169,7 @@ class SituationReader:
 
     def _lines(self, row: OrderRow, order: Order) -> tuple[LineFacts, ...]:
         items: dict[int, list[PrebookItemFacts]] = {}
+        touched: dict[int, datetime] = {}
         found = self._session.execute(
             select(PrebookItem, Prebook)
             .join(Prebook, PrebookItem.prebook_row == Prebook.id)
@@ -178,6 +181,8 @@ class SituationReader:
                 item.item_id, prebook.prebook_id, prebook.number, item.boxes, item.mapped, item.content is not None
             )
             items.setdefault(item.line_id or 0, []).append(facts)
+            if item.touched:
+                touched[item.line_id or 0] = item.as_of
         item_ids = [each.item_id for of_line in items.values() for each in of_line]
         purchased = self._purchased(row.connection_id, item_ids)
         facts_of_lines = []
@@ -195,9 +200,20 @@ class SituationReader:
                     purchase_order_items=tuple(
                         each for item in of_line for each in purchased.get(item.item_id, ()) if each.boxes > 0
                     ),
+                    orders_looked=wanted is None
+                    or line.id not in touched
+                    or self._orders_looked(row, wanted, touched[line.id]),
                 )
             )
         return tuple(facts_of_lines)
+
+    def _orders_looked(self, row: OrderRow, wanted: Line, after: datetime) -> bool:
+        of_ship_date = select(Scope.id).where(
+            Scope.connection_id == row.connection_id,
+            Scope.feed == Feed.KOMET_PURCHASE_ORDERS,
+            Scope.key == wanted.departure_date.isoformat(),
+        )
+        return self._looks(Observation.scope_id == of_ship_date.scalar_subquery(), after) > 0
 
     def _purchased(
         self, connection_id: int, prebook_item_ids: Sequence[str]
@@ -242,9 +258,11 @@ class SituationReader:
         proof = self._session.get(Proof, (write.connection_id, write.kind))
         scope = self._session.get(Scope, write.scope_id) if write.scope_id else None
         anchor = write.deadline_at if write.state is WriteState.SENT else write.settled_at
-        looks = 0
+        looks = reads = 0
         if scope is not None and anchor is not None and write.state in (WriteState.SENT, WriteState.DONE):
-            looks = self._looks(Observation.scope_id == scope.id, anchor + grace(proof, self._timing))
+            after = anchor + grace(proof, self._timing)
+            looks = self._looks(Observation.scope_id == scope.id, after)
+            reads = self._looks(Observation.scope_id == scope.id, after, complete_only=False)
         return WriteFacts(
             id=write.id,
             kind=write.kind,
@@ -255,22 +273,29 @@ class SituationReader:
             shown=write.shown_at is not None,
             deadline_in=write.deadline_at - self._now if write.deadline_at else None,
             looks=looks,
+            reads=reads,
+            may_be=write.may_be,
             absence_is_proof=proof is not None and proof.earned_at is not None and self._inside_window(write),
-            counts=write.id > row.fresh_after_write,
-            attempts=write.attempts,
+            counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
+            strikes=write.strikes,
             refusal=RefusalKind(write.refusal) if write.refusal else None,
             error=write.error,
             trace=_trace(row, write, scope.key if scope else ""),
             look_key=scope.key if scope else "",
         )
 
-    def _looks(self, of_scope: ColumnElement[bool], after: datetime) -> int:
-        """Complete looks that began after a moment, as far as the plan counts."""
-        enough = (
-            select(Observation.id)
-            .where(of_scope, Observation.complete, Observation.began_at > after)
-            .limit(LOOKS_FOR_ABSENCE)
+    def _is_forgiven(self, write: Write) -> bool:
+        """An unknown product or reference may be known by now: such a refusal counts for a while only."""
+        kinds = (RefusalKind.UNKNOWN_PRODUCT.value, RefusalKind.UNKNOWN_REFERENCE.value)
+        return (
+            write.refusal in kinds and write.settled_at is not None and self._now - write.settled_at > _FORGIVEN_AFTER
         )
+
+    def _looks(self, of_scope: ColumnElement[bool], after: datetime, *, complete_only: bool = True) -> int:
+        """Looks that began after a moment, as far as the plan counts."""
+        enough = select(Observation.id).where(of_scope, Observation.began_at > after).limit(LOOKS_FOR_ABSENCE)
+        if complete_only:
+            enough = enough.where(Observation.complete)
         return self._session.scalar(select(func.count()).select_from(enough.subquery())) or 0
 
     def _unseen_prebook(self, row: OrderRow) -> str | None:
@@ -287,7 +312,9 @@ class SituationReader:
         )
         proof = self._session.get(Proof, (row.connection_id, Kind.PREBOOK_CREATE))
         return self._looks(
-            Observation.scope_id == of_truck_date.scalar_subquery(), row.created_at + grace(proof, self._timing)
+            Observation.scope_id == of_truck_date.scalar_subquery(),
+            row.created_at + grace(proof, self._timing),
+            complete_only=False,
         )
 
     def _inside_window(self, write: Write) -> bool:

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.database import now
-from models.tables import Order, Wait
+from models.states import WriteState
+from models.tables import Order, Wait, Write
 from tasks.connection import Connection
 from tasks.runtime import Hint, Timing
 
@@ -16,6 +17,13 @@ def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False
     """Ids of the orders that wait for a scope: every look at it makes those that wait actively look again."""
     waiting = select(Wait.order_id).where(Wait.scope_id == scope_id)
     return list(session.scalars(waiting if passive_too else waiting.where(Wait.active)))
+
+
+def orders_in_doubt(session: Session, scope_id: int) -> list[int]:
+    """Ids of the orders with a write in doubt that would show in a scope: every look at it judges them anew."""
+    return list(
+        session.scalars(select(Write.order_id).where(Write.scope_id == scope_id, Write.state == WriteState.SENT))
+    )
 
 
 def lock_orders(session: Session, order_ids: Collection[int]) -> Sequence[Order]:

@@ -37,6 +37,13 @@ def load_connections(path: Path) -> list[ConnectionSettings]:
     for name in names:
         if names.count(name) > 1:
             raise Problem(f"The connections file {path} names two connections {name}: give each its own name.")
+    joined = [each.joins for each in connections]
+    for each in connections:
+        if joined.count(each.joins) > 1:
+            raise Problem(
+                f"The connections file {path} joins one Komet company to one Axerrio tenant twice, in {each.name} too: "
+                "every order would be made twice. Keep one of them."
+            )
     return connections
 
 

@@ -286,6 +286,18 @@ def status(session: Session, connections: Iterable[ConnectionSettings], timing: 
             problems.append(f"{settings.name}: no worker has taken this connection up yet.")
             continue
         shown.append(_connection(session, row, settings, timing, moment, problems))
+    known = [each["name"] for each in shown]
+    forgotten = (
+        select(Connection.name, func.count())
+        .join(Order, Order.connection_id == Connection.id)
+        .where(Connection.name.not_in(known), Order.state.not_in([each for each in OrderState if each.is_final]))
+        .group_by(Connection.name)
+        .order_by(Connection.name)
+    )
+    problems += [
+        f"{name} is not in the connections file, and {count} of its orders are not at their end: nobody works on them."
+        for name, count in session.execute(forgotten)
+    ]
     return {
         "healthy": not problems,
         "problems": problems,

@@ -209,6 +209,12 @@ def prebook_body(
     return _without_empty(body), tuple(texts.warnings)
 
 
+def customer_of_prebook(body: Json) -> str | None:
+    """The customer's code in a body of "Create a Prebook"."""
+    code = body.get("customerCode")
+    return str(code) if code is not None else None
+
+
 def _comments(order: Order, mark: str, profile: KometProfile, texts: _Texts) -> str:
     if profile.prebook_marker == "none":
         return texts.fit(order.comments, _COMMENTS, "comments")

@@ -96,6 +96,8 @@ class KometProfile(BaseModel):
     price_decimals: int = Field(default=3, ge=0, le=6)
     #: Name a box type by its id or by its code.
     box_type_by: Literal["id", "code"] = "id"
+    #: Purchase order numbers asked for in one call.
+    po_numbers_per_call: int = Field(default=20, ge=1)
     #: Where a prebook item shows its cost and its vendor ship date: the first that is there.
     prebook_item_cost_fields: tuple[str, ...] = ("cost", "unitCost")
     prebook_item_ship_date_fields: tuple[str, ...] = ("vendorShipDate", "shipDate")

@@ -9,16 +9,18 @@ import structlog
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from clients.komet.convert import bind_items
+from clients.komet.convert import bind_items, customer_of_prebook
 from models import canonical
+from models.states import WriteState
 from models.tables import Order, OrderLine, Prebook, PrebookItem, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.observe.aside import put_aside_all
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.situation import Catalogue, catalogue
-from tasks.wake import active_waiters, lock_orders, wake
+from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake
 
 log = structlog.get_logger()
 
@@ -36,25 +38,29 @@ class _Ours:
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
     """Store what stands in the prebooks of ours, adopt creates that show, and bind items to lines."""
     listing = connection.komet.list_prebooks(truck_date=date.fromisoformat(claim.key))
-    for record in listing.unreadable:
-        log.warning("record put aside", feed=claim.feed.value, key=record.key, reason=record.reason)
+    earned = False
     with runtime.sessions.begin() as session:
+        put_aside_all(session, claim, listing.unreadable)
         ours = _find(session, connection, listing.records)
         changed = _changed(session, connection, ours)
-        waiting = active_waiters(session, claim.scope_id)
+        waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
         rows = {row.id: row for row in lock_orders(session, {*waiting, *(each.order_id for each in changed)})}
         known = catalogue(session, connection.id)
         for each in changed:
-            _store(session, connection, claim, rows[each.order_id], each, known)
+            earned |= _store(session, connection, claim, rows[each.order_id], each, known)
+        not_ours = [record for record in listing.records if record not in [each.seen for each in ours]]
+        _suspect(session, claim, not_ours, known)
+        hides = not listing.records and _should_show(session, connection, claim)
         scopes.finish(
             session,
             claim,
-            complete=listing.complete and not (not listing.records and _should_show(session, connection, claim)),
+            complete=listing.complete and not hides and not _marks_are_hidden(ours),
             records=len(listing.records),
             timing=runtime.timing,
             passive=passive,
         )
-        return wake(session, rows.values(), connection, runtime.timing)
+        hints = wake(session, rows.values(), connection, runtime.timing)
+    return hints + (proofs.wake_in_doubt(runtime, connection) if earned else [])
 
 
 def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Ours]:
@@ -91,6 +97,31 @@ def _find(session: Session, connection: Connection, records: Sequence[canonical.
     return ours
 
 
+def _suspect(session: Session, claim: Claim, not_ours: Sequence[canonical.Prebook], known: Catalogue) -> None:
+    """Note for each create in doubt which prebook without a mark of ours may be it.
+
+    A person may have rewritten its comments. It may be ours if it has as many items as were sent, for that customer,
+    and each of them would be bound to a line.
+    """
+    in_doubt = select(Write).where(Write.scope_id == claim.scope_id, Write.state == WriteState.SENT)
+    for write in session.scalars(in_doubt.options(selectinload(Write.lines).joinedload(WriteLine.line))):
+        sent = {each.line.line_key: each.line.applied for each in write.lines if each.line.applied is not None}
+        alike = [
+            each.number
+            for each in not_ours
+            if each.mark is None
+            and customer_of_prebook(write.body) in (each.customer_code, None)
+            and len(each.items) == len(sent) == len(bind_items(sent, each.items, box_types=known.box_types))
+        ]
+        write.may_be = alike[0] if alike else None
+
+
+def _marks_are_hidden(ours: Sequence[_Ours]) -> bool:
+    """Prebooks that we made are here, and none shows its mark: a create in doubt would not show either."""
+    made = [each for each in ours if each.write_id is not None]
+    return bool(made) and not any(each.seen.mark for each in made)
+
+
 def _changed(session: Session, connection: Connection, ours: Sequence[_Ours]) -> list[_Ours]:
     """Those that show something new: unchanged ones cost no write."""
     stored = dict(
@@ -111,7 +142,8 @@ def _changed(session: Session, connection: Connection, ours: Sequence[_Ours]) ->
     return [each for each in ours if stored.get(each.seen.prebook_id) != each.digest or each.write_id in unseen]
 
 
-def _store(session: Session, connection: Connection, claim: Claim, row: Order, ours: _Ours, known: Catalogue) -> None:
+def _store(session: Session, connection: Connection, claim: Claim, row: Order, ours: _Ours, known: Catalogue) -> bool:
+    """Store one; True when it earned proof of absence."""
     prebook = session.scalar(
         select(Prebook)
         .where(Prebook.connection_id == connection.id, Prebook.prebook_id == ours.seen.prebook_id)
@@ -130,27 +162,37 @@ def _store(session: Session, connection: Connection, claim: Claim, row: Order, o
         )
         session.add(prebook)
     elif prebook.as_of >= claim.began_at:
-        return  # known more recently than this look began
+        return False  # known more recently than this look began
     prebook.number = ours.seen.number
+    prebook.truck_date = ours.seen.truck_date or prebook.truck_date
     prebook.content_hash = ours.digest
     prebook.as_of = claim.began_at
-    items = {item.item_id: item for item in prebook.items}
+    # Looked up in the whole connection: Axerrio's references may have named it under another prebook.
+    ids = [seen.item_id for seen in ours.seen.items]
+    known_items = select(PrebookItem).where(PrebookItem.connection_id == connection.id, PrebookItem.item_id.in_(ids))
+    items = {item.item_id: item for item in session.scalars(known_items)}
     for seen in ours.seen.items:
         item = items.get(seen.item_id)
         if item is None:
-            item = PrebookItem(connection_id=connection.id, item_id=seen.item_id)
+            item = PrebookItem(connection_id=connection.id, item_id=seen.item_id, touched=False)
+        elif (item.boxes, item.mapped) != (seen.boxes, seen.mapped):
+            item.touched = True
+        if item not in prebook.items:
+            if item.content is None:
+                item.line_id = None  # named by Axerrio's references under another prebook: a claim that was wrong
             prebook.items.append(item)
         item.boxes, item.mapped = seen.boxes, seen.mapped
         item.content = seen.model_dump(mode="json")
         item.as_of = claim.began_at
     session.flush()
     _bind(session, row, prebook, ours, known)
-    if ours.write_id is not None:
-        by_mark = ours.seen.mark is not None
-        write = session.get_one(Write, ours.write_id, with_for_update=True)
-        if by_mark and write.mark == ours.seen.mark:
-            proofs.shown(session, write, claim)
-            write.result = {"id": prebook.prebook_id, "number": prebook.number}
+    if ours.write_id is None:
+        return False
+    write = session.get_one(Write, ours.write_id, with_for_update=True, populate_existing=True)
+    if write.mark != ours.seen.mark:
+        return False
+    write.result = {"id": prebook.prebook_id, "number": prebook.number}
+    return proofs.shown(session, write, claim)
 
 
 def _bind(session: Session, row: Order, prebook: Prebook, ours: _Ours, known: Catalogue) -> None:

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from datetime import date
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from models import canonical
 from models.states import Kind
-from models.tables import PrebookItem, PurchaseOrder, PurchaseOrderItem, Write, WriteLine
+from models.tables import OrderLine, PrebookItem, PurchaseOrder, PurchaseOrderItem, Wait, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.observe.aside import put_aside_all
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.wake import active_waiters, lock_orders, wake
+from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake
 
 log = structlog.get_logger()
 
@@ -35,27 +36,61 @@ class _Ours:
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
     """Store what stands in the purchase orders that cover our prebook items, and adopt creates that show."""
     listing = connection.komet.list_purchase_orders(ship_date=date.fromisoformat(claim.key))
-    for record in listing.unreadable:
-        log.warning("record put aside", feed=claim.feed.value, key=record.key, reason=record.reason)
+    shown = {record.number for record in listing.records}
+    with runtime.sessions() as session:
+        moved = [number for number in _awaited(session, claim) if number not in shown]
+    # Procurement moves ship dates: a purchase order that somebody waits for and that is not here is asked by number.
+    elsewhere = connection.komet.purchase_orders_by_number(moved) if moved else None
+    records = (*listing.records, *(elsewhere.records if elsewhere else ()))
+    earned = False
     with runtime.sessions.begin() as session:
-        items = _our_items(session, connection, listing.records)
-        ours = _ours(listing.records, items)
+        put_aside_all(session, claim, (*listing.unreadable, *(elsewhere.unreadable if elsewhere else ())))
+        items = _our_items(session, connection, records)
+        ours = _ours(records, items)
         unshown = _unshown(session, [item.line_id for item in items.values() if item.line_id is not None])
         changed = _changed(session, connection, ours, items, unshown)
-        waiting = active_waiters(session, claim.scope_id)
+        waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
         affected = {order_id for each in changed for order_id in each.order_ids}
         rows = lock_orders(session, {*waiting, *affected})
         for each in changed:
-            _store(session, connection, claim, each, items)
+            earned |= _store(session, connection, claim, each, items)
+        hides = not listing.records and _should_show(session, connection, claim)
         scopes.finish(
             session,
             claim,
-            complete=listing.complete and not (not listing.records and _should_show(session, connection, claim)),
-            records=len(listing.records),
+            complete=listing.complete and not hides,
+            records=len(records),
             timing=runtime.timing,
             passive=passive,
         )
-        return wake(session, rows, connection, runtime.timing)
+        hints = wake(session, rows, connection, runtime.timing)
+    return hints + (proofs.wake_in_doubt(runtime, connection) if earned else [])
+
+
+def _awaited(session: Session, claim: Claim) -> list[str]:
+    """Numbers of the known purchase orders of those who wait for this scope, and whose lines leave on its date."""
+    waiting = (
+        select(PurchaseOrder.number)
+        .join(PurchaseOrderItem, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
+        .join(
+            PrebookItem,
+            and_(
+                PrebookItem.connection_id == PurchaseOrderItem.connection_id,
+                PrebookItem.item_id == PurchaseOrderItem.prebook_item_id,
+            ),
+        )
+        .join(OrderLine, PrebookItem.line_id == OrderLine.id)
+        .join(Wait, Wait.order_id == OrderLine.order_id)
+        .where(
+            Wait.scope_id == claim.scope_id,
+            PurchaseOrder.connection_id == claim.connection_id,
+            PurchaseOrderItem.boxes > 0,
+            OrderLine.applied["departure_date"].as_string() == claim.key,
+        )
+        .distinct()
+        .order_by(PurchaseOrder.number)
+    )
+    return list(session.scalars(waiting))
 
 
 def _our_items(
@@ -94,6 +129,7 @@ def _unshown(session: Session, line_ids: Sequence[int]) -> dict[int, Write]:
         .join(Write, WriteLine.write_id == Write.id)
         .where(WriteLine.line_id.in_(line_ids), Write.kind == Kind.PURCHASE_ORDER_CREATE, Write.sent_at.is_not(None))
         .order_by(Write.id)
+        .execution_options(populate_existing=True)
     )
     newest = dict(found.all())
     return {line_id: write for line_id, write in newest.items() if write.shown_at is None}
@@ -123,7 +159,8 @@ def _changed(
     ]
 
 
-def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, items: dict[str, PrebookItem]) -> None:
+def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, items: dict[str, PrebookItem]) -> bool:
+    """Store one; True when it earned proof of absence."""
     seen = ours.seen
     row = session.scalar(
         select(PurchaseOrder)
@@ -135,7 +172,7 @@ def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, 
         row = PurchaseOrder(connection_id=connection.id, purchase_order_id=seen.purchase_order_id, items=[])
         session.add(row)
     elif row.as_of >= claim.began_at:
-        return  # known more recently than this look began
+        return False  # known more recently than this look began
     row.number, row.ship_date = seen.number, seen.ship_date
     row.status = seen.status.value if seen.status else None
     row.status_text = seen.status_text
@@ -161,9 +198,9 @@ def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, 
     session.flush()
     lines = [items[item.prebook_item_id].line_id for item in seen.items if item.prebook_item_id in items]
     unshown = _unshown(session, [line_id for line_id in lines if line_id is not None])
-    for write in {write.id: write for write in unshown.values()}.values():
-        proofs.shown(session, write, claim)
+    earned = [proofs.shown(session, write, claim) for write in {each.id: each for each in unshown.values()}.values()]
     session.flush()
+    return any(earned)
 
 
 def _should_show(session: Session, connection: Connection, claim: Claim) -> bool:

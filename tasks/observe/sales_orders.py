@@ -1,12 +1,10 @@
 """Axerrio's sales orders: a feed by sequence. Page and cursor are stored in one transaction."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedRecord, SalesOrderPage
@@ -31,6 +29,7 @@ from models.tables import (
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
+from tasks.observe.aside import put_aside, resolve
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.situation import as_sent
@@ -109,6 +108,7 @@ class _Store:
                 case Unreadable() as unreadable:
                     row = self._put_aside(unreadable, rows)
                 case Tombstone(key=key):
+                    resolve(self._session, self._claim, UnreadableRecord.record_key == key)
                     row = self._bury(rows.get(key), record.sequence)
                 case CanonicalOrder() as order:
                     row = self._store(order, record.sequence or 0, rows)
@@ -126,37 +126,24 @@ class _Store:
 
     def _put_aside(self, record: Unreadable, rows: Mapping[str, Order]) -> Order | None:
         """Keep the raw text, and hold the order that it belongs to, if we know it."""
-        digest = hashlib.sha256(record.raw.encode()).hexdigest()
-        self._session.execute(
-            insert(UnreadableRecord)
-            .values(
-                scope_id=self._claim.scope_id,
-                digest=digest,
-                record_key=record.key,
-                sequence=record.sequence,
-                reason=record.reason,
-                raw=record.raw,
-            )
-            .on_conflict_do_update(index_elements=["scope_id", "digest"], set_={"resolved_at": None})
-        )
-        log.warning("record put aside", feed=self._claim.feed.value, key=record.key, reason=record.reason)
+        put_aside(self._session, self._claim, record)
         row = rows.get(record.key or "")
         if row is None or (record.sequence is not None and record.sequence <= row.sequence):
             return None
-        row.unreadable = record.reason
+        row.unreadable, row.updated_at = record.reason, self._now
         return row
 
     def _bury(self, row: Order | None, sequence: int | None) -> Order | None:
         """A tombstone may lack a version: it goes by sequence."""
         if row is None or row.is_deleted or (sequence is not None and sequence <= row.sequence):
             return None
-        row.is_deleted = True
+        row.is_deleted, row.updated_at = True, self._now
         row.sequence = sequence or row.sequence
         return row
 
     def _store(self, order: CanonicalOrder, sequence: int, rows: dict[str, Order]) -> Order | None:
         """Store a newer version; one that is not newer changes nothing. Only orders born in Axerrio are kept."""
-        self._resolve(order.key)
+        resolve(self._session, self._claim, UnreadableRecord.record_key == order.key)
         row = rows.get(order.key)
         if row is None:
             if order.origin is not Origin.AXERRIO:
@@ -173,18 +160,9 @@ class _Store:
             row.skipped = self._skipped(order)
         row.fresh_after_write = self._newest_write(row)
         row.setbacks, row.not_before = 0, None
+        if row.begun_version is None and order.references is not None:
+            _Seed(self._session, self._connection, row, order, self._now).seed()
         return row
-
-    def _resolve(self, key: str) -> None:
-        self._session.execute(
-            update(UnreadableRecord)
-            .where(
-                UnreadableRecord.scope_id == self._claim.scope_id,
-                UnreadableRecord.record_key == key,
-                UnreadableRecord.resolved_at.is_(None),
-            )
-            .values(resolved_at=self._now)
-        )
 
     def _new(self, order: CanonicalOrder, sequence: int) -> Order:
         row = Order(
@@ -249,14 +227,13 @@ class _Seed:
 
     def seed(self) -> None:
         references = self._order.references
-        if references is None:
+        if references is None or not (references.prebook_id or any(each.prebook_id for each in references.lines)):
             return
         if references.prebook_id is not None:
             self._prebook(references.prebook_id, references.prebook_number)
         lines = {line.line_key: line for line in self._row.lines}
-        if not references.lines:  # its items are found in the prebook, by what was sent
-            for wanted in self._order.lines:
-                lines[wanted.line_key].applied = as_sent(self._order, wanted, self._connection)
+        for wanted in self._order.lines:  # items that are not named are found in the prebook, by what was sent
+            lines[wanted.line_key].applied = as_sent(self._order, wanted, self._connection)
         for reference in references.lines:
             line = lines.get(reference.line_key)
             prebook_id = reference.prebook_id or references.prebook_id
@@ -298,6 +275,7 @@ class _Seed:
                 item_id=item_id,
                 boxes=wanted.boxes,
                 mapped=True,
+                touched=True,
                 as_of=self._now,
             )
         )

@@ -282,6 +282,9 @@ class TestNotSent:
                 steps.append(f"{operation} {write} {patience}")
                 raise NoBudget("komet", operation, "used up", 60.0)
 
+            def give_back(self) -> None:
+                steps.append("given back")
+
         core = HttpCore("komet", "http://127.0.0.1:1", timeout=3.0, gate=Shut())
         with pytest.raises(NoBudget):
             ask(core, before_send=lambda: steps.append("sent"))

@@ -85,7 +85,7 @@ def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
 
 def make_order(session: Session, key: str = "SO-1") -> Order:
     """An order of one line, of a connection that is made for it if there is none."""
-    connection = session.scalar(select(Connection)) or Connection(name="miami", settings_hash="")
+    connection = session.scalar(select(Connection)) or Connection(name="miami", joins="MIA|farm1", settings_hash="")
     session.add(connection)
     session.flush()
     order = Order(
@@ -111,6 +111,7 @@ def make_write(session: Session, order: Order, kind: Kind, state: WriteState = W
     moment = now(session)
     number = session.scalar(text("SELECT count(*) FROM writes"))
     write = Write(
+        order_sequence=1,
         connection_id=order.connection_id,
         order_id=order.id,
         kind=kind,

@@ -13,7 +13,7 @@ from clients.axerrio.client import AxerrioClient
 from clients.http import OpenGate
 from clients.komet.client import KometClient
 from models.database import make_engine, make_sessions, now
-from models.states import OrderState
+from models.states import Feed, OrderState
 from models.tables import Order, Scope
 from tasks.advance import advance
 from tasks.connection import Connection, ConnectionSettings, register
@@ -85,6 +85,29 @@ class Ledger:
                 advance(self.runtime, order_id)
             time.sleep(0.001)
         raise AssertionError("it does not come to rest")
+
+    def step(self) -> None:
+        """Do what is due a few times, as some sweeps do, whether it comes to rest or not."""
+        for _ in range(5):
+            with self.runtime.sessions() as session:
+                scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= now(session))))
+                orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session))))
+            for scope_id in scopes:
+                observe(self.runtime, scope_id)
+            for order_id in orders:
+                advance(self.runtime, order_id)
+
+    def feed_and_send(self) -> None:
+        """Read Axerrio's feed and send what it asks for, without a look at Komet."""
+        for _ in range(3):
+            with self.runtime.sessions() as session:
+                feeds = select(Scope.id).where(Scope.feed == Feed.SALES_ORDERS, Scope.due_at <= now(session))
+                due = list(session.scalars(feeds))
+                orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session))))
+            for scope_id in due:
+                observe(self.runtime, scope_id)
+            for order_id in orders:
+                advance(self.runtime, order_id)
 
     def live(self, seconds: float, *, pace: float | None = None) -> None:
         """Let time pass while the worker works, in steps of a poll."""

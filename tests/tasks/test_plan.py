@@ -115,9 +115,10 @@ def a_write(id_: int, kind: Kind, state: WriteState, *keys: str, **changes: Any)
         "shown": False,
         "deadline_in": timedelta(seconds=20),
         "looks": 0,
+        "reads": changes.get("looks", 0),
         "absence_is_proof": False,
+        "may_be": None,
         "counts": True,
-        "attempts": 1,
         "trace": "the prebook",
         "look_key": "2026-11-28",
     }
@@ -193,12 +194,12 @@ def lines(draw: st.DrawFn, key: str) -> LineFacts:
 
 
 @st.composite
-def writes(draw: st.DrawFn) -> tuple[WriteFacts, ...]:
+def writes(draw: st.DrawFn, of: tuple[str, ...] = KEYS) -> tuple[WriteFacts, ...]:
     made: list[WriteFacts] = []
     open_for: set[tuple[Kind, str]] = set()
     for id_ in range(draw(st.integers(0, 4))):
         kind = draw(st.sampled_from(list(Kind)))
-        keys = draw(st.sets(st.sampled_from(KEYS), min_size=1))
+        keys = draw(st.sets(st.sampled_from(of), min_size=1))
         state = draw(st.sampled_from([each for each in WriteState if each is not WriteState.INTENDED]))
         if state.is_open:
             if any((kind, key) in open_for for key in keys):
@@ -210,7 +211,10 @@ def writes(draw: st.DrawFn) -> tuple[WriteFacts, ...]:
                 kind,
                 state,
                 *keys,
-                looks=draw(st.integers(0, 3)),
+                looks=(looks := draw(st.integers(0, 3))),
+                reads=looks + draw(st.integers(0, 2)),
+                may_be=draw(st.sampled_from((None, None, "4350"))),
+                strikes=draw(st.sampled_from((0, 0, 0, 20))),
                 absence_is_proof=draw(st.booleans()),
                 overdue=draw(st.booleans()),
                 refusal=draw(st.sampled_from(list(RefusalKind))) if state is WriteState.REFUSED else None,
@@ -222,12 +226,13 @@ def writes(draw: st.DrawFn) -> tuple[WriteFacts, ...]:
 
 @st.composite
 def situations(draw: st.DrawFn) -> Situation:
-    of_lines = tuple(draw(lines(key)) for key in KEYS[: draw(st.integers(1, 3))])
+    keys = KEYS[: draw(st.integers(1, 3))]
+    of_lines = tuple(draw(lines(key)) for key in keys)
     wanted = an_order(tuple(line.wanted for line in of_lines if line.wanted), draw(st.sampled_from(list(OrderStatus))))
     return a_situation(
         of_lines,
         wanted=wanted,
-        writes=draw(writes()),
+        writes=draw(writes(keys)),
         begun_version=draw(st.sampled_from((None, 1))),
         version=draw(st.integers(1, 2)),
         is_deleted=draw(st.booleans()),
@@ -297,7 +302,7 @@ def test_nothing_waits_in_silence(situation: Situation) -> None:
 @settings(max_examples=1000, deadline=None)
 @given(writes())
 def test_absence_needs_proof_and_looks(of_order: tuple[WriteFacts, ...]) -> None:
-    verdicts = judge(a_situation((facts("1"),), writes=of_order))
+    verdicts = judge(a_situation(tuple(facts(key) for key in KEYS), writes=of_order))
     by_id = {write.id: write for write in of_order}
     for verdict in verdicts:
         write = by_id[verdict.write_id]
@@ -305,6 +310,7 @@ def test_absence_needs_proof_and_looks(of_order: tuple[WriteFacts, ...]) -> None
         assert write.kind in CREATES
         assert write.state is WriteState.SENT
         assert write.absence_is_proof
+        assert write.may_be is None
         assert write.looks >= LOOKS_FOR_ABSENCE
 
 

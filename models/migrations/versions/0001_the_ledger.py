@@ -24,10 +24,12 @@ def upgrade() -> None:
         "connections",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("joins", sa.Text(), nullable=False),
         sa.Column("settings_hash", sa.Text(), nullable=False),
         sa.Column("axerrio_time_zone", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("axkomet_now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connections")),
+        sa.UniqueConstraint("joins", name=op.f("uq_connections_joins")),
         sa.UniqueConstraint("name", name=op.f("uq_connections_name")),
     )
     op.create_table(
@@ -358,6 +360,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("order_sequence", sa.BigInteger(), nullable=False),
         sa.Column("body", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("says", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("mark", sa.Text(), nullable=True),
@@ -369,6 +372,8 @@ def upgrade() -> None:
         sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("strikes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("may_be", sa.Text(), nullable=True),
         sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refusal", sa.Text(), nullable=True),
@@ -393,6 +398,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_writes")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_writes_idempotency_key")),
         sa.UniqueConstraint("mark", name=op.f("uq_writes_mark")),
+    )
+    op.create_index(
+        "ix_writes_in_doubt", "writes", ["scope_id"], unique=False, postgresql_where=sa.text("state = 'sent'")
     )
     op.create_index(op.f("ix_writes_order_id"), "writes", ["order_id"], unique=False)
     op.create_index(
@@ -483,6 +491,7 @@ def upgrade() -> None:
         sa.Column("item_id", sa.Text(), nullable=False),
         sa.Column("boxes", sa.BigInteger(), nullable=False),
         sa.Column("mapped", sa.Boolean(), nullable=False),
+        sa.Column("touched", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("content", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(

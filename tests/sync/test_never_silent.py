@@ -1,0 +1,246 @@
+"""What could wait for ever without a word, or burn the budget: each ends, or is held and says why."""
+
+from collections.abc import Callable
+from dataclasses import replace as _replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+
+from clients.axerrio.client import AxerrioClient
+from clients.errors import NotSent
+from clients.komet.client import KometClient
+from clients.komet.settings import KometSettings
+from clients.pacing import Pacer
+from models.canonical import Identity, Unreadable
+from models.database import now
+from models.tables import Order, Scope, Wait
+from tasks.budget import KometGate, budget_of
+from tests.sync.conftest import Ledger
+from tests.world import World
+from worker.desk import status
+
+
+def test_a_list_that_never_counts_leads_to_a_hold(ledger: Ledger, world: World) -> None:
+    """A person took the other order of that truck date out of Komet: the list is empty for ever."""
+    ledger.earn_proof()
+    world.settings(zero_items_shown=False)
+    for item in world.company["prebooks"][0]["items"]:
+        world.control("edit", company_token=world.komet_token, prebook_item_id=item["id"], boxes=0)
+    world.fault("reset_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.live(1200, pace=60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "in_doubt")
+
+
+def test_one_unreadable_prebook_leads_to_a_hold(ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.earn_proof()
+    real = KometClient.list_prebooks
+    broken = Unreadable(sequence=None, key="1", reason="number is missing", raw="{}")
+
+    def list_prebooks(self: KometClient, *, truck_date: date) -> Any:
+        return _replace(real(self, truck_date=truck_date), unreadable=(broken,), complete=False)
+
+    monkeypatch.setattr(KometClient, "list_prebooks", list_prebooks)
+    world.fault("reset_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.live(1200, pace=60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "in_doubt")
+    with ledger.session() as session:
+        assert status(session, [ledger.settings], ledger.timing)["connections"][0]["unreadable"] == 1
+
+
+def test_a_purchase_order_whose_ship_date_procurement_moved_is_still_followed(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ledger.earn_proof()
+    real = KometClient.list_purchase_orders
+
+    def list_purchase_orders(self: KometClient, *, ship_date: date) -> Any:
+        """Komet, with every purchase order a day later."""
+        found = real(self, ship_date=ship_date - timedelta(days=1))
+        return _replace(
+            found, records=tuple(each.model_copy(update={"ship_date": ship_date}) for each in found.records)
+        )
+
+    monkeypatch.setattr(KometClient, "list_purchase_orders", list_purchase_orders)
+    world.approve()
+    ledger.live(7200, pace=600)
+    assert ledger.state(key) == "approved"
+
+
+def test_a_refused_write_back_is_not_repeated_for_ever(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"retry_base": 2, "retry_max": 300})
+    world.control(
+        "faults",
+        faults=[{"system": "axerrio", "method": "*", "kind": "refuse", "token": world.axerrio_token, "skip": 2}],
+    )
+    key = world.place()
+    for _ in range(60):
+        ledger.pass_time(60)
+        ledger.step()
+    assert ledger.reason(key) == "rejected"
+    assert len(ledger.writes(key, "axerrio.external-references")) <= 3
+
+
+def test_axerrio_away_for_an_hour_fails_no_order(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"retry_base": 2, "retry_max": 300, "max_attempts": 12})
+    world.control(
+        "faults",
+        faults=[{"system": "axerrio", "method": "*", "kind": "error_before", "token": world.axerrio_token, "skip": 2}],
+    )
+    key = world.place()
+    for _ in range(60):
+        ledger.pass_time(60)
+        ledger.step()
+    world.http.delete(f"{world.addresses['control']}/faults")
+    for _ in range(60):
+        ledger.pass_time(60)
+        ledger.step()
+    assert ledger.state(key) == "ordered"
+
+
+def test_an_order_in_back_off_rests(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"retry_base": 200, "retry_max": 300})
+    world.control(
+        "faults",
+        faults=[{"system": "axerrio", "method": "*", "kind": "error_before", "token": world.axerrio_token, "skip": 2}],
+    )
+    key = world.place()
+    for _ in range(4):
+        ledger.pass_time(30)
+        ledger.step()
+    with ledger.session() as session:
+        row = session.scalars(select(Order).where(Order.axerrio_key == key)).one()
+        moment = now(session)
+        if row.not_before is not None and row.not_before > moment:
+            assert row.due_at is not None
+            assert row.due_at >= row.not_before - timedelta(seconds=1)
+
+
+def test_a_right_that_is_refused_says_so(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"retry_base": 2, "retry_max": 300})
+    world.fault("refuse", "prebook.create", message="You do not have permission to use this method")
+    key = world.place()
+    for _ in range(60):
+        ledger.pass_time(60)
+        ledger.step()
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "rejected")
+    assert "tick it" in ledger.order(key)["reason"]["message"]
+    assert ledger.writes(key, "komet.prebook.create") == ["refused"]
+
+
+def test_a_changed_truck_date_does_not_read_for_ever(ledger: Ledger, world: World) -> None:
+    ledger.earn_proof()
+    world.settings(list_lag_seconds=3600)
+    key = world.place()
+    ledger.live(30)
+    assert ledger.writes(key, "komet.prebook.create") == ["done"]
+    world.place(key=key, truckDate=world.day(6))
+    ledger.live(60)
+    ledger.live(3600, pace=60)
+    with ledger.session() as session:
+        active = session.execute(
+            select(Scope.key).join(Wait, Wait.scope_id == Scope.id).where(Wait.active, Scope.feed == "komet-prebooks")
+        ).all()
+    assert not active, (active, ledger.order(key)["reason"])
+
+
+def test_a_time_zone_that_is_no_iana_name_heals(ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = AxerrioClient.identity
+    wrong = Identity(tenant_id="farm1", name="", time_zone="W. Europe Standard Time", clock=None)
+    monkeypatch.setattr(AxerrioClient, "identity", lambda *_: wrong)
+    key = world.place()
+    ledger.work()
+    monkeypatch.setattr(AxerrioClient, "identity", real)  # Axerrio is put right
+    ledger.pass_time(600)
+    ledger.work()
+    ledger.live(120)
+    assert ledger.state(key) == "ordered"
+
+
+def test_requests_that_were_never_sent_use_up_no_budget(ledger: Ledger, redis_url: str) -> None:
+    gate = KometGate(ledger.runtime.sessions, Pacer(Redis.from_url(redis_url), "pace", 1000, "komet"), "company", 1000)
+    settings = KometSettings(base_url="http://127.0.0.1:9/api", token_env="X", company_code="MIA")
+    client = KometClient(settings, "t", timeout=1, gate=gate)
+    for _ in range(10):
+        with pytest.raises(NotSent):
+            client.create_prebook({})
+    with ledger.session() as session:
+        assert budget_of(session, "company", 1000).used == 0
+
+
+def test_a_cancelled_order_that_a_person_emptied_in_komet_ends(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(30)
+    world.place(key=key, status="cancelled")
+    ledger.live(60)
+    assert ledger.reason(key) == "conflict"
+    for item in world.company["prebooks"][0]["items"]:
+        world.control("edit", company_token=world.komet_token, prebook_item_id=item["id"], boxes=0)
+    ledger.live(3600, pace=300)
+    assert ledger.state(key) == "cancelled", ledger.order(key)["reason"]
+
+
+def test_an_item_that_stands_under_another_prebook_blocks_no_read(ledger: Ledger, world: World) -> None:
+    """Axerrio's references of one order are wrong; the others of the truck date must not wait for that."""
+    wrong = {
+        "system": "komet",
+        "prebookId": "555",
+        "prebookNumber": "55",
+        "purchaseOrders": [],
+        "lines": [
+            {
+                "lineKey": "1",
+                "prebookId": "555",
+                "prebookItemId": "881001",
+                "purchaseOrderItemId": None,
+                "purchaseOrderNumber": None,
+            }
+        ],
+    }
+    world.place(externalReferences=[wrong], lines=[world.line("1")])
+    other = world.place()
+    ledger.live(240)
+    assert ledger.state(other) == "ordered"
+
+
+def test_a_refused_product_goes_on_once_komet_knows_it(ledger: Ledger, world: World) -> None:
+    world.settings(unknown_product="refused")
+    unknown = {"article": {"key": "A-9", "code": "NEW", "description": "New rose"}}
+    key = world.place(lines=[world.line("1", **unknown), world.line("2", boxes=2)])
+    ledger.live(120)
+    assert ledger.state(key) == "mapping_required", ledger.order(key)["reason"]
+    world.control(
+        "map",
+        company_token=world.komet_token,
+        code="NEW",
+        product={"id": 8001, "code": "NEW", "description": "New rose"},
+    )
+    ledger.live(3 * 3600, pace=600)
+    assert ledger.state(key) == "ordered", (ledger.order(key)["reason"], world.requests("prebook.create"))
+
+
+def test_a_connection_that_was_renamed_goes_on(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger()
+    ledger.work()
+    world.fault("lost_answer", "prebook.create", times=1)
+    key = world.place()
+    ledger.pass_time(30)
+    ledger.feed_and_send()
+    assert len(world.company["prebooks"]) == 1
+    renamed = make_ledger(name="other")
+    renamed.pass_time(30)
+    renamed.live(300)
+    assert renamed.state(key) == "ordered"
+    assert len(world.company["prebooks"]) == 1
+
+
+def test_a_connection_that_left_the_file_is_told(ledger: Ledger, world: World) -> None:
+    world.place()
+    ledger.live(60)
+    with ledger.session() as session:
+        told = status(session, [], ledger.timing)["problems"]
+    assert any(each.startswith("miami is not in the connections file, and 1 of its orders") for each in told)
