@@ -22,7 +22,7 @@ SHORT_TIMES = {
     "AXKOMET_SWEEP_SECONDS": "0.5",
     "AXKOMET_HTTP_TIMEOUT_SECONDS": "1.5",
     "AXKOMET_IN_DOUBT_GRACE_SECONDS": "1",
-    "AXKOMET_RETRY_BASE_SECONDS": "0.2",
+    "AXKOMET_RETRY_BASE_SECONDS": "0.02",
     "AXKOMET_RETRY_MAX_SECONDS": "1",
     "AXKOMET_CONCURRENCY": "8",
 }
@@ -71,6 +71,8 @@ class Plant:
     redis_url: str
     workers: int = 1
     beats: int = 1
+    #: Variables over the usual ones.
+    settings: dict[str, str] = field(default_factory=dict)
     #: Name and exit code of each process that died by itself.
     deaths: list[tuple[str, int]] = field(default_factory=list)
 
@@ -84,6 +86,7 @@ class Plant:
             AXKOMET_REDIS_URL=self.redis_url,
             AXKOMET_FAILPOINTS=str(self.failpoints),
         )
+        self.env |= self.settings
         names = [f"worker-{n}" for n in range(self.workers)] + [f"beat-{n}" for n in range(self.beats)]
         self.children = {name: Child(name, self.folder) for name in names}
         self._engine = make_engine(self.database_url)

@@ -12,8 +12,9 @@ from tests.processes.plant import Plant, assert_all_once
 from tests.world import World
 from worker.services import EmbeddedPostgres, EmbeddedValkey
 
-#: Orders of a run; they come a few at a time, so that something is always on its way.
-ORDERS, BATCH = 12, 3
+ORDERS, DISTURBANCES = 20, 4
+#: Few threads and slow answers: calls are in the air and messages in the queue whenever something goes away.
+BUSY = {"AXKOMET_CONCURRENCY": "2"}
 
 
 @pytest.fixture
@@ -39,11 +40,12 @@ def valkey_of_its_own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 
 
 def run(plant: Plant, world: World, disturb: Callable[[], None]) -> None:
-    """A run from the feed to the approval, disturbed in every stage of it."""
+    """A run from the feed to the approval, disturbed in the middle of it."""
     world.control("auto-approve", company_token=world.komet_token, after_seconds=1)
     keys = [plant.earn_proof()]
-    while len(keys) <= ORDERS:
-        keys += [world.place() for _ in range(BATCH)]
+    world.fault("slow", "prebook.create", seconds=0.4)
+    keys += [world.place() for _ in range(ORDERS)]
+    for _ in range(DISTURBANCES):
         plant.work(0.7)
         disturb()
     plant.wait_for_state("approved", keys)
@@ -52,9 +54,16 @@ def run(plant: Plant, world: World, disturb: Callable[[], None]) -> None:
     assert not plant.deaths
 
 
-def test_the_broker_is_emptied(plant: Plant, world: World, redis_url: str) -> None:
+def test_the_broker_is_emptied(make_plant: Callable[..., Plant], world: World, redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
-        run(plant, world, client.flushall)
+        lost = []
+
+        def disturb() -> None:
+            lost.append(client.llen("orders"))
+            client.flushall()
+
+        run(make_plant(settings=BUSY), world, disturb)
+    assert any(lost), "no message was lost by it"
 
 
 def test_the_broker_is_killed(
@@ -65,7 +74,7 @@ def test_the_broker_is_killed(
         time.sleep(1)
         valkey_of_its_own.start()
 
-    run(make_plant(redis_url=valkey_of_its_own.url), world, disturb)
+    run(make_plant(settings=BUSY, redis_url=valkey_of_its_own.url), world, disturb)
 
 
 def test_the_database_goes_away(
@@ -76,4 +85,4 @@ def test_the_database_goes_away(
         time.sleep(1)
         postgres_of_its_own.start()
 
-    run(make_plant(database_url=postgres_of_its_own.url), world, disturb)
+    run(make_plant(settings=BUSY, database_url=postgres_of_its_own.url), world, disturb)
