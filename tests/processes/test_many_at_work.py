@@ -3,16 +3,31 @@
 import signal
 from collections.abc import Callable
 
+from tasks.celery_tasks import hint_sender
+from tasks.runtime import Hint
 from tests.processes.plant import Plant, assert_all_once
 from tests.world import World
+from worker.app import make_app
+from worker.settings import Settings
 
 ORDERS = 20
 
 
-def test_two_workers_and_two_beats_share_the_orders(make_plant: Callable[..., Plant], world: World) -> None:
+def test_two_workers_and_two_beats_share_the_orders(
+    make_plant: Callable[..., Plant], world: World, redis_url: str
+) -> None:
+    """However often they are told to look, and while another is at it."""
     plant = make_plant(workers=2, beats=2)
+    tell = hint_sender(make_app(redis_url, Settings()))
+    world.fault("slow", "prebook.create", seconds=0.3)
     keys = [world.place() for _ in range(ORDERS)]
-    plant.wait_for_state("ordered", keys)
+
+    def done_though_told_again() -> bool:
+        orders = [order for key in keys if (order := plant.order(key))]
+        tell(Hint(task, order["id"], "") for order in orders for task in ("create_prebook", "create_purchase_orders"))
+        return [order["state"] for order in orders] == ["ordered"] * ORDERS
+
+    plant.wait_until(done_though_told_again, 60)
     assert_all_once(world, keys)
     assert world.requests("prebook.create") == world.requests("purchase.order.create") == ORDERS
     assert not plant.deaths
