@@ -198,6 +198,8 @@ class Order(Base):
     wanted: Mapped[Json]
     #: The version with which its last prebook went out; None: nothing was begun.
     begun_version: Mapped[int | None]
+    #: The version whose references said that it stands in Komet already; None: nobody but us began it.
+    seeded_version: Mapped[int | None]
     #: A tombstone came.
     is_deleted: Mapped[bool] = mapped_column(server_default="false")
     #: Why the newest record of it could not be read; the version above is older than that.

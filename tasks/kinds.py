@@ -146,13 +146,19 @@ def _freeze_purchase_order(
         ).one()
         items.append(PurchaseOrderLine(item.item_id, item.boxes, wanted.unit_cost))
         line_keys.append(line.line_key)
-    body = purchase_order_body(
-        planned.ship_date,
-        items,
-        purchase_order_number=planned.purchase_order_number,
-        settings=connection.settings.komet,
+    while True:
+        body = purchase_order_body(
+            planned.ship_date,
+            items,
+            purchase_order_number=planned.purchase_order_number,
+            settings=connection.settings.komet,
+        )
+        if body_size(body) <= MOST_BYTES or len(items) == 1:
+            break
+        items = items[: (len(items) + 1) // 2]  # the rest joins the purchase order once it was read
+    return FrozenWrite(
+        body, tuple(line_keys[: len(items)]), scope=(Feed.KOMET_PURCHASE_ORDERS, planned.ship_date.isoformat())
     )
-    return FrozenWrite(body, tuple(line_keys), scope=(Feed.KOMET_PURCHASE_ORDERS, planned.ship_date.isoformat()))
 
 
 def _send_purchase_order(connection: Connection, _key: str, write: Write, before_send: Callable[[], None]) -> Json:

@@ -137,6 +137,8 @@ class Situation:
     version: int
     #: The version with which its last prebook went out; None: nothing was begun.
     begun_version: int | None
+    #: The version whose references said that it stands in Komet already; None: nobody but us began it.
+    seeded_version: int | None
     #: Header of the newest version; lines stand in `lines`.
     wanted: Order
     is_deleted: bool
@@ -273,7 +275,7 @@ class _Planner:
                 else "It was made before the connection's start date."
             )
             return Plan(OrderState.CLOSED, s.skipped, reason)
-        if not stands and not self._open(*_KOMET_CREATES):
+        if not stands and not self._open(*_KOMET_CREATES) and s.unreadable is None:
             if s.is_deleted or s.wanted.status is OrderStatus.CANCELLED:
                 return Plan(OrderState.CANCELLED, None, "Cancelled in Axerrio before anything was sent.")
             if s.wanted.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED):
@@ -317,9 +319,10 @@ class _Planner:
                 looks=tuple(looks),
                 attempts=attempts,
             )
-        over = s.wanted.status is OrderStatus.CLOSED or s.today > s.wanted.truck_date + CLOSED_AFTER
-        if over and not open_writes and not writes:
-            return Plan(OrderState.CLOSED, None, "Closed in Axerrio, or long gone.", None, line_states)
+        is_closed = s.wanted.status is OrderStatus.CLOSED
+        if (is_closed or s.today > s.wanted.truck_date + CLOSED_AFTER) and not open_writes and not writes:
+            why = "Closed in Axerrio." if is_closed else "Its truck left a week ago, and nothing is open."
+            return Plan(OrderState.CLOSED, None, why, None, line_states)
         if reason is not None:
             state = _shown(reason.code)
         return Plan(
@@ -568,10 +571,10 @@ class _Planner:
         return _Step(OrderState.RECEIVED, need=Kind.PREBOOK_CREATE)
 
     def _named_by_axerrio(self, line: LineFacts) -> bool:
-        """Its order was begun by somebody else: Axerrio's references name a prebook, and none was made by us."""
+        """Somebody else began the order, by Axerrio's references, and the line was never sent by us."""
         s = self.s
         ours = any(write.kind is Kind.PREBOOK_CREATE and line.line_key in write.line_keys for write in s.writes)
-        return s.begun_version is not None and line.since_version <= s.begun_version and not ours
+        return s.seeded_version is not None and line.since_version <= s.seeded_version and not ours
 
     def _invalid(self, line_key: str, wanted: Line) -> Hold | None:
         """The first field of the line that cannot be sent."""

@@ -140,6 +140,7 @@ class SituationReader:
             number=row.axerrio_number,
             version=row.version,
             begun_version=row.begun_version,
+            seeded_version=row.seeded_version,
             wanted=order,
             is_deleted=row.is_deleted,
             unreadable=row.unreadable,

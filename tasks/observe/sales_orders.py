@@ -240,7 +240,7 @@ class _Seed:
             if line is not None and prebook_id is not None and reference.prebook_item_id is not None:
                 self._line(line, reference, prebook_id, reference.prebook_item_id)
         self._row.references_applied = references.model_dump(mode="json")
-        self._row.begun_version = self._row.version
+        self._row.begun_version = self._row.seeded_version = self._row.version
 
     def _prebook(self, prebook_id: str, number: str | None) -> Prebook | None:
         """The prebook's row; None when it belongs to another order."""

@@ -1,5 +1,6 @@
 """What could double or swallow an order: other hands in Komet, links that Axerrio names, versions that cross a call."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace as _replace
 from typing import Any
@@ -106,6 +107,7 @@ def test_a_process_that_stood_still_after_sent_does_not_send_late(
         if (kind, point) == ("komet.prebook.create", "sent") and not stopped:
             stopped.append(1)
             second.live(400)  # this process is stopped (SIGSTOP, VM pause, swap); the others go on
+            time.sleep(first.timing.http_timeout)  # the call's own clock is no ledger's
         real(kind, point)
 
     monkeypatch.setattr("tasks.advance.reach", reach)

@@ -20,3 +20,30 @@ def test_an_order_goes_all_the_way(ledger: Ledger, world: World) -> None:
     assert report["status"] == "approved"
     assert [each["number"] for each in report["purchaseOrders"]] == [purchase_order["number"]]
     assert world.requests("prebook.create") == world.requests("purchase.order.create") == 1
+
+
+def test_an_order_too_large_for_one_call_becomes_several_prebooks(ledger: Ledger, world: World) -> None:
+    lines = [world.line(str(n), boxes=n, notes="n" * 180) for n in range(1, 301)]
+    key = world.place(lines=lines)
+    ledger.live(240)
+    assert ledger.state(key) == "ordered"
+    company = world.company
+    assert len(company["prebooks"]) == world.requests("prebook.create") == 2
+    boxes = [item["boxes"] for prebook in company["prebooks"] for item in prebook["items"]]
+    assert sorted(boxes) == list(range(1, 301))
+    (purchase_order,) = company["purchase_orders"]
+    assert sorted(item["boxes"] for item in purchase_order["items"]) == list(range(1, 301))
+    references = world.axerrio_order(key)["external_references"]
+    references = references[0] if isinstance(references, list) else references
+    assert len({line["prebookItemId"] for line in references["lines"]}) == 300
+
+
+def test_lines_that_leave_on_two_days_get_two_purchase_orders(ledger: Ledger, world: World) -> None:
+    key = world.place(lines=[world.line("1"), world.line("2", departureDate=world.day(4))])
+    ledger.live(240)
+    assert_exactly_once(world, key)
+    assert sorted(each["ship_date"] for each in world.company["purchase_orders"]) == [world.day(3), world.day(4)]
+    world.approve()
+    ledger.live(600)
+    assert ledger.state(key) == "approved"
+    assert len(world.axerrio_order(key)["procurement_status"]["purchaseOrders"]) == 2

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("wanted", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("begun_version", sa.BigInteger(), nullable=True),
+        sa.Column("seeded_version", sa.BigInteger(), nullable=True),
         sa.Column("is_deleted", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("unreadable", sa.Text(), nullable=True),
         sa.Column("skipped", sa.Text(), nullable=True),
