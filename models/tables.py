@@ -24,6 +24,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -291,8 +292,9 @@ class Write(Base):
     state: Mapped[WriteState]
     #: Of the order when the body was frozen: a create is not sent for an order that has changed since.
     order_sequence: Mapped[int]
-    #: As it goes over the wire, without the authentication token. Never changed.
-    body: Mapped[Json]
+    #: As it goes over the wire, without the authentication token. Never changed, nor is the order of its keys, so that
+    #: a repeat is the same to the byte: a JSONB column would sort them.
+    body: Mapped[Json] = mapped_column(JSON)
     #: What an Axerrio write says, canonical: it becomes what is applied.
     says: Mapped[Json | None]
     #: Ten characters of Crockford base32 by which a prebook of ours is known.

@@ -6,7 +6,7 @@ first, so that a lost queue is soon filled again and a long one never grows with
 
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,8 @@ from tasks.scopes import words
 
 #: Messages on their way at a time, for orders and for scopes each.
 MOST_HINTS = 500
+#: A process that was not seen for so long is of no interest.
+_FORGOTTEN_AFTER = timedelta(days=1)
 
 
 def sweep(runtime: Runtime) -> int:
@@ -29,6 +31,7 @@ def sweep(runtime: Runtime) -> int:
     with runtime.sessions.begin() as session:
         seen(session, "beat", "beat")
         moment = now(session)
+        session.execute(delete(Process).where(Process.seen_at < moment - _FORGOTTEN_AFTER))
         until = moment + timedelta(seconds=runtime.timing.hint)
         names = dict(session.execute(select(ConnectionRow.id, ConnectionRow.name)).all())
         on_their_way = select(func.count()).select_from(Order).where(Order.hinted_until > moment)

@@ -52,6 +52,9 @@ class OrderFilter:
     limit: int | None = None
 
 
+_NAMES = {"axerrio": "Axerrio key or number", "prebook": "prebook", "po": "purchase order"}
+
+
 class AmbiguousKeyError(Exception):
     """A key that names several orders.
 
@@ -89,14 +92,16 @@ def find_row(session: Session, key: str) -> Order | None:
     Args:
         session: of the ledger.
         key: Axerrio key or number, prebook id or number, purchase order number; `axerrio:`, `prebook:` or `po:`
-            before it says which.
+            before it says which, and `id:` before our own id is always plain.
 
     Raises:
         AmbiguousKeyError: the key names several orders.
     """
     kind, _, rest = key.partition(":")
-    if kind not in ("axerrio", "prebook", "po") or not rest:
+    if kind not in ("axerrio", "prebook", "po", "id") or not rest:
         kind, rest = "", key
+    if kind == "id":
+        return session.get(Order, int(rest), options=[selectinload(Order.lines)]) if rest.isdecimal() else None
     found: dict[int, str] = {}
     for name, query in _by_key(rest).items():
         if kind in ("", name):
@@ -104,7 +109,9 @@ def find_row(session: Session, key: str) -> Order | None:
                 found.setdefault(order_id, name)
     rows = session.scalars(select(Order).where(Order.id.in_(found)).options(selectinload(Order.lines))).all()
     if len(rows) > 1:
-        raise AmbiguousKeyError([f"axerrio:{row.axerrio_key} ({found[row.id]} {rest})" for row in rows])
+        raise AmbiguousKeyError(
+            [f"id:{row.id} (axerrio:{row.axerrio_key}, by its {_NAMES[found[row.id]]} {rest})" for row in rows]
+        )
     return rows[0] if rows else None
 
 

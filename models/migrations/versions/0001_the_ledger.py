@@ -362,7 +362,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("order_sequence", sa.BigInteger(), nullable=False),
-        sa.Column("body", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("says", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("mark", sa.Text(), nullable=True),
         sa.Column("idempotency_key", sa.Text(), nullable=False),
