@@ -78,7 +78,7 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
             "--pool=threads",
             f"--concurrency={settings.concurrency}",
             f"--queues={OBSERVE},{ORDERS},{MAINTENANCE}",
-            f"--hostname=worker-{os.getpid()}@{socket.gethostname()}",
+            f"--hostname={worker_name()}",
             f"--loglevel={settings.log_level}",
             "--without-gossip",
             "--without-mingle",
@@ -103,12 +103,17 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     app.start(["flower", "--address=127.0.0.1", f"--port={settings.flower_port}"])
 
 
+def worker_name() -> str:
+    """Name of this worker, in Flower and in the ledger."""
+    return f"worker-{os.getpid()}@{socket.gethostname()}"
+
+
 class _Heart:
     """Notes every few seconds that this worker is alive, until it shuts down."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._name = f"worker-{os.getpid()}@{socket.gethostname()}"
+        self._name = worker_name()
         self._stopped = threading.Event()
 
     def start(self, **_: object) -> None:

@@ -1,14 +1,17 @@
 """`axkomet up`: every process of ours, and the services that are not set, until Ctrl-C."""
 
 import secrets
+import socket
 import time
 
 import structlog
 import typer
 from alembic.util import CommandError
+from sqlalchemy import delete, or_
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.database import make_engine, upgrade
+from models.tables import Process
 from worker.assembly import check_redis, open_services, timing_of
 from worker.connections import load_connections, read_token
 from worker.desk import Json, status
@@ -107,7 +110,7 @@ def run_up(settings: Settings, *, flower: bool) -> None:
             f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
         )
     roles = roles_of(settings, flower=flower)
-    supervisor = Supervisor(settings, roles, migrate=migrate)
+    supervisor = Supervisor(settings, roles, migrate=_prepare)
     ready = _Ready(settings)
     if flower:
         access = roles[-1].env
@@ -117,6 +120,18 @@ def run_up(settings: Settings, *, flower: bool) -> None:
             err=True,
         )
     supervisor.run(ready.tick)
+
+
+def _prepare(database_url: str) -> None:
+    """Bring the schema to this version, and forget the processes of an `up` that was killed: none of them lives."""
+    migrate(database_url)
+    engine = make_engine(database_url)
+    try:
+        with engine.begin() as connection:
+            here = Process.name.endswith(f"@{socket.gethostname()}", autoescape=True)
+            connection.execute(delete(Process).where(or_(Process.role == "beat", here)))
+    finally:
+        engine.dispose()
 
 
 class _Ready:
