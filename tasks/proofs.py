@@ -23,7 +23,7 @@ def shown(session: Session, write: Write, claim: Claim) -> bool:
     """A look showed the write: adopt it if nobody answered, and earn proof by it if Komet had acknowledged it.
 
     The lag that is kept is the time from the acknowledgement to the last look that began after it and did not show
-    the write: the look that does show it says only that the lag was shorter than the time between two looks.
+    the write: the one that does show it may have come late for reasons of its own, such as reads that failed.
 
     Returns:
         Proof was earned by it: what is held for want of proof can be judged anew, after the commit.
@@ -46,7 +46,7 @@ def shown(session: Session, write: Write, claim: Claim) -> bool:
             Observation.began_at < claim.began_at,
         )
     )
-    lag = (claim.began_at - write.acknowledged_at) / timedelta(seconds=1) if missed else 0.0
+    lag = (missed - write.acknowledged_at) / timedelta(seconds=1) if missed else 0.0
     proof = session.get(Proof, (write.connection_id, write.kind), with_for_update=True)
     if proof is None:
         values = insert(Proof).values(connection_id=write.connection_id, kind=write.kind)

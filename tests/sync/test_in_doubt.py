@@ -128,3 +128,16 @@ def test_late_truth_is_held_and_not_doubled_further(ledger: Ledger, world: World
     assert "twice" in ledger.order(key)["reason"]["message"]
     assert ledger.writes(key, "komet.prebook.create") == ["done", "done"]
     assert world.requests("purchase.order.create") == 1
+
+
+def test_reads_that_failed_are_no_lag(ledger: Ledger, world: World) -> None:
+    """A list that could not be read for an hour says nothing about how late Komet shows things."""
+    world.fault("html", "prebook.details.list")
+    key = world.place()
+    ledger.live(3600, pace=300)
+    assert ledger.writes(key, "komet.prebook.create") == ["done"]
+    world.http.delete(f"{world.addresses['control']}/faults")
+    ledger.live(1200, pace=300)
+    assert ledger.state(key) == "ordered"
+    with ledger.session() as session:
+        assert session.scalars(select(Proof).where(Proof.kind == Kind.PREBOOK_CREATE)).one().longest_lag == 0
