@@ -131,13 +131,16 @@ def test_late_truth_is_held_and_not_doubled_further(ledger: Ledger, world: World
 
 
 def test_reads_that_failed_are_no_lag(ledger: Ledger, world: World) -> None:
-    """A list that could not be read for an hour says nothing about how late Komet shows things."""
-    world.fault("html", "prebook.details.list")
+    """A look missed it, and then the list could not be read for an hour: that is no hour of lag."""
+    world.settings(list_lag_seconds=1)
     key = world.place()
+    ledger.live(30)
+    world.fault("html", "prebook.details.list")
     ledger.live(3600, pace=300)
+    time.sleep(1.1)
     assert ledger.writes(key, "komet.prebook.create") == ["done"]
     world.http.delete(f"{world.addresses['control']}/faults")
     ledger.live(1200, pace=300)
     assert ledger.state(key) == "ordered"
     with ledger.session() as session:
-        assert session.scalars(select(Proof).where(Proof.kind == Kind.PREBOOK_CREATE)).one().longest_lag == 0
+        assert session.scalars(select(Proof).where(Proof.kind == Kind.PREBOOK_CREATE)).one().longest_lag < 60
