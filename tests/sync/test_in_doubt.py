@@ -135,6 +135,7 @@ def test_reads_that_failed_are_no_lag(ledger: Ledger, world: World) -> None:
     world.settings(list_lag_seconds=1)
     key = world.place()
     ledger.live(30)
+    world.settings(list_lag_seconds=0)
     world.fault("html", "prebook.details.list")
     ledger.live(3600, pace=300)
     time.sleep(1.1)
