@@ -134,7 +134,7 @@ def test_reads_that_failed_are_no_lag(ledger: Ledger, world: World) -> None:
     """A look missed it, and then the list could not be read for an hour: that is no hour of lag."""
     world.settings(list_lag_seconds=1)
     key = world.place()
-    ledger.live(30)
+    ledger.live(60)
     world.settings(list_lag_seconds=0)
     world.fault("html", "prebook.details.list")
     ledger.live(3600, pace=300)
@@ -144,4 +144,4 @@ def test_reads_that_failed_are_no_lag(ledger: Ledger, world: World) -> None:
     ledger.live(1200, pace=300)
     assert ledger.state(key) == "ordered"
     with ledger.session() as session:
-        assert session.scalars(select(Proof).where(Proof.kind == Kind.PREBOOK_CREATE)).one().longest_lag < 60
+        assert session.scalars(select(Proof).where(Proof.kind == Kind.PREBOOK_CREATE)).one().longest_lag <= 60
