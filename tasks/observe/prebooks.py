@@ -48,7 +48,8 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         known = catalogue(session, connection.id)
         for each in changed:
             earned |= _store(session, connection, claim, rows[each.order_id], each, known)
-        not_ours = [record for record in listing.records if record not in [each.seen for each in ours]]
+        our_ids = {each.seen.prebook_id for each in ours}
+        not_ours = [record for record in listing.records if record.prebook_id not in our_ids]
         _suspect(session, claim, not_ours, known)
         hides = not listing.records and _should_show(session, connection, claim)
         scopes.finish(
@@ -139,7 +140,11 @@ def _changed(session: Session, connection: Connection, ours: Sequence[_Ours]) ->
             )
         )
     )
-    return [each for each in ours if stored.get(each.seen.prebook_id) != each.digest or each.write_id in unseen]
+    return [
+        each
+        for each in ours
+        if stored.get(each.seen.prebook_id) != each.digest or (each.write_id in unseen and each.seen.mark is not None)
+    ]
 
 
 def _store(session: Session, connection: Connection, claim: Claim, row: Order, ours: _Ours, known: Catalogue) -> bool:

@@ -37,6 +37,9 @@ from tasks.wake import lock_orders, wake
 
 log = structlog.get_logger()
 
+#: Records asked for at a time; Axerrio gives 1,000 at most.
+_PAGE = 200
+
 
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
     """Read the page after the cursor, store its records, and move the cursor to the highest sequence among them.
@@ -45,7 +48,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
     """
     zone = _time_zone(runtime, connection)
     cursor = claim.cursor or 0
-    page = connection.axerrio.sales_orders_after(cursor)
+    page = connection.axerrio.sales_orders_after(cursor, _PAGE)
     with runtime.sessions.begin() as session:
         if page.maximum_sequence < cursor:
             reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
@@ -55,7 +58,8 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         woken = _Store(session, connection, claim, zone).page(page)
         moved = max([cursor, *(record.sequence for record in page.records if record.sequence is not None)])
         session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
-        more = moved > cursor and moved < page.maximum_sequence
+        # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
+        more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= _PAGE)
         scopes.finish(
             session,
             claim,
