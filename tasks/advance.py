@@ -105,9 +105,9 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
                 done.append("a newer version came: planned anew")
     except LeaseLostError:
         done.append("another run took over")
-    except Exception:
+    except Exception as error:
         with runtime.sessions.begin() as session:
-            _let_go(session, order_id, owner, timedelta(seconds=runtime.timing.retry_base))
+            _stumbled(session, order_id, owner, error, runtime.timing)
         raise
     return ", ".join(done) or "nothing to send"
 
@@ -133,6 +133,16 @@ def _let_go(session: Session, order_id: int, owner: str, pause: timedelta) -> No
         .where(Order.id == order_id, Order.lease_owner == owner)
         .values(lease_owner=None, lease_until=None, due_at=func.axkomet_now() + pause)
     )
+
+
+def _stumbled(session: Session, order_id: int, owner: str, error: Exception, timing: Timing) -> None:
+    """An error of our own: the order says so, and is tried again later and later."""
+    row = lock_order(session, order_id)
+    if row is None or row.lease_owner != owner:
+        return
+    _back_off(row, now(session), timing)
+    row.last_error = f"{type(error).__name__}: see the log"
+    row.due_at, row.lease_owner, row.lease_until = row.not_before, None, None
 
 
 # -- decide ----------------------------------------------------------------------------------------------------

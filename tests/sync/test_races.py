@@ -84,3 +84,19 @@ def test_without_budget_orders_wait_and_use_up_no_attempt(ledger: Ledger, world:
         ledger.pass_time(86_400)
         ledger.live(60)
         assert sum(world.company["requests"].values()) == 10
+
+
+def test_an_error_of_our_own_is_told_and_tried_again(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: object) -> object:
+        raise RuntimeError("a bug")
+
+    key = world.place()
+    monkeypatch.setattr("tasks.advance.make_plan", breaks)
+    with pytest.raises(RuntimeError):
+        ledger.work()
+    assert ledger.order(key)["last_error"] == "RuntimeError: see the log"
+    monkeypatch.undo()
+    ledger.live(180)
+    assert_exactly_once(world, key)
