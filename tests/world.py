@@ -19,6 +19,12 @@ from tasks.connection import ConnectionSettings
 Json = dict[str, Any]
 ZONE = "America/New_York"
 _NUMBERS = itertools.count(48210)
+_TOKENS = itertools.count(1000)
+
+
+def _token(system: str) -> str:
+    """A token whose last four characters no other has: by them the sandbox names whose a record is."""
+    return f"{system}-{uuid4().hex}-{next(_TOKENS)}"
 
 
 @contextmanager
@@ -40,8 +46,8 @@ class World:
     http: httpx.Client
     addresses: dict[str, str]
     name: str = "miami"
-    komet_token: str = field(default_factory=lambda: f"komet-{uuid4().hex}")
-    axerrio_token: str = field(default_factory=lambda: f"axerrio-{uuid4().hex}")
+    komet_token: str = field(default_factory=lambda: _token("komet"))
+    axerrio_token: str = field(default_factory=lambda: _token("axerrio"))
 
     def seed(self, **settings: Any) -> None:
         """Make company and tenant; settings are the company's."""

@@ -1,5 +1,6 @@
 """One sandbox process for all tests here; each test has a company and a tenant of its own."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import httpx
 import pytest
 
 Json = dict[str, Any]
+#: Last in each token, since the sandbox names whose a record is by the last four characters.
+_TOKENS = itertools.count(1000)
 
 
 def start() -> tuple[subprocess.Popen[str], dict[str, str]]:
@@ -133,7 +136,7 @@ def addresses() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def world(addresses: dict[str, str]) -> Iterator[World]:
     with httpx.Client(timeout=5) as http:
-        world = World(http, addresses, f"token-{uuid4().hex}")
+        world = World(http, addresses, f"token-{uuid4().hex}-{next(_TOKENS)}")
         tenant = {"token": world.token, "tenant_id": "farm1"}
         world.control("seed", companies=[{"token": world.token}], tenants=[tenant])
         yield world
