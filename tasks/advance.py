@@ -31,7 +31,8 @@ from tasks.failpoints import reach
 from tasks.kinds import KINDS
 from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
 from tasks.runtime import Hint, Runtime, Timing, new_owner
-from tasks.situation import SituationReader, as_sent, canonical, lock_order
+from tasks.situation import SituationReader, as_sent, canonical
+from tasks.wake import hint_of, lock_order
 
 log = structlog.get_logger()
 
@@ -188,7 +189,7 @@ def _let_go_until(
     row.due_at = due_at
     row.lease_owner = row.lease_until = None
     row.hinted_until = moment + timedelta(seconds=timing.hint) if due_at == moment else None
-    return Hint(row.next_task, row.id, f"{row.axerrio_number} {connection.settings.name}")
+    return hint_of(row, connection.settings.name)
 
 
 def _next_look(

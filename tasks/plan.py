@@ -100,12 +100,10 @@ class WriteFacts:
     kind: Kind
     state: WriteState
     line_keys: frozenset[str]
-    #: Sent, and the time of the call is over.
-    overdue: bool
     acknowledged: bool
     #: A look showed it, by its mark or link.
     shown: bool
-    #: Time until it is overdue; None when it was never sent.
+    #: Time until the call's own time is over; None when it was never sent.
     deadline_in: timedelta | None
     #: Complete looks at its scope that began after its grace was over and did not show it.
     looks: int
@@ -126,15 +124,18 @@ class WriteFacts:
     #: Key of the scope in which it shows: the truck date or ship date with which it was sent.
     look_key: str = ""
 
+    @property
+    def overdue(self) -> bool:
+        """Sent, and the time of the call is over."""
+        return self.deadline_in is not None and self.deadline_in < timedelta(0)
+
 
 @dataclass(frozen=True)
 class Situation:
     """Everything the plan may know of one order."""
 
     connection: str
-    key: str
     number: str
-    version: int
     #: The version with which its last prebook went out; None: nothing was begun.
     begun_version: int | None
     #: The version whose references said that it stands in Komet already; None: nobody but us began it.

@@ -103,7 +103,7 @@ def _locked(session: Session, *scope_ids: int) -> list[Scope]:
     return list(session.scalars(rows.execution_options(populate_existing=True)))
 
 
-def words(scope: Scope) -> str:
+def words(scope: Scope | Claim) -> str:
     """The scope as people see it."""
     return f"{scope.feed.value} {scope.key}".strip()
 

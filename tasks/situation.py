@@ -71,16 +71,6 @@ def catalogue(session: Session, connection_id: int) -> Catalogue:
     return Catalogue(carriers, box_types)
 
 
-def lock_order(session: Session, order_id: int) -> OrderRow | None:
-    """The order's row as it is now, locked. Not `FOR UPDATE`: rows that refer to it must not wait for it."""
-    return session.scalar(
-        select(OrderRow)
-        .where(OrderRow.id == order_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-
-
 def as_sent(order: Order, line: Line, connection: Connection) -> Json:
     """The material part of a line and of its order's header, to compare what was sent with what is wanted."""
     settings = connection.settings
@@ -136,9 +126,7 @@ class SituationReader:
         ).one()
         return Situation(
             connection=self._connection.settings.name,
-            key=row.axerrio_key,
             number=row.axerrio_number,
-            version=row.version,
             begun_version=row.begun_version,
             seeded_version=row.seeded_version,
             wanted=order,
@@ -269,7 +257,6 @@ class SituationReader:
             kind=write.kind,
             state=write.state,
             line_keys=frozenset(each.line.line_key for each in write.lines),
-            overdue=write.deadline_at is not None and write.deadline_at < self._now,
             acknowledged=write.acknowledged_at is not None,
             shown=write.shown_at is not None,
             deadline_in=write.deadline_at - self._now if write.deadline_at else None,

@@ -15,6 +15,7 @@ from models.tables import Connection as ConnectionRow
 from models.tables import Order, Process, Scope
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import words
+from tasks.wake import hint_of
 
 #: Messages on their way at a time, for orders and for scopes each.
 MOST_HINTS = 500
@@ -69,7 +70,7 @@ def sweep(runtime: Runtime) -> int:
         ).all()
         hints = [Hint("observe", scope.id, f"{words(scope)} {names[scope.connection_id]}") for scope in found]
         hints += [
-            Hint(order.next_task, order.id, f"{order.axerrio_number} {names[order.connection_id]}")
+            hint_of(order, names[order.connection_id])
             for order in sorted(orders, key=lambda order: (order.departure_date, order.id))
         ]
     runtime.send_hints(hints)

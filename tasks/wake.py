@@ -27,11 +27,24 @@ def orders_in_doubt(session: Session, scope_id: int) -> list[int]:
 
 
 def lock_orders(session: Session, order_ids: Collection[int]) -> Sequence[Order]:
-    """The orders' rows as they are now, locked by ascending id, as the tables ask for."""
+    """The orders' rows as they are now, locked by ascending id, as the tables ask for.
+
+    Not `FOR UPDATE`: rows that refer to an order must not wait for it.
+    """
     if not order_ids:
         return []
     rows = select(Order).where(Order.id.in_(order_ids)).order_by(Order.id).with_for_update(key_share=True)
     return session.scalars(rows.execution_options(populate_existing=True)).all()
+
+
+def lock_order(session: Session, order_id: int) -> Order | None:
+    """One order's row as it is now, locked."""
+    return next(iter(lock_orders(session, [order_id])), None)
+
+
+def hint_of(row: Order, connection: str) -> Hint:
+    """The message that wakes an order, in the words by which people know it."""
+    return Hint(row.next_task, row.id, f"{row.axerrio_number} {connection}")
 
 
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
@@ -46,5 +59,5 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
     for row in rows:
         row.due_at = moment
         row.hinted_until = moment + timedelta(seconds=timing.hint)
-        hints.append(Hint(row.next_task, row.id, f"{row.axerrio_number} {connection.settings.name}"))
+        hints.append(hint_of(row, connection.settings.name))
     return hints

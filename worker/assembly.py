@@ -70,8 +70,13 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
 def _unreachable(engine: Engine, error: OperationalError) -> str:
     engine.dispose()
     where = f"{engine.url.host}:{engine.url.port or 5432}"
-    words = str(error.orig).strip().splitlines()
-    return f"PostgreSQL at {where} does not let us in ({words[0] if words else 'no answer'})."
+    return f"PostgreSQL at {where} does not let us in ({first_words(error)})."
+
+
+def first_words(error: OperationalError) -> str:
+    """What PostgreSQL said, without the advice that follows it."""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0] if lines else "no answer"
 
 
 def check_redis(url: str) -> str | None:

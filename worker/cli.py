@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -27,6 +27,7 @@ database = typer.Typer(help="The ledger's schema.", no_args_is_help=True)
 app.add_typer(orders, name="orders")
 app.add_typer(database, name="db")
 
+Found = TypeVar("Found")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 #: Seconds between two screens of `status --watch`.
@@ -215,17 +216,12 @@ def list_orders(
 def show_order(key: str, as_json: AsJson = False) -> None:
     """Show one order by any of its keys. Example: axkomet orders show 2026-48210, or prebook:4343, or po:70012."""
     from worker.assembly import open_services
-    from worker.desk import AmbiguousKeyError, find_order
+    from worker.desk import find_order
     from worker.screens import order_account
 
     _, ledger = open_services(_settings())
-    try:
-        with ledger.sessions() as session:
-            found = find_order(session, key)
-    except AmbiguousKeyError as error:
-        raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
-    if found is None:
-        raise Problem(f"No order has the key {key}.", exit_code=3)
+    with ledger.sessions() as session:
+        found = _by_key(find_order, session, key)
     _show(found, as_json, order_account)
 
 
@@ -240,7 +236,7 @@ def requeue(
     """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed."""
     from tasks.requeue import requeue as requeue_rows
     from worker.assembly import open_services
-    from worker.desk import AmbiguousKeyError, OrderFilter, find_orders, find_row
+    from worker.desk import OrderFilter, find_orders, find_row
 
     if bool(keys) == bool(state):
         raise Problem("Name either keys of orders, or a state with --state.")
@@ -251,12 +247,7 @@ def requeue(
     with ledger.sessions() as session:
         _known_connection(session, connection)
         for key in keys or ():
-            try:
-                row = find_row(session, key)
-            except AmbiguousKeyError as error:
-                raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
-            if row is None:
-                raise Problem(f"No order has the key {key}.", exit_code=3)
+            row = _by_key(find_row, session, key)
             numbers[row.id] = row.axerrio_number
         if state:
             found = find_orders(session, OrderFilter(state=_state(state), connection=connection))
@@ -269,6 +260,19 @@ def requeue(
         became = requeue_rows(session, list(numbers), reason)
     for order_id, what in became.items():
         typer.echo(f"{numbers[order_id]} {what.value}")
+
+
+def _by_key(find: "Callable[[Session, str], Found | None]", session: "Session", key: str) -> "Found":
+    """What the key names, found by `find`; a key that names no order or several is the user's mistake."""
+    from worker.desk import AmbiguousKeyError
+
+    try:
+        found = find(session, key)
+    except AmbiguousKeyError as error:
+        raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
+    if found is None:
+        raise Problem(f"No order has the key {key}.", exit_code=3)
+    return found
 
 
 def _state(word: str | None) -> Any:

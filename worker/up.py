@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.database import make_engine, upgrade
 from models.tables import Process
-from worker.assembly import check_redis, open_services, timing_of
+from worker.assembly import check_redis, first_words, open_services, timing_of
 from worker.connections import load_connections, read_token
 from worker.desk import Json, status
 from worker.problems import Problem
@@ -66,12 +66,8 @@ def migrate(database_url: str) -> None:
     try:
         upgrade(engine)
     except OperationalError as error:
-        words = str(error.orig).strip().splitlines()
-        raise Problem(
-            f"PostgreSQL at {engine.url.host}:{engine.url.port or 5432} could not be upgraded "
-            f"({words[0] if words else 'no answer'}).",
-            exit_code=1,
-        ) from None
+        where = f"{engine.url.host}:{engine.url.port or 5432}"
+        raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", exit_code=1) from None
     except CommandError as error:
         raise Problem(f"The database's schema is newer than this program: {error}.") from None
     finally:

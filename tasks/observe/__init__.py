@@ -41,7 +41,7 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         passive = _passive_interval(session, connection) if connection else 0.0
     if claim is None:
         return "nothing due"
-    words = f"{claim.feed.value} {claim.key}".strip()
+    words = scopes.words(claim)
     if connection is None:
         with runtime.sessions.begin() as session:
             scopes.fail(session, claim, "its connection is not in the connections file", runtime.timing)

@@ -110,7 +110,6 @@ def a_write(id_: int, kind: Kind, state: WriteState, *keys: str, **changes: Any)
         "kind": kind,
         "state": state,
         "line_keys": frozenset(keys),
-        "overdue": False,
         "acknowledged": state is WriteState.DONE,
         "shown": False,
         "deadline_in": timedelta(seconds=20),
@@ -128,9 +127,7 @@ def a_write(id_: int, kind: Kind, state: WriteState, *keys: str, **changes: Any)
 def a_situation(lines: tuple[LineFacts, ...], **changes: Any) -> Situation:
     fields: dict[str, Any] = {
         "connection": "miami",
-        "key": "SO-1",
         "number": "2026-1",
-        "version": 1,
         "begun_version": None,
         "seeded_version": None,
         "wanted": an_order(tuple(line.wanted for line in lines if line.wanted)),
@@ -220,7 +217,7 @@ def writes(draw: st.DrawFn, of: tuple[str, ...] = KEYS) -> tuple[WriteFacts, ...
                 may_be=draw(st.sampled_from((None, None, "4350"))),
                 strikes=draw(st.sampled_from((0, 0, 0, 20))),
                 absence_is_proof=draw(st.booleans()),
-                overdue=draw(st.booleans()),
+                deadline_in=timedelta(seconds=draw(st.sampled_from((20, -20)))),
                 refusal=draw(st.sampled_from(list(RefusalKind))) if state is WriteState.REFUSED else None,
                 counts=draw(st.booleans()),
             )
@@ -242,7 +239,6 @@ def situations(draw: st.DrawFn) -> Situation:
         writes=draw(writes(keys)),
         begun_version=draw(st.sampled_from((None, 1))),
         seeded_version=draw(st.sampled_from((None, None, 1))),
-        version=draw(st.integers(1, 2)),
         is_deleted=draw(rarely),
         unreadable="status: perhaps" if draw(rarely) else None,
         skipped="departed" if draw(rarely) else None,
