@@ -112,13 +112,15 @@ class _Store:
                 case Unreadable() as unreadable:
                     row = self._put_aside(unreadable, rows)
                 case Tombstone(key=key):
-                    resolve(self._session, self._claim, UnreadableRecord.record_key == key)
                     row = self._bury(rows.get(key), record.sequence)
                 case CanonicalOrder() as order:
                     row = self._store(order, record.sequence or 0, rows)
             if row is not None:
                 self._session.flush()
                 changed[row.id] = row
+        last = {record.content.key: record.content for record in page.records}
+        readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
+        resolve(self._session, self._claim, UnreadableRecord.record_key.in_(readable))
         return list(changed.values())
 
     def _rows(self, records: Iterable[FeedRecord]) -> dict[str, Order]:
@@ -147,7 +149,6 @@ class _Store:
 
     def _store(self, order: CanonicalOrder, sequence: int, rows: dict[str, Order]) -> Order | None:
         """Store a newer version; one that is not newer changes nothing. Only orders born in Axerrio are kept."""
-        resolve(self._session, self._claim, UnreadableRecord.record_key == order.key)
         row = rows.get(order.key)
         if row is None:
             if order.origin is not Origin.AXERRIO:
