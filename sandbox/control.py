@@ -17,7 +17,9 @@ from sandbox.axerrio.tenant import Tenant, TenantSeed
 from sandbox.faults import Fault, Faults
 from sandbox.gate import RequestLog
 from sandbox.komet.api import Komet
-from sandbox.komet.company import Company, CompanySeed, Line, Product, Settings
+from sandbox.komet.company import Company
+from sandbox.komet.records import Line
+from sandbox.komet.seed import CompanySeed, Product, Settings
 from sandbox.wire import Answer, Json, parse
 
 

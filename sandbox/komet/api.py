@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.komet import prebooks, purchase_orders, reference
+from sandbox.komet import deletions, mixed_orders, prebooks, purchase_orders, reference, shipping
 from sandbox.komet.company import Company
 from sandbox.komet.fields import Refused
 from sandbox.wire import Answer, Call, Json, parse
@@ -16,6 +16,9 @@ Handler = Callable[[Company, Json], Json]
 METHODS: dict[str, tuple[str, Handler]] = {
     **prebooks.METHODS,
     **purchase_orders.METHODS,
+    **mixed_orders.METHODS,
+    **deletions.METHODS,
+    **shipping.METHODS,
     **reference.METHODS,
 }
 BODY_LIMIT = 64 * 1024  # "Getting Started"
@@ -30,11 +33,15 @@ class Komet:
         self.companies: dict[str, Company] = {}
 
     def open(self, request: Request, body: bytes) -> Call:
-        """Find method, fields and token: in the URL of a GET, in the JSON of a POST."""
+        """Find method, fields and token: in the URL of a GET, in the JSON of a POST.
+
+        A deletion may come as a POST without a body, everything in its URL.
+        """
         method = request.url.path.removeprefix("/api/")
         problem = ""
         fields: Any = dict(request.query_params)
-        if request.method != "GET":
+        in_url = request.method == "GET" or (method in deletions.METHODS and not body)
+        if not in_url:
             try:
                 fields = parse(body)
             except ValueError:
@@ -49,11 +56,11 @@ class Komet:
         return Call(
             operation=method,
             token=token,
-            work=lambda: self._work(request.method, method, token, fields, problem),
+            work=lambda: self._work(request.method, method, token, fields, problem, in_url=in_url),
             refusal=refusal,
         )
 
-    def _work(self, verb: str, method: str, token: str, fields: Json, problem: str) -> Response:
+    def _work(self, verb: str, method: str, token: str, fields: Json, problem: str, *, in_url: bool) -> Response:
         if method not in METHODS:
             return refusal(f"Method {method} does not exist", 404)
         expected, handler = METHODS[method]
@@ -73,6 +80,8 @@ class Komet:
         if rules.rights is not None and method not in rules.rights:
             status = 403 if rules.right_failure == "http403" else 200
             return refusal(f"The token has no permission for {method}", status)
+        if method in deletions.METHODS and in_url != (rules.delete_style == "query"):
+            return refusal("The item to delete is required" + (" in the URL" if not in_url else ""))
         company.approve_due()
         try:
             return Answer(handler(company, fields))

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from sandbox.komet.company import Carrier, Company, Goods, Line, Named, Part
+from sandbox.komet.company import Company
+from sandbox.komet.records import Goods, Line, Part
+from sandbox.komet.seed import Carrier, Named
 from sandbox.wire import Json
 
 N = TypeVar("N", bound=Named)
@@ -16,6 +18,7 @@ N = TypeVar("N", bound=Named)
 Text3 = Annotated[str, StringConstraints(max_length=3)]
 Text10 = Annotated[str, StringConstraints(max_length=10)]
 Text20 = Annotated[str, StringConstraints(max_length=20)]
+Text25 = Annotated[str, StringConstraints(max_length=25)]
 Text200 = Annotated[str, StringConstraints(max_length=200)]
 Flag = Annotated[int, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -24,6 +27,10 @@ Money = Annotated[Decimal, Field(ge=0, max_digits=10)]
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
     """Komet says no, with this message."""
+
+
+class UnknownProduct(Refused):
+    """The product is UNKNOWN, and this company does not take it."""
 
 
 def _only_a_date(value: Any) -> Any:
@@ -42,8 +49,9 @@ class Body(BaseModel):
 
 
 class PartFields(Body):
-    """One entry of `breakdowns` ("Create a Prebook")."""
+    """One entry of `breakdowns` ("Create a Prebook"); only a mixed purchase order may be linked here."""
 
+    prebook_item_id: int | None = None
     product_id: int | None = None
     product_code: Text20 = ""
     product_description: Text200 = ""
@@ -77,7 +85,7 @@ class LineFields(Body):
         """Make the line, with everything it names looked up."""
         return Line(
             goods=goods_of(company, self.product_id, self.product_code, self.product_description),
-            box_type=_one(company.seed.box_types, "Box type", self.box_type_id, self.box_type_code),
+            box_type=one_of(company.seed.box_types, "Box type", self.box_type_id, self.box_type_code),
             unit_type=self.unit_type,
             boxes=boxes,
             bunches=self.bunches,
@@ -107,7 +115,7 @@ def goods_of(company: Company, product_id: int | None, code: str, description: s
         raise Refused("A product is required: productId, or productCode and productDescription")
     goods = company.known(Goods(code, description, None))
     if goods.product is None and company.settings.unknown_product == "refused":
-        raise Refused(f"Product {code or description} ({description or code}) does not exist")
+        raise UnknownProduct(f"Product {code or description} ({description or code}) does not exist")
     return goods
 
 
@@ -115,12 +123,12 @@ def customer_of(company: Company, identifier: int | None, code: str, description
     """Look a customer up by id, or by code beside which the description is required ("Create a Prebook")."""
     if not identifier and code and not description:
         raise Refused("customerDescription is required when customerId is not given")
-    return _one(company.seed.customers, "Customer", identifier, code)
+    return one_of(company.seed.customers, "Customer", identifier, code)
 
 
 def carrier_of(company: Company, identifier: int | None, code: str) -> Carrier:
     """Look an active carrier up."""
-    carrier = _one(company.seed.carriers, "Carrier", identifier, code)
+    carrier = one_of(company.seed.carriers, "Carrier", identifier, code)
     if not carrier.active:
         raise Refused(f"Carrier {carrier.code} is not active")
     return carrier
@@ -136,7 +144,8 @@ def location_of(company: Company, code: str) -> str:
     return code
 
 
-def _one(candidates: list[N], what: str, identifier: int | None, code: str) -> N:
+def one_of(candidates: list[N], what: str, identifier: int | None, code: str) -> N:
+    """Look one up by its id, else by its code in any case."""
     if not identifier and not code:
         raise Refused(f"{what} is required: its id, or its code and description")
     for candidate in candidates:
@@ -145,10 +154,10 @@ def _one(candidates: list[N], what: str, identifier: int | None, code: str) -> N
     raise Refused(f"{what} {identifier or code} does not exist")
 
 
-def line_answer(company: Company, line: Line) -> Json:
+def line_answer(company: Company, line: Line, *, codes: bool = False) -> Json:
     """The fields of a line that prebook and purchase order lists share ("Get a detailed Prebook list")."""
     return {
-        **goods_answer(company, line.goods),
+        **goods_answer(company, line.goods, codes=codes),
         "boxType": line.box_type.code,
         "totalBoxes": line.boxes,
         "bunches": line.bunches,
@@ -159,7 +168,7 @@ def line_answer(company: Company, line: Line) -> Json:
         "markCode": line.mark_code,
         "breakdowns": [
             {
-                **goods_answer(company, part.goods),
+                **goods_answer(company, part.goods, codes=codes),
                 "bunches": part.bunches,
                 "stemsBunch": part.stems_bunch,
                 "cost": part.cost,
@@ -169,12 +178,14 @@ def line_answer(company: Company, line: Line) -> Json:
     }
 
 
-def goods_answer(company: Company, goods: Goods) -> Json:
-    """A product; an unknown one has no id."""
-    if goods.product:
-        return {"productId": goods.product.id, "productDescription": goods.product.description}
+def goods_answer(company: Company, goods: Goods, *, codes: bool = False) -> Json:
+    """A product, with its code if asked; an unknown one has no id."""
+    product = goods.product
+    code = {"productCode": product.code if product else goods.code} if codes else {}
+    if product:
+        return {"productId": product.id, "productDescription": product.description} | code
     sent = company.settings.unknown_shown_as == "sent"
-    return {"productDescription": (goods.description or goods.code) if sent else "UNKNOWN"}
+    return {"productDescription": (goods.description or goods.code) if sent else "UNKNOWN"} | code
 
 
 def without_empty(fields: Json) -> Json:

@@ -1,12 +1,13 @@
 """Prebooks: `prebook.create` and `prebook.details.list`."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from sandbox.komet.company import Company, Named, Prebook, PrebookItem, utc
+from sandbox.komet.company import Company, utc
 from sandbox.komet.fields import (
     Body,
     Count,
@@ -22,6 +23,8 @@ from sandbox.komet.fields import (
     location_of,
     without_empty,
 )
+from sandbox.komet.records import Line, Prebook, PrebookItem
+from sandbox.komet.seed import Named
 from sandbox.wire import Json
 
 
@@ -75,12 +78,7 @@ def create(company: Company, fields: Json) -> Json:
     )
     items = _items(company, asked)
     existing = _same(company, prebook) if asked.use_existing else None
-    if existing is None:
-        prebook = replace(prebook, id=next(company.prebook_ids), number=next(company.prebook_numbers))
-    else:
-        prebook = existing
-    numbered = (replace(item, id=next(company.prebook_item_ids)) for item in items)
-    company.save_prebook(replace(prebook, items=(*prebook.items, *numbered)))
+    prebook = save_with(company, existing or numbered(company, prebook), items)
     answer: Json = {"status": "1", "message": "Prebook was successfully created."}
     if not company.settings.create_answers_bare:
         answer |= {"prebookId": prebook.id, "prebookNumber": prebook.number, "purchaseOrderNumbers": ""}
@@ -97,11 +95,28 @@ def _items(company: Company, asked: PrebookFields) -> list[PrebookItem]:
             if company.settings.partial_create:
                 continue
             raise
-        ship_date = entry.vendor_ship_date
-        if ship_date is None and company.settings.sets_ship_date:
-            ship_date = company.ship_date(asked.ship_date)
-        items.append(PrebookItem(0, line, ship_date, company.seed.vendor.id))
+        items.append(new_item(company, line, entry.vendor_ship_date, asked.ship_date))
     return items
+
+
+def new_item(company: Company, line: Line, vendor_ship_date: date | None, truck_date: date) -> PrebookItem:
+    """An item without its id; one sent without vendor ship date is given one, where the company does that."""
+    if vendor_ship_date is None and company.settings.sets_ship_date:
+        vendor_ship_date = company.ship_date(truck_date)
+    return PrebookItem(0, line, vendor_ship_date, company.seed.vendor.id)
+
+
+def numbered(company: Company, prebook: Prebook) -> Prebook:
+    """A new prebook with its id and number."""
+    return replace(prebook, id=next(company.prebook_ids), number=next(company.prebook_numbers))
+
+
+def save_with(company: Company, prebook: Prebook, items: Iterable[PrebookItem]) -> Prebook:
+    """Store a prebook with more items, each of which gets an id."""
+    added = (replace(item, id=next(company.prebook_item_ids)) for item in items)
+    prebook = replace(prebook, items=(*prebook.items, *added))
+    company.save_prebook(prebook)
+    return prebook
 
 
 def _same(company: Company, wanted: Prebook) -> Prebook | None:
@@ -128,11 +143,10 @@ class Filters(Body):
     carrier_id: int | None = None
     customer_po_number: Text20 = Field(default="", alias="customerPONumber")
 
-    @model_validator(mode="after")
-    def _dated(self) -> "Filters":
-        if self.date is None and (self.vendor_ship_date_from is None or self.vendor_ship_date_to is None):
-            raise ValueError("date is required unless vendorShipDateFrom and vendorShipDateTo are given")
-        return self
+    @property
+    def dated(self) -> bool:
+        """A truck date is given, or both ends of a range of vendor ship dates."""
+        return self.date is not None or None not in (self.vendor_ship_date_from, self.vendor_ship_date_to)
 
     def accept(self, prebook: Prebook, updated_since: float) -> bool:
         """Decide by the header."""
@@ -155,8 +169,10 @@ class Filters(Body):
 def details_list(company: Company, fields: Json) -> Json:
     """List prebooks as a vendor token sees them ("Get a detailed Prebook list")."""
     asked = Filters.model_validate({name: value for name, value in fields.items() if value != ""})
+    if not asked.dated and (company.settings.updated_needs_range or not asked.updated_as_of):
+        raise Refused("date is required unless vendorShipDateFrom and vendorShipDateTo are given")
     first, last = asked.vendor_ship_date_from or date.min, asked.vendor_ship_date_to or date.max
-    if asked.date is None and last - first > timedelta(days=company.settings.max_range_days):
+    if asked.date is None and asked.dated and last - first > timedelta(days=company.settings.max_range_days):
         raise Refused("The range of vendor ship dates is too long: the maximum range is 6 months")
     try:
         updated_since = utc(asked.updated_as_of) if asked.updated_as_of else 0.0
@@ -175,7 +191,7 @@ def details_list(company: Company, fields: Json) -> Json:
             and max(first, yesterday) <= item.vendor_ship_date <= last
             and item.vendor_id == company.seed.vendor.id
             and item.line.cost is not None
-            and (item.line.boxes or company.settings.zero_items_shown)
+            and (item.line.boxes or company.settings.deleted_items == "zero")
         ]
         if details:
             prebooks.append(without_empty(_header(company, prebook) | {"details": details}))
@@ -210,7 +226,8 @@ def _detail(company: Company, item: PrebookItem) -> Json:
             "prebookItemId": item.id,
             "vendorId": item.vendor_id,
             "vendorName": company.seed.vendor.name,
-            **line_answer(company, item.line),
+            **line_answer(company, item.line, codes=company.settings.product_code_visible),
+            "mapped": int(item.line.is_mapped) if company.settings.mapped_flag_shown else None,
             "cost": item.line.cost,
             "vendorShipDate": item.vendor_ship_date.isoformat() if item.vendor_ship_date else None,
         }
