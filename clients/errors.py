@@ -84,11 +84,19 @@ class Refused(ClientError):  # noqa: N818
     Attributes:
         kind: what kind of no.
         retry_after: seconds the other side asked us to wait, if it did.
+        code: the other side's own word for the kind, such as `already-exists`; empty where it gave none.
     """
 
     def __init__(
-        self, system: str, operation: str, detail: str, kind: RefusalKind, retry_after: float | None = None
+        self,
+        system: str,
+        operation: str,
+        detail: str,
+        kind: RefusalKind,
+        retry_after: float | None = None,
+        code: str = "",
     ) -> None:
         super().__init__(system, operation, detail)
         self.kind = kind
         self.retry_after = retry_after
+        self.code = code

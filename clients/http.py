@@ -65,19 +65,22 @@ class OpenGate:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer whose JSON was read: status 2xx, or 4xx other than 401, 403, 408, 425 and 429.
+    """An answer that was read: status 2xx, or 4xx other than 401, 403, 408, 425 and 429.
 
     Attributes:
         status: HTTP status.
-        payload: the parsed JSON; numbers with a fraction are `Decimal` with the digits that were sent.
+        payload: the parsed JSON; numbers with a fraction are `Decimal` with the digits that were sent. None for a
+            204, which has no body, and where other media than JSON were asked for.
         headers: names in lower case.
         served_at: the `Date` header, UTC; None where missing or unreadable.
+        content: the body of a 2xx as it came, where other media than JSON were asked for.
     """
 
     status: int
     payload: Any
     headers: Mapping[str, str]
     served_at: datetime | None
+    content: bytes = b""
 
 
 class HttpCore:
@@ -134,6 +137,7 @@ class HttpCore:
         headers: Mapping[str, str] | None = None,
         write: bool,
         before_send: Callable[[], None] | None = None,
+        media: str | None = None,
     ) -> Answer:
         """Make one call, once.
 
@@ -147,13 +151,15 @@ class HttpCore:
             write: it changes something over there.
             before_send: runs after the gate and before the first byte; what it raises goes to the caller, and
                 nothing is sent.
+            media: what is asked for in place of JSON.
 
         Raises:
             NotSent: surely nothing was sent.
             Unanswered: the request may have arrived: broken off, out of time, 3xx, 408, 425, 5xx, not JSON.
             Refused: 401 (`token`), 403 (`right`), 429 (`limit`).
         """
-        request = self._request(operation, method, path, params, body, headers)
+        accept = {} if media is None else {"accept": media}
+        request = self._request(operation, method, path, params, body, {**accept, **(headers or {})})
         self._gate.enter(operation, write=write, patience=self._timeout)
         # Its time begins before the caller commits `sent`: whoever reads that commit may count on the call's end.
         deadline = _Deadline(self._timeout, began=not self._own_network)
@@ -168,7 +174,7 @@ class HttpCore:
         except httpx.HTTPError as error:
             failure = self._failure(operation, error, deadline)
         else:
-            return self._judge(operation, response, content)
+            return self._judge(operation, response, content, media)
         if isinstance(failure, NotSent):
             self._gate.give_back()
         raise failure
@@ -186,9 +192,9 @@ class HttpCore:
         path: str,
         params: Mapping[str, str] | None,
         body: bytes | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str],
     ) -> httpx.Request:
-        sent_headers = {**self._headers, **(headers or {})}
+        sent_headers = {**self._headers, **headers}
         if body is not None:
             sent_headers["content-type"] = "application/json"
         try:
@@ -229,7 +235,7 @@ class HttpCore:
             return Unanswered(self._system, operation, f"no whole answer within {self._timeout:g} s")
         return Unanswered(self._system, operation, f"the connection broke: {type(error).__name__}")
 
-    def _judge(self, operation: str, response: httpx.Response, content: bytes) -> Answer:
+    def _judge(self, operation: str, response: httpx.Response, content: bytes, media: str | None) -> Answer:
         status = response.status_code
         if not (200 <= status < 300 or 400 <= status < 500) or status in (408, 425):
             wait = _retry_after(response.headers.get("retry-after"), _http_date(response.headers.get("date")))
@@ -249,9 +255,14 @@ class HttpCore:
                 _STATUS_KINDS[status],
                 _retry_after(response.headers.get("retry-after"), served_at),
             )
+        headers = dict(response.headers)
+        if media is not None and status < 300:
+            return Answer(status, None, headers, served_at, content)
+        if status == 204 or (media is not None and status == 406):
+            is_json = True  # nothing is said in a body, or need be
         if not is_json:
             raise Unanswered(self._system, operation, f"HTTP {status} with something that is not JSON")
-        return Answer(status, payload, dict(response.headers), served_at)
+        return Answer(status, payload, headers, served_at)
 
 
 def parse_json(content: bytes) -> Any:

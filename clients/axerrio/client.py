@@ -1,25 +1,45 @@
 """Axerrio's client: the calls of the adapter API v1 that this project uses, canonical records in and out.
 
-Every write is a PUT by our own id, so it may be repeated with the same idempotency key and body. Errors are
-`application/problem+json` (RFC 9457). No method repeats a call.
+Every write is a PUT or DELETE by our own id, so it may be repeated with the same idempotency key and body. Errors
+are `application/problem+json` (RFC 9457). No method repeats a call, and none makes two: what a refusal calls for,
+such as a look at what exists already, is the caller's.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
-from clients.axerrio.convert import read_approval, read_order, read_references
+from clients.axerrio.convert import (
+    read_approval,
+    read_catalogue_article,
+    read_inbound,
+    read_label,
+    read_order,
+    read_references,
+    read_shipment,
+)
 from clients.axerrio.settings import AxerrioSettings
-from clients.axerrio.wire import Head, IdentityRecord
+from clients.axerrio.wire import Existence, Head, IdentityRecord, LabelHead
 from clients.errors import RefusalKind, Refused, Unanswered
-from clients.http import Gate, HttpCore, Json, json_text
+from clients.http import Answer, Gate, HttpCore, Json, json_text
 from clients.reading import reason, text, whole
-from models.canonical import ApprovalReport, Identity, Order, References, Tombstone, Unreadable
+from models.canonical import (
+    ApprovalReport,
+    CatalogueArticle,
+    Identity,
+    InboundOrder,
+    Label,
+    Order,
+    References,
+    Shipment,
+    Tombstone,
+    Unreadable,
+)
 
 T = TypeVar("T")
 BeforeSend = Callable[[], None]
@@ -47,13 +67,13 @@ class FeedRecord:
     """
 
     sequence: int | None
-    content: Order | Tombstone | Unreadable
+    content: Order | Label | Shipment | CatalogueArticle | Tombstone | Unreadable
     raw: Json | str
 
 
 @dataclass(frozen=True)
-class SalesOrderPage:
-    """A page of the change feed. The cursor moves to the highest sequence of its records, never to the maximum."""
+class FeedPage:
+    """A page of a change feed. The cursor moves to the highest sequence of its records, never to the maximum."""
 
     maximum_sequence: int
     records: tuple[FeedRecord, ...]
@@ -94,19 +114,55 @@ class AxerrioClient:
     def identity(self) -> Identity:
         """Who the token belongs to."""
         operation = "identity"
-        content = self._call(operation, "GET", "identity")
+        content = self._object(operation, self._ask(operation, "GET", "identity"))
         record = self._read(operation, content, IdentityRecord.model_validate)
         return Identity(tenant_id=record.tenant_id, name=record.name, time_zone=record.time_zone, clock=record.clock)
 
-    def sales_orders_after(self, sequence: int, limit: int = 200) -> SalesOrderPage:
+    def sales_orders_after(self, sequence: int, limit: int = 200) -> FeedPage:
         """The changed orders after a sequence, ascending, at most `limit` of them (1,000 at most)."""
-        operation = "sales-orders.sync"
-        content = self._call(operation, "GET", f"sales-orders/sync/{sequence}", params={"limit": str(limit)})
-        results = content.get("results")
-        maximum = _sequence(content.get("maximumSequence"))
-        if not isinstance(results, list) or maximum is None:
-            raise Unanswered(_SYSTEM, operation, "the answer is no feed page: results or maximumSequence is missing")
-        return SalesOrderPage(maximum, tuple(_feed_record(each) for each in results))
+        return self._page("sales-orders", sequence, limit, read_order)
+
+    def labels_after(self, sequence: int, limit: int = 200) -> FeedPage:
+        """The changed labels after a sequence, ascending, at most `limit` of them (1,000 at most)."""
+        return self._page("labels", sequence, limit, read_label, LabelHead)
+
+    def shipments_after(self, sequence: int, limit: int = 200) -> FeedPage:
+        """The changed shipments after a sequence, ascending, at most `limit` of them (1,000 at most)."""
+        return self._page("shipments", sequence, limit, read_shipment)
+
+    def articles_after(self, sequence: int, limit: int = 200) -> FeedPage:
+        """The changed articles after a sequence, ascending, at most `limit` of them (1,000 at most)."""
+        return self._page("articles", sequence, limit, read_catalogue_article)
+
+    def order(self, key: str) -> Order | Tombstone | None:
+        """One order as it is now; a tombstone if it was deleted, None if there is none."""
+        operation = "sales-orders.get"
+        answer = self._ask(operation, "GET", f"sales-orders/{quote(key, safe='')}")
+        if answer.status == 404:
+            return None
+        if answer.status == 410:
+            return Tombstone(key=key)
+        return self._read(operation, self._object(operation, answer), _order_or_tombstone)
+
+    def procurement_status(self, key: str) -> ApprovalReport | None:
+        """What Axerrio holds about the procurement of an order; None if it holds nothing."""
+        path = f"sales-orders/{quote(key, safe='')}/procurement-status"
+        return self._found("procurement-status.get", path, read_approval)
+
+    def inbound_order(self, external_id: str) -> InboundOrder | None:
+        """What Axerrio said to an order born in Komet; None if it has none of that id."""
+        return self._found("inbound-orders.get", f"inbound-orders/{quote(external_id, safe='')}", read_inbound)
+
+    def label_content(self, label_id: str, media: Literal["application/zpl", "application/pdf"]) -> bytes:
+        """The label itself, for a printer. Refused where Axerrio does not offer it in this form."""
+        operation = "labels.content"
+        answer = self._ask(operation, "GET", f"labels/{quote(label_id, safe='')}/content", media=media)
+        if answer.status >= 400:
+            raise self._refusal(operation, answer)
+        declared = answer.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        if declared.endswith(("html", "json", "xml")) or not answer.content.strip():
+            raise Unanswered(_SYSTEM, operation, "the answer is empty, a web page or data: no label")
+        return answer.content
 
     def put_references(
         self, key: str, body: Json, *, idempotency_key: str, before_send: BeforeSend | None = None
@@ -140,8 +196,73 @@ class AxerrioClient:
         content = self._put(operation, path, body, idempotency_key, before_send)
         return self._read(operation, content, read_approval)
 
+    def put_inbound_order(
+        self, external_id: str, body: Json, *, idempotency_key: str, before_send: BeforeSend | None = None
+    ) -> InboundOrder:
+        """Make or replace the order in Axerrio for a Komet prebook; gives what Axerrio said to it and to each line.
+
+        Args:
+            external_id: ours; it is what makes a repeat harmless.
+            body: by `inbound_body`.
+            idempotency_key: the same for every try of the same write.
+            before_send: runs before the first byte.
+
+        Raises:
+            Refused: among others with kind `conflict`: its code tells `already-exists`, where a look by
+                `inbound_order` shows what there is, from `immutable`, where nothing can be done any more.
+        """
+        operation = "inbound-orders.put"
+        path = f"inbound-orders/{quote(external_id, safe='')}"
+        content = self._put(operation, path, body, idempotency_key, before_send)
+        return self._read(operation, content, read_inbound)
+
+    def delete_inbound_order(
+        self, external_id: str, *, idempotency_key: str, before_send: BeforeSend | None = None
+    ) -> bool:
+        """Cancel the order of a Komet prebook: True when it was done, False when there was none.
+
+        Raises:
+            Refused: among others with kind `conflict` (`immutable`) once it was shipped.
+        """
+        operation = "inbound-orders.delete"
+        answer = self._ask(
+            operation,
+            "DELETE",
+            f"inbound-orders/{quote(external_id, safe='')}",
+            headers={"idempotency-key": idempotency_key},
+            before_send=before_send,
+        )
+        if answer.status in (404, 410):
+            return False
+        if answer.status >= 400:
+            raise self._refusal(operation, answer)
+        return True
+
+    def _page(
+        self,
+        feed: str,
+        sequence: int,
+        limit: int,
+        read: Callable[[Any], Order | Label | Shipment | CatalogueArticle],
+        head: type[Head] = Head,
+    ) -> FeedPage:
+        operation = f"{feed}.sync"
+        answer = self._ask(operation, "GET", f"{feed}/sync/{sequence}", params={"limit": str(limit)})
+        content = self._object(operation, answer)
+        results = content.get("results")
+        maximum = _sequence(content.get("maximumSequence"))
+        if not isinstance(results, list) or maximum is None:
+            raise Unanswered(_SYSTEM, operation, "the answer is no feed page: results or maximumSequence is missing")
+        return FeedPage(maximum, tuple(_feed_record(each, read, head) for each in results))
+
+    def _found(self, operation: str, path: str, read: Callable[[Any], T]) -> T | None:
+        answer = self._ask(operation, "GET", path)
+        if answer.status in (404, 410):
+            return None
+        return self._read(operation, self._object(operation, answer), read)
+
     def _put(self, operation: str, path: str, body: Json, idempotency_key: str, before_send: BeforeSend | None) -> Json:
-        return self._call(
+        answer = self._ask(
             operation,
             "PUT",
             path,
@@ -149,8 +270,9 @@ class AxerrioClient:
             headers={"idempotency-key": idempotency_key},
             before_send=before_send,
         )
+        return self._object(operation, answer)
 
-    def _call(
+    def _ask(
         self,
         operation: str,
         method: str,
@@ -160,24 +282,38 @@ class AxerrioClient:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
         before_send: BeforeSend | None = None,
-    ) -> Json:
-        answer = self._core.call(
+        media: str | None = None,
+    ) -> Answer:
+        return self._core.call(
             operation,
             method,
             path,
             params=params,
             body=body,
             headers={"x-correlation-id": str(uuid4()), **(headers or {})},
-            write=body is not None,
+            write=method != "GET",
             before_send=before_send,
+            media=media,
         )
+
+    def _object(self, operation: str, answer: Answer) -> Json:
         if answer.status >= 400:
-            kind = _KINDS.get(answer.status, RefusalKind.OTHER)
-            said = self._core.words(_problem(answer.payload)) or "no reason given"
-            raise Refused(_SYSTEM, operation, f"HTTP {answer.status}: {said}", kind)
+            raise self._refusal(operation, answer)
         if not isinstance(answer.payload, dict):
             raise Unanswered(_SYSTEM, operation, "the answer is not an object")
         return answer.payload
+
+    def _refusal(self, operation: str, answer: Answer) -> Refused:
+        kind = _KINDS.get(answer.status, RefusalKind.OTHER)
+        said = self._core.words(_problem(answer.payload)) or "no reason given"
+        code = answer.payload.get("code") if isinstance(answer.payload, dict) else None
+        return Refused(
+            _SYSTEM,
+            operation,
+            f"HTTP {answer.status}: {said}",
+            kind,
+            code=self._core.words(code) if isinstance(code, str) else "",
+        )
 
     def _read(self, operation: str, content: Json, read: Callable[[Any], T]) -> T:
         try:
@@ -187,14 +323,22 @@ class AxerrioClient:
         raise Unanswered(_SYSTEM, operation, detail)
 
 
-def _feed_record(raw: Any) -> FeedRecord:
+def _order_or_tombstone(raw: Any) -> Order | Tombstone:
+    record = Existence.model_validate(raw)
+    return Tombstone(key=record.key) if record.is_deleted else read_order(raw)
+
+
+def _feed_record(
+    raw: Any, read: Callable[[Any], Order | Label | Shipment | CatalogueArticle], head: type[Head]
+) -> FeedRecord:
     sequence = _sequence(raw.get("sequence")) if isinstance(raw, dict) else None
-    content: Order | Tombstone | Unreadable
+    content: Order | Label | Shipment | CatalogueArticle | Tombstone | Unreadable
     try:
-        head = Head.model_validate(raw)
-        content = Tombstone(key=head.key) if head.is_deleted else read_order(raw)
+        found = head.model_validate(raw)
+        content = Tombstone(key=found.key) if found.is_deleted else read(raw)
     except ValueError as error:
-        content = Unreadable(sequence=sequence, key=_key(raw), reason=reason(error), raw=json_text(raw))
+        key = _key(raw, head.model_fields["key"].alias or "key")
+        content = Unreadable(sequence=sequence, key=key, reason=reason(error), raw=json_text(raw))
     return FeedRecord(sequence, content, _storable(raw) if isinstance(raw, dict) else json_text(raw))
 
 
@@ -206,9 +350,9 @@ def _sequence(value: object) -> int | None:
     return number if 0 <= number <= _MOST_SEQUENCE else None
 
 
-def _key(raw: Any) -> str | None:
+def _key(raw: Any, name: str) -> str | None:
     try:
-        return text(raw.get("key")) or None if isinstance(raw, dict) else None
+        return text(raw.get(name)) or None if isinstance(raw, dict) else None
     except ValueError:
         return None
 

@@ -5,9 +5,10 @@ token in it. A failure comes as HTTP 200 with `status` 0 and a `message`; a list
 and leaves its array out (seen by a public client). No method repeats a call.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -17,10 +18,12 @@ from clients.http import Answer, Gate, HttpCore, Json, json_text
 from clients.komet import convert
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
-from clients.reading import flag, reason, text
+from clients.komet.wire import AwbResultRecord, BoxCodeResultRecord
+from clients.reading import Wire, flag, reason, text
 from models.canonical import BoxType, Carrier, Prebook, PurchaseOrder, Unreadable
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Wire)
 BeforeSend = Callable[[], None]
 
 _SYSTEM = "komet"
@@ -61,6 +64,34 @@ class PurchaseOrderCreated:
     number: str | None
 
 
+@dataclass(frozen=True)
+class AwbResult:
+    """What Komet said to one entry of an air waybill.
+
+    Attributes:
+        item_id: of the purchase order's item; more than once where it stood in several entries.
+        done: whether its boxes are on the air waybill now.
+        message: Komet's words.
+        box_codes: of its boxes, where Komet names them.
+        new_item_id: of the item that was split off, where the answer names one.
+    """
+
+    item_id: str
+    done: bool
+    message: str
+    box_codes: tuple[str, ...]
+    new_item_id: str | None
+
+
+@dataclass(frozen=True)
+class BoxCodeResult:
+    """What Komet said to the change of one box's code; it names the new code only."""
+
+    new_code: str
+    done: bool
+    message: str
+
+
 class KometClient:
     """One Komet company. Used from many threads at once.
 
@@ -92,13 +123,30 @@ class KometClient:
         """All carriers of the company, inbound and outbound alike ("Get a list of Carriers")."""
         return self._list("carrier.list", "carriers", {}, convert.read_carrier)
 
-    def list_prebooks(self, *, truck_date: date) -> Listing[Prebook]:
-        """The prebooks of one truck date ("Get a detailed Prebook list").
+    def list_prebooks(
+        self,
+        *,
+        truck_date: date | None = None,
+        ship_dates: tuple[date, date] | None = None,
+        updated_since: datetime | None = None,
+    ) -> Listing[Prebook]:
+        """The prebooks that fit all that is given ("Get a detailed Prebook list").
 
         A vendor token sees its own items only, and of them those with vendor, cost and a vendor ship date from
-        yesterday on: so absence alone proves nothing.
+        yesterday on: so absence alone proves nothing. Komet wants a truck date or ship dates, whatever else is given.
+
+        Args:
+            truck_date: this one.
+            ship_dates: first and last of the vendor's, at most `max_range_days` of the profile apart.
+            updated_since: with offset; whole seconds go over the wire, in GMT.
         """
-        params = {"date": truck_date.isoformat()}
+        params: dict[str, str] = {}
+        if truck_date is not None:
+            params["date"] = truck_date.isoformat()
+        if ship_dates is not None:
+            params["vendorShipDateFrom"], params["vendorShipDateTo"] = (each.isoformat() for each in ship_dates)
+        if updated_since is not None:
+            params["updatedAsOf"] = _gmt(updated_since)
         return self._list("prebook.details.list", "prebooks", params, convert.read_prebook)
 
     def list_purchase_orders(self, *, ship_date: date) -> Listing[PurchaseOrder]:
@@ -142,11 +190,52 @@ class KometClient:
 
     def create_purchase_order(self, body: Json, before_send: BeforeSend | None = None) -> PurchaseOrderCreated:
         """Make a purchase order ("Create a Purchase Order") of a body by `purchase_order_body`."""
-        answer = self._write("purchase.order.create", body, before_send)
-        return PurchaseOrderCreated(
-            purchase_order_id=_id(answer, ("purchaseOrderId", "id")),
-            number=_id(answer, ("purchaseOrderNumber", "number", "purchaseOrderNumbers")),
+        return _purchase_order_created(self._write("purchase.order.create", body, before_send))
+
+    def create_mixed_purchase_order(self, body: Json, before_send: BeforeSend | None = None) -> PurchaseOrderCreated:
+        """Make a purchase order ("Create a Purchase Order with Breakdowns") of a body by `mixed_purchase_order_body`.
+
+        Komet leaves out products that it does not know and says nothing of it.
+        """
+        return _purchase_order_created(self._write("purchase.order.mixed.create", body, before_send))
+
+    def delete_prebook_item(self, body: Json, before_send: BeforeSend | None = None) -> None:
+        """Set an item to 0 boxes ("Delete an Item from a Prebook") by a body of `prebook_item_delete_body`."""
+        self._delete("prebook.item.delete", body, before_send)
+
+    def delete_purchase_order_item(self, body: Json, before_send: BeforeSend | None = None) -> None:
+        """Delete an item ("Delete an Item from a Purchase Order") by a body of `purchase_order_item_delete_body`."""
+        self._delete("purchase.order.item.delete", body, before_send)
+
+    def add_awb(self, body: Json, before_send: BeforeSend | None = None) -> tuple[AwbResult, ...]:
+        """Ship items ("Add Purchase Order Items to an AWB") by a body of `awb_body`.
+
+        Returns:
+            What Komet said to each entry, as far as it can be read. Komet may skip a product that it does not know:
+            what is not named is not known, and must be read back.
+        """
+        answer = self._write("purchase.order.items.awb.add", body, before_send)
+        results = _readable(answer.get("purchaseOrderItemDetailsAWBAddAPIResultList"), AwbResultRecord)
+        return tuple(
+            AwbResult(
+                item_id=each.item_id,
+                done=each.done,
+                message=self._core.words(each.message),
+                box_codes=each.box_codes,
+                new_item_id=None if each.new_item_id == "0" else each.new_item_id,
+            )
+            for each in results
         )
+
+    def change_box_codes(self, body: Json, before_send: BeforeSend | None = None) -> tuple[BoxCodeResult, ...]:
+        """Give boxes other codes ("Change Box Codes") by a body of `box_codes_body`.
+
+        Returns:
+            What Komet said to each, as far as it can be read. A change that was done before fails, since its current
+            code is not there any more: only reading back tells.
+        """
+        results = _readable(self._write("box.code.change", body, before_send).get("boxes"), BoxCodeResultRecord)
+        return tuple(BoxCodeResult(each.new_code, each.done, self._core.words(each.message)) for each in results)
 
     def _list(
         self,
@@ -180,12 +269,19 @@ class KometClient:
             served_at=answer.served_at,
         )
 
-    def _write(self, operation: str, body: Json, before_send: BeforeSend | None) -> Json:
+    def _delete(self, operation: str, body: Json, before_send: BeforeSend | None) -> None:
+        """A public client had to change from JSON to the query; the pages show JSON."""
+        self._write(operation, body, before_send, in_query=self._profile.delete_style == "query")
+
+    def _write(self, operation: str, body: Json, before_send: BeforeSend | None, *, in_query: bool = False) -> Json:
+        query = {"authenticationToken": self._token, **{name: str(value) for name, value in body.items()}}
+        encoded = convert.encode_body(body, self._token, self._profile)
         answer = self._core.call(
             operation,
             "POST",
             operation,
-            body=convert.encode_body(body, self._token, self._profile),
+            params=query if in_query else None,
+            body=None if in_query else encoded,
             write=True,
             before_send=before_send,
         )
@@ -211,6 +307,26 @@ class KometClient:
     def _refusal(self, operation: str, message: str) -> Refused:
         said = self._core.words(message) or "no reason given"
         return Refused(_SYSTEM, operation, said, self._profile.refusal_kind(message))
+
+
+def _purchase_order_created(answer: Json) -> PurchaseOrderCreated:
+    return PurchaseOrderCreated(
+        purchase_order_id=_id(answer, ("purchaseOrderId", "id")),
+        number=_id(answer, ("purchaseOrderNumber", "number", "purchaseOrderNumbers")),
+    )
+
+
+def _readable(entries: Any, record: type[R]) -> Iterator[R]:
+    """The entries of a result list that can be read."""
+    for entry in entries if isinstance(entries, list) else ():
+        with suppress(ValueError):
+            yield record.model_validate(entry)
+
+
+def _gmt(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a time without offset")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _message(content: Any) -> str:

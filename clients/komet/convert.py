@@ -1,6 +1,7 @@
 """Between canonical orders and Komet's wire form: pure functions, no network.
 
-Lengths and names of request fields are those of the pages "Create a Prebook" and "Create a Purchase Order".
+Lengths and names of request fields are those of the pages "Create a Prebook", "Create a Purchase Order", "Create a
+Purchase Order with Breakdowns", "Add Purchase Order Items to an AWB" and "Change Box Codes".
 """
 
 import re
@@ -16,6 +17,7 @@ from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
 from clients.komet.wire import (
     BoxTypeRecord,
+    BreakdownRecord,
     CarrierRecord,
     PrebookItemRecord,
     PrebookRecord,
@@ -29,6 +31,7 @@ from models.canonical import (
     Line,
     Order,
     Prebook,
+    PrebookComponent,
     PrebookItem,
     PurchaseOrder,
     PurchaseOrderItem,
@@ -38,9 +41,12 @@ from models.canonical import (
 
 _COMMENTS, _CUSTOMER_PO, _MARK_CODE, _NOTES = 200, 20, 20, 200
 _PRODUCT_CODE, _DESCRIPTION, _ORDER_NUMBER = 20, 200, 64
+_AWB, _BOX_CODE = 25, 20
 
 _MARK = re.compile(r"\[\s*AX\s*:\s*([0-9A-HJKMNP-TV-Z]{10})\s*\]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BETWEEN_DIGITS = re.compile(r"[\s.\u2010-\u2015\u2212-]+")
+_AWB_DIGITS = re.compile(r"([0-9]{3})([0-9]{4})([0-9]{3})([0-9])")
 _UNIT_NAMES = {UnitType.STEM: "Stem", UnitType.BUNCH: "Bunch"}
 
 
@@ -59,6 +65,59 @@ class PurchaseOrderLine:
     prebook_item_id: str
     boxes: int
     cost: Decimal | None
+
+
+@dataclass(frozen=True)
+class MixedPurchaseOrderLine:
+    """One item of a new purchase order: boxes of a prebook item that are mixed as the line says."""
+
+    prebook_item_id: str
+    boxes: int
+    line: Line
+
+
+@dataclass(frozen=True)
+class AwbItem:
+    """Boxes of a purchase order's item that left.
+
+    Attributes:
+        item_id: of the purchase order's item.
+        awb: by `awb_text`.
+        house_awb: of the forwarder; may be empty.
+        ship_date: the vendor's.
+        box_codes: one for each box, exactly as printed. Fewer than the item has boxes split it; none at all lets
+            Komet make them up.
+        lot_number: may be empty.
+    """
+
+    item_id: str
+    awb: str
+    house_awb: str
+    ship_date: date
+    box_codes: tuple[str, ...]
+    lot_number: str
+
+
+@dataclass(frozen=True)
+class BoxCodeChange:
+    """A box whose code becomes another."""
+
+    current: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Which item came from which line.
+
+    Attributes:
+        pairs: item id by line key; no item twice.
+        tied: lines whose item was picked by order among equals: any other of them may be the true one, so nothing
+            may be learned from such a pair, Komet's name of the product least of all.
+    """
+
+    pairs: dict[str, str]
+    tied: frozenset[str]
 
 
 T = TypeVar("T")
@@ -111,7 +170,8 @@ def sent_line(
 ) -> Json:
     """The material part of a line as Komet keeps it: text cut, cost rounded. Equal for lines that need no change.
 
-    Sales price and notes are left out: a change of them alone sends nothing. JSON-able, decimals as text.
+    Sales price and notes are left out: a change of them alone sends nothing. `article` is Axerrio's code beside the
+    product that Komet was told. JSON-able, decimals as text.
     """
     return _normalised(line, packings, settings.profile, products or {}, _Texts(settings.profile))
 
@@ -125,6 +185,7 @@ def _normalised(
 ) -> Json:
     where = f"line {line.line_key}:"
     return {
+        "article": line.article.code,
         **_product(line.article, products, texts, where),
         "box_type": codes(packings, line.packing_code),
         "boxes": line.boxes,
@@ -133,9 +194,10 @@ def _normalised(
         "unit_type": line.unit_type.value,
         "unit_cost": _money(line.unit_cost, profile),
         "mark_code": texts.fit(line.mark_code, _MARK_CODE, f"{where} mark code"),
-        "departure_date": line.departure_date.isoformat(),
+        "departure_date": line.departure_date.isoformat() if line.departure_date else None,
         "breakdown": [
             {
+                "article": part.article.code,
                 **_product(part.article, products, texts, f"{where} breakdown"),
                 "bunches": part.bunches,
                 "stems_per_bunch": part.stems_per_bunch,
@@ -236,11 +298,7 @@ def _prebook_item(
     item: Json = {
         "productCode": kept["product_code"],
         "productDescription": kept["product_description"],
-        **(
-            {"boxTypeId": _id(box_type.box_type_id)}
-            if profile.box_type_by == "id"
-            else {"boxTypeCode": box_type.code, "boxTypeDescription": box_type.code}
-        ),
+        **_box_type(box_type, profile),
         "unitType": _UNIT_NAMES[line.unit_type],
         "boxes": kept["boxes"],
         "bunches": kept["bunches_per_box"],
@@ -250,22 +308,34 @@ def _prebook_item(
         "markCode": kept["mark_code"],
         "notes": texts.fit(line.notes, _NOTES, f"line {line.line_key}: notes"),
         "breakdowns": [
-            _without_empty(
-                {
-                    "productCode": part["product_code"],
-                    "productDescription": part["product_description"],
-                    "bunches": part["bunches"],
-                    "stemsBunch": part["stems_per_bunch"],
-                    "cost": part["unit_cost"],
-                    "price": _money(component.unit_price, profile),
-                }
-            )
+            _without_empty({**_breakdown(part), "price": _money(component.unit_price, profile)})
             for part, component in zip(kept["breakdown"], line.breakdown, strict=True)
         ],
     }
     if profile.prebook_item_ship_date_field:
         item[profile.prebook_item_ship_date_field] = kept["departure_date"]
     return _without_empty(item)
+
+
+def _box_type(box_type: BoxType, profile: KometProfile) -> Json:
+    if profile.box_type_by == "id":
+        return {"boxTypeId": _id(box_type.box_type_id)}
+    return {"boxTypeCode": box_type.code, "boxTypeDescription": box_type.code}
+
+
+def _breakdown(part: Json) -> Json:
+    return {
+        "productCode": part["product_code"],
+        "productDescription": part["product_description"],
+        "bunches": part["bunches"],
+        "stemsBunch": part["stems_per_bunch"],
+        "cost": part["unit_cost"],
+    }
+
+
+def prebook_item_delete_body(prebook_id: str, item_id: str) -> Json:
+    """The body of "Delete an Item from a Prebook": the prebook's id, not its number. Sets the item to 0 boxes."""
+    return {"prebookId": _id(prebook_id), "prebookItemId": _id(item_id)}
 
 
 def purchase_order_body(
@@ -284,24 +354,162 @@ def purchase_order_body(
         settings: of the company.
     """
     names = settings.profile.po_item_fields
+    entries = [
+        _without_empty(
+            {
+                names.get("prebookItemId", "prebookItemId"): _id(item.prebook_item_id),
+                names.get("boxes", "boxes"): item.boxes,
+                names.get("cost", "cost"): _money(item.cost, settings.profile),
+            }
+        )
+        for item in items
+    ]
+    return _purchase_order(ship_date, purchase_order_number, settings, entries)
+
+
+def mixed_purchase_order_body(
+    ship_date: date,
+    items: Sequence[MixedPurchaseOrderLine],
+    *,
+    purchase_order_number: str | None,
+    box_types: Mapping[str, BoxType],
+    packings: Mapping[str, str],
+    settings: KometSettings,
+    products: Mapping[str, ProductName] | None = None,
+) -> tuple[Json, tuple[str, ...]]:
+    """The body of "Create a Purchase Order with Breakdowns" out of prebook items, without the token.
+
+    Komet leaves out a product that it does not know, without a word: what came of it must be read back.
+
+    Args:
+        ship_date: the vendor's; one for each purchase order.
+        items: the prebook items to cover. Other fields than the link are those of "Create a Prebook".
+        purchase_order_number: of an existing purchase order to add to, and only of one that was read.
+        box_types: by Komet code.
+        packings: Axerrio packing code to Komet box type code.
+        settings: of the company.
+        products: Komet's names by article code; the article's own where none is given.
+
+    Returns:
+        The body, decimals as text, and a sentence for each text that was cut.
+
+    Raises:
+        KeyError: a packing whose box type is not in `box_types`.
+    """
+    texts = _Texts(settings.profile)
+    entries = [_mixed_item(item, box_types, packings, settings.profile, products or {}, texts) for item in items]
+    return _purchase_order(ship_date, purchase_order_number, settings, entries), tuple(texts.warnings)
+
+
+def _mixed_item(
+    item: MixedPurchaseOrderLine,
+    box_types: Mapping[str, BoxType],
+    packings: Mapping[str, str],
+    profile: KometProfile,
+    products: Mapping[str, ProductName],
+    texts: _Texts,
+) -> Json:
+    line = item.line
+    kept = _normalised(line, packings, profile, products, texts)
+    names = profile.po_item_fields
+    link = {names.get("prebookItemId", "prebookItemId"): _id(item.prebook_item_id)}
+    return _without_empty(
+        {
+            **(link if profile.mixed_link in ("item", "both") else {}),
+            "productCode": kept["product_code"],
+            "productDescription": kept["product_description"],
+            **_box_type(box_types[kept["box_type"]], profile),
+            "unitType": _UNIT_NAMES[line.unit_type],
+            names.get("boxes", "boxes"): item.boxes,
+            "bunches": kept["bunches_per_box"],
+            "stemsBunch": kept["stems_per_bunch"],
+            names.get("cost", "cost"): kept["unit_cost"],
+            "markCode": kept["mark_code"],
+            "notes": texts.fit(line.notes, _NOTES, f"line {line.line_key}: notes"),
+            "breakdowns": [
+                _without_empty({**(link if profile.mixed_link in ("breakdown", "both") else {}), **_breakdown(part)})
+                for part in kept["breakdown"]
+            ],
+        }
+    )
+
+
+def _purchase_order(ship_date: date, number: str | None, settings: KometSettings, entries: list[Json]) -> Json:
     return _without_empty(
         {
             "shipDate": ship_date.isoformat(),
             "companyLocationCode": settings.location_code,
             "carrierCode": settings.inbound_carrier_code,
-            "purchaseOrderNumber": purchase_order_number,
-            "purchaseOrderItems": [
-                _without_empty(
-                    {
-                        names.get("prebookItemId", "prebookItemId"): _id(item.prebook_item_id),
-                        names.get("boxes", "boxes"): item.boxes,
-                        names.get("cost", "cost"): _money(item.cost, settings.profile),
-                    }
-                )
-                for item in items
-            ],
+            "purchaseOrderNumber": number,
+            "purchaseOrderItems": entries,
         }
     )
+
+
+def purchase_order_item_delete_body(item_id: str) -> Json:
+    """The body of "Delete an Item from a Purchase Order"."""
+    return {"poItemId": _id(item_id)}
+
+
+def awb_text(awb: str) -> tuple[str, str | None]:
+    """An air waybill number as Komet shall get it, and a warning where it is not what it should be.
+
+    Eleven digits, of which the last is the remainder of the seven before it divided by 7, become `PPP-SSSS-SSSC`, as
+    the page "Change the Master AWB" writes them. Anything else goes as it is and is never put right: numbers of
+    Komet's own samples break that rule, and some forwarders number otherwise.
+    """
+    kept = awb.strip()
+    found = _AWB_DIGITS.fullmatch(_BETWEEN_DIGITS.sub("", kept))
+    if found is None:
+        return kept, f"air waybill {kept[:40]!r} has not 11 digits; it goes as it is"
+    prefix, first, last, check = found.groups()
+    if int(first + last) % 7 != int(check):
+        return kept, f"air waybill {kept[:40]!r}: its check digit is wrong; it goes as it is"
+    return f"{prefix}-{first}-{last}{check}", None
+
+
+def awb_body(items: Sequence[AwbItem], *, settings: KometSettings) -> tuple[Json, tuple[str, ...]]:
+    """The body of "Add Purchase Order Items to an AWB", without the token, and a sentence for each text that was cut.
+
+    Where the profile limits the box codes of an entry, an item with more of them stands in several entries.
+
+    Raises:
+        ValueError: a box code is empty or has more than 20 characters: it is printed and cannot be cut.
+    """
+    texts = _Texts(settings.profile)
+    entries = []
+    for item in items:
+        where = f"item {item.item_id}:"
+        rest: Json = {
+            "awb": texts.fit(item.awb, _AWB, f"{where} air waybill"),
+            "houseAWB": texts.fit(item.house_awb, _AWB, f"{where} house air waybill"),
+            "shipDate": item.ship_date.isoformat(),
+            "lotNumber": texts.clean(item.lot_number),
+        }
+        box_codes = [_box_code(each) for each in item.box_codes]
+        most = settings.profile.max_box_codes_per_item or len(box_codes) or 1
+        entries += [
+            _without_empty({"poItemId": _id(item.item_id), **rest, "boxCodes": box_codes[start : start + most]})
+            for start in range(0, len(box_codes) or 1, most)
+        ]
+    return {"poItems": entries}, tuple(texts.warnings)
+
+
+def box_codes_body(changes: Sequence[BoxCodeChange]) -> Json:
+    """The body of "Change Box Codes", without the token.
+
+    Raises:
+        ValueError: a box code is empty or has more than 20 characters.
+    """
+    return {
+        "boxes": [{"currentBoxCode": _box_code(each.current), "newBoxCode": _box_code(each.new)} for each in changes]
+    }
+
+
+def _box_code(code: str) -> str:
+    if not 0 < len(code) <= _BOX_CODE:
+        raise ValueError(f"box code {code[:40]!r} has not 1 to {_BOX_CODE} characters")
+    return code
 
 
 def encode_body(body: Json, token: str, profile: KometProfile) -> bytes:
@@ -364,6 +572,9 @@ def read_prebook(raw: Any, profile: KometProfile) -> Prebook:
         prebook_id=record.id,
         number=record.number,
         customer_code=record.customer_code,
+        customer_name=record.customer_name,
+        customer_reference=record.customer_reference,
+        carrier_id=None if record.carrier_id == "0" else record.carrier_id,
         truck_date=record.truck_date,
         comments=record.comments,
         mark=read_mark(record.comments),
@@ -372,13 +583,21 @@ def read_prebook(raw: Any, profile: KometProfile) -> Prebook:
 
 
 def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> PrebookItem:
-    description = record.product_description
-    is_marked = any(each.casefold() in (description or "").casefold() for each in profile.unknown_markers)
+    components = tuple(
+        PrebookComponent(
+            product_description=part.product_description,
+            product_id=part.product_id,
+            mapped=_is_mapped(part, profile),
+            bunches=part.bunches,
+            stems_per_bunch=part.stems,
+        )
+        for part in record.breakdowns
+    )
     return PrebookItem(
         item_id=record.item_id,
-        product_description=description,
+        product_description=record.product_description,
         product_id=record.product_id,
-        mapped=record.mapped and record.product_id not in (None, "0") and not is_marked,
+        mapped=_is_mapped(record, profile) and all(part.mapped for part in components),
         boxes=record.boxes,
         box_type=record.box_type,
         bunches_per_box=record.bunches,
@@ -387,8 +606,14 @@ def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> Preb
         mark_code=record.mark_code,
         cost=_first(record, profile.prebook_item_cost_fields, exact),
         ship_date=_first(record, profile.prebook_item_ship_date_fields, day),
-        is_mixed=bool(record.breakdowns),
+        components=components,
     )
+
+
+def _is_mapped(record: PrebookItemRecord | BreakdownRecord, profile: KometProfile) -> bool:
+    description = (record.product_description or "").casefold()
+    is_marked = any(each.casefold() in description for each in profile.unknown_markers)
+    return record.mapped and record.product_id not in (None, "0") and not is_marked
 
 
 def read_purchase_order(raw: Any, profile: KometProfile) -> PurchaseOrder:
@@ -405,7 +630,13 @@ def read_purchase_order(raw: Any, profile: KometProfile) -> PurchaseOrder:
                 item_id=item.item_id,
                 prebook_item_id=None if item.prebook_item_id == "0" else item.prebook_item_id,
                 product_description=item.product_description,
+                product_id=item.product_id,
                 boxes=item.boxes,
+                box_type=item.box_type,
+                bunches_per_box=item.bunches,
+                stems_per_bunch=item.stems,
+                cost=item.cost,
+                mark_code=item.mark_code,
                 box_codes=tuple(box.code for box in item.boxes_shipped if box.code),
             )
             for item in record.details
@@ -427,38 +658,47 @@ def _first(record: PrebookItemRecord, names: Sequence[str], read: Callable[[obje
 # Whose item is it?
 
 
-def bind_items(
-    sent: Mapping[str, Json], items: Sequence[PrebookItem], *, box_types: Mapping[str, BoxType]
-) -> dict[str, str]:
+def bind_items(sent: Mapping[str, Json], items: Sequence[PrebookItem], *, box_types: Mapping[str, BoxType]) -> Bound:
     """Which item of a prebook of ours came from which line that was sent in it.
 
     An item fits a line when boxes, box type, bunches, stems, unit type and mark code are equal as far as Komet shows
-    them. Among those that fit, an item named as the line was sent comes first; Komet may have put a name of its own
-    in place of ours, so the others come after. Ties go by ascending item id in the order sent, and only where the
-    lines are one, or as many as the items; else nothing is bound, and so nothing is guessed.
+    them, and so are the packs of a mixed box's products; a line of one product is never a mixed box. Among those that
+    fit, an item named as the line was sent comes first; Komet may have put a name of its own in place of ours, so the
+    others come after. A mixed box has its products' names beside its own, and theirs count for more: one commercial
+    name covers boxes of different content. Ties go by ascending item id in the order sent, and only where the lines
+    are one, or as many as the items; else nothing is bound, and so nothing is guessed.
 
     Args:
         sent: by line key, in the order sent: what `sent_line` gave of each line of that prebook.
         items: the items of that prebook. One at 0 boxes is bound to nothing.
         box_types: by Komet code; an item may show a box type by code or id.
-
-    Returns:
-        Item id by line key. No item is bound twice.
     """
     live = {item.item_id: item for item in items if item.boxes > 0}
     # Komet leaves empty values out: where any item shows a mark code, one without it has none.
     unmarked = "" if any(item.mark_code for item in live.values()) else None
     ids = sorted(live, key=_in_number_order)
     fits = {key: [each for each in ids if _fits(line, live[each], box_types, unmarked)] for key, line in sent.items()}
-    named = {key: [each for each in fits[key] if _is_named(line, live[each])] for key, line in sent.items()}
-    taken = {each for candidates in named.values() for each in candidates}
-    rest = {key: [each for each in fits[key] if each not in taken] for key in sent if not named[key]}
-    return _paired(named) | _paired(rest)
+    pairs: dict[str, str] = {}
+    tied: set[str] = set()
+    taken: set[str] = set()
+    waiting = dict(sent)
+    for rank in _RANKS:
+        candidates = {
+            key: [each for each in fits[key] if each not in taken and _rank(line, live[each]) == rank]
+            for key, line in waiting.items()
+        }
+        found = _paired(candidates)
+        pairs |= found.pairs
+        tied |= found.tied
+        taken = taken.union(*candidates.values())
+        waiting = {key: line for key, line in waiting.items() if not candidates[key]}
+    return Bound(pairs, frozenset(tied))
 
 
-def _paired(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _paired(candidates: Mapping[str, Sequence[str]]) -> Bound:
     """Pair within each group of lines and items that hang together, in order; all of a group or none of it."""
     bound: dict[str, str] = {}
+    tied: set[str] = set()
     waiting = {key: set(ids) for key, ids in candidates.items() if ids}
     while waiting:
         keys, reach = _group(waiting)
@@ -467,9 +707,10 @@ def _paired(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
         pairs = list(zip(in_order, ids, strict=False))
         if len(in_order) in (1, len(ids)) and all(each in waiting[key] for key, each in pairs):
             bound.update(pairs)
+            tied |= keys if len(ids) > 1 else set()
         for key in keys:
             del waiting[key]
-    return bound
+    return Bound(bound, frozenset(tied))
 
 
 def _group(candidates: Mapping[str, set[str]]) -> tuple[set[str], set[str]]:
@@ -487,7 +728,7 @@ def _fits(sent: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmar
     box_names = {sent["box_type"].casefold(), box_type.box_type_id if box_type else None}
     mark_code = unmarked if item.mark_code is None else item.mark_code
     return (
-        (not item.is_mixed or bool(sent["breakdown"]))
+        (not item.is_mixed or _each_has_its_own(sent["breakdown"], item.components, _is_packed))
         and item.boxes == sent["boxes"]
         and (item.box_type is None or item.box_type.casefold() in box_names)
         and item.bunches_per_box in (None, sent["bunches_per_box"])
@@ -497,10 +738,49 @@ def _fits(sent: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmar
     )
 
 
-def _is_named(sent: Json, item: PrebookItem) -> bool:
-    name = " ".join((item.product_description or "").split()).casefold()
+#: How well an item is named as a line was sent, best first.
+_NAMED, _PRODUCTS_NAMED, _BOX_NAMED, _RENAMED = _RANKS = range(4)
+
+
+def _rank(sent: Json, item: PrebookItem) -> int:
+    is_named = _is_named(sent, item)
+    if not item.is_mixed:
+        return _NAMED if is_named else _RENAMED
+    if _each_has_its_own(sent["breakdown"], item.components, _is_packed_and_named):
+        return _NAMED if is_named else _PRODUCTS_NAMED
+    return _BOX_NAMED if is_named else _RENAMED
+
+
+def _is_named(sent: Json, shown: PrebookItem | PrebookComponent) -> bool:
+    name = " ".join((shown.product_description or "").split()).casefold()
     ours = (sent["product_description"], sent["product_code"])
     return bool(name) and name in (" ".join(each.split()).casefold() for each in ours)
+
+
+def _is_packed(sent: Json, shown: PrebookComponent) -> bool:
+    return shown.bunches in (None, sent["bunches"]) and shown.stems_per_bunch in (None, sent["stems_per_bunch"])
+
+
+def _is_packed_and_named(sent: Json, shown: PrebookComponent) -> bool:
+    return _is_packed(sent, shown) and _is_named(sent, shown)
+
+
+def _each_has_its_own(
+    parts: Sequence[Json], components: Sequence[PrebookComponent], agree: Callable[[Json, PrebookComponent], bool]
+) -> bool:
+    """Whether the products of two mixed boxes can be paired so that all pairs agree."""
+    owners: dict[int, int] = {}
+
+    def place(component: int, tried: set[int]) -> bool:
+        for number, part in enumerate(parts):
+            if number not in tried and agree(part, components[component]):
+                tried.add(number)
+                if number not in owners or place(owners[number], tried):
+                    owners[number] = component
+                    return True
+        return False
+
+    return len(parts) == len(components) and all(place(each, set()) for each in range(len(components)))
 
 
 def _in_number_order(item_id: str) -> tuple[int, int, str]:

@@ -84,12 +84,24 @@ class KometProfile(BaseModel):
     prebook_marker: Literal["comments", "none"] = "comments"
     #: Name of the item field that takes the vendor's ship date; none: Komet sets that date itself.
     prebook_item_ship_date_field: Annotated[str, Field(min_length=1)] | None = None
+    #: What a refused create of a prebook left behind: nothing, or perhaps the items that were in order.
+    prebook_partial: Literal["atomic", "partial"] = "atomic"
     #: What a prebook with a product unknown to Komet is: taken and marked UNKNOWN, or refused.
     unknown_product: Literal["accepted", "refused"] = "accepted"
     #: A product description that holds one of these, in any letter case, is not mapped.
     unknown_markers: tuple[str, ...] = ("UNKNOWN",)
     #: Other wire names for the fields `prebookItemId`, `boxes`, `cost` of a new purchase order's items.
     po_item_fields: Mapping[Literal["prebookItemId", "boxes", "cost"], str] = Field(default_factory=dict)
+    #: Where a purchase order of mixed boxes names the prebook item that it covers.
+    mixed_link: Literal["item", "breakdown", "both"] = "item"
+    #: How a delete names what it deletes: in a JSON body, or in the query of a POST without a body.
+    delete_style: Literal["json", "query"] = "json"
+    #: Box codes of one entry of an air waybill, at most; an item with more is named in several entries.
+    max_box_codes_per_item: Annotated[int, Field(ge=1)] | None = None
+    #: Which boxes the new item holds when a shipment of fewer boxes than ordered splits an item.
+    split_new_item_is: Literal["remaining", "shipped"] = "remaining"
+    #: Whether items of a purchase order that is not approved yet may go on an air waybill.
+    awb_while_pending: Literal["allowed", "wait"] = "allowed"
     #: Further status words of purchase orders, before the known codes and words.
     po_status_map: Mapping[str, PurchaseOrderStatus] = Field(default_factory=dict)
     #: Digits after the point that costs and prices are sent with, at most.
@@ -98,6 +110,12 @@ class KometProfile(BaseModel):
     box_type_by: Literal["id", "code"] = "id"
     #: Purchase order numbers asked for in one call.
     po_numbers_per_call: int = Field(default=20, ge=1)
+    #: Days that one read of prebooks by the vendor's ship date may span; 7 for a company of old.
+    max_range_days: int = Field(default=180, ge=1)
+    #: A read of the prebooks that changed since a moment names a range of ship dates as well.
+    updated_needs_range: bool = True
+    #: Such a read begins this long before the last one did.
+    updated_overlap_seconds: int = Field(default=600, ge=0)
     #: Where a prebook item shows its cost and its vendor ship date: the first that is there.
     prebook_item_cost_fields: tuple[str, ...] = ("cost", "unitCost")
     prebook_item_ship_date_fields: tuple[str, ...] = ("vendorShipDate", "shipDate")

@@ -15,6 +15,7 @@ from models.canonical import (
     Order,
     OrderStatus,
     Origin,
+    PrebookComponent,
     PrebookItem,
     UnitType,
 )
@@ -91,6 +92,18 @@ def order(*lines: Line, **changes: Any) -> Order:
         "lines": lines or (line(), mixed_line()),
     }
     return Order(**{**given, **changes})
+
+
+def component(description: str | None = "Rose Freedom 50 cm", **changes: Any) -> PrebookComponent:
+    """A product of a mixed box as Komet shows the first of `mixed_line()`."""
+    given: dict[str, Any] = {
+        "product_description": description,
+        "product_id": "999",
+        "mapped": True,
+        "bunches": 5,
+        "stems_per_bunch": 25,
+    }
+    return PrebookComponent(**{**given, **changes})
 
 
 def item(item_id: str, **changes: Any) -> PrebookItem:

@@ -6,14 +6,18 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from clients.komet.convert import bind_items, sent_line
+from clients.komet.convert import Bound, bind_items, sent_line
 from models.canonical import Article, Line, PrebookItem, UnitType
-from tests.clients.orders import BOX_TYPES, item, line, mixed_line, settings
+from tests.clients.orders import BOX_TYPES, component, item, line, mixed_line, settings
+
+
+def bound(sent: Sequence[Line], items: Sequence[PrebookItem]) -> Bound:
+    kept = {each.line_key: sent_line(each, packings={"Q4": "QB"}, settings=settings()) for each in sent}
+    return bind_items(kept, items, box_types=BOX_TYPES)
 
 
 def bind(sent: Sequence[Line], items: Sequence[PrebookItem]) -> dict[str, str]:
-    kept = {each.line_key: sent_line(each, packings={"Q4": "QB"}, settings=settings()) for each in sent}
-    return bind_items(kept, items, box_types=BOX_TYPES)
+    return bound(sent, items).pairs
 
 
 MONDIAL = Article(code="RMOND50", description="Rose Mondial 50 cm")
@@ -65,7 +69,7 @@ def test_a_group_in_doubt_lends_no_item_to_another_line() -> None:
         {"stems_per_bunch": 20},
         {"unit_type": UnitType.BUNCH},
         {"mark_code": "OTHER"},
-        {"is_mixed": True},
+        {"components": (component(),)},
     ],
 )
 def test_an_item_that_differs_is_a_persons(change: dict[str, Any]) -> None:
@@ -88,9 +92,6 @@ def test_box_types_by_id() -> None:
 
 def test_a_mixed_line_and_its_item() -> None:
     shown = {"boxes": 2, "box_type": "QB", "bunches_per_box": 8, "unit_type": UnitType.BUNCH}
-    assert bind([mixed_line("1")], [item("1", is_mixed=True, product_description="Mixed roses 50 cm", **shown)]) == {
-        "1": "1"
-    }
     assert bind([mixed_line("1")], [item("1", **shown)]) == {"1": "1"}
 
 
@@ -122,12 +123,12 @@ def test_never_two_lines_to_one_item(data: st.DataObject, sent: list[Line]) -> N
     extra = [shown(each, 200 + n, data.draw(names), False) for n, each in enumerate(data.draw(lines))]
     gone = [item("300", boxes=0)]
     items = data.draw(st.permutations(of_ours + extra + gone))
-    bound = bind(sent, items)
-    assert len(set(bound.values())) == len(bound)
+    pairs = bind(sent, items)
+    assert len(set(pairs.values())) == len(pairs)
     by_id = {each.item_id: each for each in items}
     by_key = {each.line_key: each for each in sent}
-    assert all(by_id[item_id].boxes == by_key[key].boxes > 0 for key, item_id in bound.items())
-    assert bind(sent, items[::-1]) == bound, "the order in which Komet lists its items says nothing"
+    assert all(by_id[item_id].boxes == by_key[key].boxes > 0 for key, item_id in pairs.items())
+    assert bind(sent, items[::-1]) == pairs, "the order in which Komet lists its items says nothing"
 
 
 @examples(deadline=None)
