@@ -3,26 +3,35 @@
 import copy
 import hashlib
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.axerrio import sales_orders
+from sandbox.axerrio import inbound, labels, sales_orders
+from sandbox.axerrio.feed import Feed
 from sandbox.axerrio.identity import identity
 from sandbox.axerrio.problems import Problem, missing
 from sandbox.axerrio.tenant import Tenant
 from sandbox.wire import Call, parse
 
 BASE = "/api/v1/"
+FEEDS: dict[str, Callable[[Tenant], Feed[Any]]] = {
+    "sales-orders": lambda tenant: tenant.orders,
+    "labels": lambda tenant: tenant.labels,
+    "shipments": lambda tenant: tenant.shipments,
+    "articles": lambda tenant: tenant.articles,
+}
 
 
 class Axerrio:
     """All tenants, each opened by its bearer token.
 
     Its operations have stable names, by which faults and the request log know them: `GET /identity`,
-    `GET /sales-orders/sync`, `GET /sales-orders`, `PUT external-references`, `PUT procurement-status` and
-    `GET procurement-status`; anything else is `unknown`.
+    `GET /sales-orders/sync`, `GET /labels/sync`, `GET /shipments/sync`, `GET /articles/sync`, `GET /sales-orders`,
+    `GET /labels/content`, `PUT external-references`, `PUT procurement-status`, `GET procurement-status`,
+    `PUT inbound-orders`, `GET inbound-orders` and `DELETE inbound-orders`; anything else is `unknown`.
     """
 
     system = "axerrio"
@@ -63,9 +72,12 @@ def _route(request: Request, steps: list[str], body: bytes) -> tuple[str, Callab
     match request.method, steps:
         case "GET", ["identity"]:
             return "GET /identity", identity
-        case "GET", ["sales-orders", "sync", sequence]:
+        case "GET", ["sales-orders" | "labels" | "shipments" | "articles" as feed, "sync", sequence]:
             limit = request.query_params.get("limit", "200")
-            return "GET /sales-orders/sync", lambda tenant: sales_orders.feed(tenant, sequence, limit)
+            return f"GET /{feed}/sync", lambda tenant: FEEDS[feed](tenant).answer(sequence, limit)
+        case "GET", ["labels", label_id, "content"]:
+            accept = request.headers.get("accept", "*/*")
+            return "GET /labels/content", lambda tenant: labels.content(tenant, label_id, accept)
         case "GET", ["sales-orders", key]:
             return "GET /sales-orders", lambda tenant: sales_orders.single(tenant, key)
         case "PUT", ["sales-orders", key, "external-references", system]:
@@ -80,6 +92,12 @@ def _route(request: Request, steps: list[str], body: bytes) -> tuple[str, Callab
             )
         case "GET", ["sales-orders", key, "procurement-status"]:
             return "GET procurement-status", lambda tenant: sales_orders.get_procurement(tenant, key)
+        case "PUT", ["inbound-orders", external_id]:
+            return "PUT inbound-orders", lambda tenant: inbound.put(tenant, external_id, _json(body))
+        case "GET", ["inbound-orders", external_id]:
+            return "GET inbound-orders", lambda tenant: inbound.get(tenant, external_id)
+        case "DELETE", ["inbound-orders", external_id]:
+            return "DELETE inbound-orders", lambda tenant: inbound.delete(tenant, external_id)
     return "unknown", _nowhere
 
 

@@ -1,51 +1,26 @@
-"""Sales orders: the change feed, one order, its external references and its procurement status."""
+"""Sales orders: one order, its external references and its procurement status."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    StrictStr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError, model_validator
 from starlette.responses import Response
 
+from sandbox.axerrio.bodies import Body, Moment, Word
+from sandbox.axerrio.labels import print_due
 from sandbox.axerrio.problems import Problem, invalid, missing
 from sandbox.axerrio.tenant import SalesOrder, Tenant
-from sandbox.wire import Answer, Json
+from sandbox.wire import Answer
 
 
-def _moment(value: str) -> str:
-    if datetime.fromisoformat(value).tzinfo is None:
-        raise ValueError("needs an offset")
-    return value
-
-
-Word = Annotated[StrictStr, StringConstraints(min_length=1, max_length=64)]
-Moment = Annotated[StrictStr, AfterValidator(_moment)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel)
-
-    def stored(self) -> Json:
-        """The body as it is kept and answered: the agreed fields."""
-        return self.model_dump(by_alias=True)
-
-
-class PurchaseOrderName(_Body):
+class PurchaseOrderName(Body):
     """A purchase order in Komet."""
 
     id: Word
     number: Word
 
 
-class LineReference(_Body):
+class LineReference(Body):
     """What a line is in Komet."""
 
     line_key: Word
@@ -61,7 +36,7 @@ class LineReference(_Body):
         return self
 
 
-class ExternalReferences(_Body):
+class ExternalReferences(Body):
     """What an order is in Komet. Only an order without any line there may name no prebook."""
 
     prebook_id: Word | None
@@ -76,29 +51,19 @@ class ExternalReferences(_Body):
         return self
 
 
-class PurchaseOrderStatus(_Body):
+class PurchaseOrderStatus(Body):
     """How far a purchase order is."""
 
     number: Word
     status: Word
 
 
-class ProcurementStatus(_Body):
+class ProcurementStatus(Body):
     """How far procurement is with an order."""
 
     status: Literal["pending", "approved", "rejected", "cancelled"]
     purchase_orders: list[PurchaseOrderStatus]
     changed_at: Moment
-
-
-def feed(tenant: Tenant, sequence: str, limit: str) -> Response:
-    """One page of the change feed."""
-    if not sequence.isascii() or not sequence.isdecimal():
-        raise Problem(400, "validation", "The sequence must be a number of 0 or more")
-    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= 1000:
-        raise Problem(400, "validation", "The limit must be a number from 1 to 1000")
-    page = tenant.page(int(sequence), int(limit))
-    return Answer({"maximumSequence": tenant.maximum_sequence, "results": page})
 
 
 def single(tenant: Tenant, key: str) -> Response:
@@ -126,6 +91,8 @@ def put_references(tenant: Tenant, key: str, system: str, body: object) -> Respo
     if errors:
         raise Problem(422, "validation", "The body is not valid", errors)
     order.external_references = references.stored()
+    if order.record.get("origin") == "komet":
+        print_due(tenant, order)
     return Answer(order.external_references)
 
 
@@ -140,6 +107,7 @@ def put_procurement(tenant: Tenant, key: str, body: object) -> Response:
     changed_at = datetime.fromisoformat
     if stored is None or changed_at(asked.changed_at) >= changed_at(stored["changedAt"]):
         order.procurement_status = stored = asked.stored()
+        print_due(tenant, order)
     return Answer(stored)
 
 
@@ -152,9 +120,4 @@ def get_procurement(tenant: Tenant, key: str) -> Response:
 
 
 def _order(tenant: Tenant, key: str) -> SalesOrder:
-    order = tenant.orders.get(key)
-    if order is None:
-        raise missing(f"Sales order {key}")
-    if order.deleted:
-        raise Problem(410, "deleted", f"Sales order {key} was deleted")
-    return order
+    return tenant.orders.find(key, "Sales order")

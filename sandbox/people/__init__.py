@@ -1,0 +1,1 @@
+"""The people who work in both systems, played through the control interface."""

@@ -1,0 +1,410 @@
+"""The people in Komet: they approve, map, sell, buy and edit. What no one can do there is not checked here."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from sandbox.komet.api import Komet
+from sandbox.komet.company import Company
+from sandbox.komet.deletions import change_prebook_item, remove_order_item, with_order_item
+from sandbox.komet.fields import location_of, one_of, rounded
+from sandbox.komet.prebooks import new_item, numbered, save_with
+from sandbox.komet.purchase_orders import new_order
+from sandbox.komet.purchase_orders import save_with as save_order_with
+from sandbox.komet.records import Goods, Line, OrderItem, Part, Prebook, PrebookItem
+from sandbox.komet.seed import Product, Settings
+from sandbox.people.orders import Order
+from sandbox.wire import Json
+
+Status = Literal["PA", "A", "CF", "X"]
+
+
+class Approval(Order):
+    """Purchase orders to which procurement gives a status: one by its number, or all that are pending."""
+
+    company_token: str
+    purchase_order_number: str | None = None
+    status: Status = "A"
+    all: bool = False
+
+
+class AutoApproval(Order):
+    """Approve purchase orders by themselves so long after their creation; null switches it off."""
+
+    company_token: str
+    after_seconds: float | None = Field(ge=0)
+
+
+class Mapping(Order):
+    """A person maps what was sent under this code or description to a product."""
+
+    company_token: str
+    code: str | None = None
+    description: str | None = None
+    product: Product
+
+
+class NewPart(Order):
+    """A product in a mixed box."""
+
+    product_code: str = ""
+    product_description: str = ""
+    bunches: int = Field(ge=1)
+    stems_bunch: int = Field(ge=1)
+    cost: Decimal | None = None
+
+
+class NewLine(Order):
+    """What a person orders; the product may be one that the company does not know."""
+
+    product_code: str = ""
+    product_description: str = ""
+    box_type_code: str = "HB"
+    unit_type: Literal["Stem", "Bunch"] = "Stem"
+    boxes: int = Field(ge=0)
+    bunches: int = Field(ge=1)
+    stems_bunch: int = Field(ge=1)
+    cost: Decimal | None
+    mark_code: str = ""
+    notes: str = ""
+    breakdowns: list[NewPart] = Field(default_factory=list)
+
+    def line(self, company: Company) -> Line:
+        """Make the line."""
+        return Line(
+            goods=_goods(company, self.product_code, self.product_description),
+            box_type=one_of(company.seed.box_types, "Box type", None, self.box_type_code),
+            unit_type=self.unit_type,
+            boxes=self.boxes,
+            bunches=self.bunches,
+            stems_bunch=self.stems_bunch,
+            cost=rounded(company, self.cost),
+            mark_code=self.mark_code,
+            notes=self.notes,
+            parts=tuple(
+                Part(
+                    _goods(company, part.product_code, part.product_description),
+                    part.bunches,
+                    part.stems_bunch,
+                    rounded(company, part.cost),
+                )
+                for part in self.breakdowns
+            ),
+        )
+
+
+class NewItem(NewLine):
+    """An item of a prebook."""
+
+    vendor_ship_date: date | None = None
+
+    def item(self, company: Company, truck_date: date) -> PrebookItem:
+        """Make the item without its id."""
+        return new_item(company, self.line(company), self.vendor_ship_date, truck_date)
+
+
+class NewPrebook(Order):
+    """A prebook that a person makes for our vendor."""
+
+    customer_code: str
+    carrier_code: str
+    truck_date: date
+    comments: str = ""
+    customer_po: str = ""
+    location: str = ""
+    items: list[NewItem]
+
+
+class NewPrebooks(Order):
+    """Prebooks to make."""
+
+    company_token: str
+    prebooks: list[NewPrebook]
+
+
+class Covered(Order):
+    """A prebook item that a buyer covers; without a number of boxes, all of them."""
+
+    prebook_item_id: int
+    boxes: int | None = Field(default=None, ge=1)
+
+
+class Alone(NewLine):
+    """An item of a purchase order that covers no prebook item."""
+
+    prebook_item_id: None = None
+
+
+class NewOrder(Order):
+    """A purchase order that a buyer makes himself."""
+
+    company_token: str
+    ship_date: date
+    items: list[Covered | Alone]
+    status: Status | None = None
+    carrier_code: str = ""
+    location: str = ""
+
+
+class _Edit(Order):
+    company_token: str
+
+
+class LineEdit(_Edit):
+    """A person's hand on a line, be it of a prebook or of a purchase order."""
+
+    boxes: int | None = Field(default=None, ge=0)
+    cost: Decimal | None = None
+    product_code: str | None = None
+    product_description: str | None = None
+    mark_code: str | None = None
+    delete: bool = False
+
+    def applied(self, company: Company, line: Line) -> Line:
+        """The line after the edit."""
+        if self.boxes is not None:
+            line = replace(line, boxes=self.boxes)
+        if self.cost is not None:
+            line = replace(line, cost=rounded(company, self.cost))
+        if self.product_code is not None or self.product_description is not None:
+            line = replace(line, goods=_goods(company, self.product_code or "", self.product_description or ""))
+        if self.mark_code is not None:
+            line = replace(line, mark_code=self.mark_code)
+        return line
+
+
+class ItemEdit(LineEdit):
+    """A person's hand on a prebook item; deleted by a person it is gone, and from pending purchase orders, too."""
+
+    prebook_item_id: int
+    vendor_id: int | None = None
+    vendor_ship_date: date | None = None
+
+
+class OrderItemEdit(LineEdit):
+    """A person's hand on a purchase order item."""
+
+    purchase_order_item_id: int
+
+
+class PrebookEdit(_Edit):
+    """A person's hand on a prebook; a copy has its comments and its live items."""
+
+    prebook_id: int
+    comments: str | None = None
+    truck_date: date | None = None
+    customer_code: str | None = None
+    carrier_code: str | None = None
+    cancel: bool = False
+    add_item: NewItem | None = None
+    copied: bool = Field(default=False, alias="copy")
+
+
+class OrderEdit(_Edit):
+    """A person's hand on a purchase order."""
+
+    purchase_order_number: str
+    ship_date: date | None = None
+    status: Status | None = None
+    vendor_id: int | None = None
+
+
+class KometPeople:
+    """Does what people do in Komet."""
+
+    def __init__(self, komet: Komet) -> None:
+        self.komet = komet
+        self.routes: dict[str, Callable[[Json], Json]] = {
+            "approve": self._approve,
+            "auto-approve": self._auto_approve,
+            "map": self._map,
+            "settings": self._settings,
+            "prebooks": self._prebooks,
+            "purchase-orders": self._purchase_orders,
+            "edit": self._edit,
+        }
+
+    def _approve(self, asked: Json) -> Json:
+        approval = Approval.model_validate(asked)
+        company = self.komet.companies[approval.company_token]
+        if approval.purchase_order_number is not None:
+            order = company.find_order(approval.purchase_order_number)
+            if order is None:
+                raise KeyError(approval.purchase_order_number)
+            orders = [order]
+        elif approval.all:
+            orders = [po.latest for po in company.purchase_orders.values() if po.latest.status == "PA"]
+        else:
+            raise ValueError("purchase_order_number or all is needed")
+        company.set_status(orders, approval.status)
+        return {"purchase_orders": [str(order.number) for order in orders]}
+
+    def _auto_approve(self, asked: Json) -> Json:
+        approval = AutoApproval.model_validate(asked)
+        after = approval.after_seconds
+        return self._settings({"company_token": approval.company_token, "auto_approve_seconds": after})
+
+    def _map(self, asked: Json) -> Json:
+        mapping = Mapping.model_validate(asked)
+        if (mapping.code is None) == (mapping.description is None):
+            raise ValueError("either code or description is needed")
+        company = self.komet.companies[mapping.company_token]
+        return {"mapped": company.add_product(mapping.product, mapping.code, mapping.description)}
+
+    def _settings(self, asked: Json) -> Json:
+        changes = {name: value for name, value in asked.items() if name != "company_token"}
+        company = self.komet.companies[str(asked.get("company_token"))]
+        company.approve_due()
+        company.settings = Settings.model_validate(company.settings.model_dump() | changes)
+        return company.settings.model_dump(mode="json")
+
+    def _prebooks(self, asked: Json) -> Json:
+        orders = NewPrebooks.model_validate(asked)
+        company = self.komet.companies[orders.company_token]
+        whole = [(_header(company, new), new) for new in orders.prebooks]
+        made = [(header, [item.item(company, new.truck_date) for item in new.items]) for header, new in whole]
+        saved = [save_with(company, numbered(company, header), items) for header, items in made]
+        return {"prebooks": [_named(prebook) for prebook in saved]}
+
+    def _purchase_orders(self, asked: Json) -> Json:
+        new = NewOrder.model_validate(asked)
+        company = self.komet.companies[new.company_token]
+        carrier = one_of(company.seed.carriers, "Carrier", None, new.carrier_code) if new.carrier_code else None
+        items = [_order_item(company, entry) for entry in new.items]
+        order = new_order(company, location_of(company, new.location), carrier, new.ship_date)
+        order = save_order_with(company, replace(order, status=new.status or order.status), items)
+        return {"id": order.id, "number": str(order.number), "item_ids": [item.id for item in order.items]}
+
+    def _edit(self, asked: Json) -> Json:
+        edits: dict[str, Callable[[Json], Json]] = {
+            "prebook_item_id": self._edit_item,
+            "prebook_id": self._edit_prebook,
+            "purchase_order_number": self._edit_order,
+            "purchase_order_item_id": self._edit_order_item,
+        }
+        named = [edit for name, edit in edits.items() if asked.get(name) is not None]
+        if len(named) != 1:
+            raise ValueError(f"one of {', '.join(edits)} is needed")
+        return named[0](asked)
+
+    def _edit_item(self, asked: Json) -> Json:
+        edit = ItemEdit.model_validate(asked)
+        company = self.komet.companies[edit.company_token]
+        found = company.find_item(edit.prebook_item_id)
+        if found is None:
+            raise KeyError(edit.prebook_item_id)
+        prebook, item = found
+        if edit.delete:
+            for order, bought in company.covering(item.id):
+                if order.status == "PA" and not bought.boxes:
+                    remove_order_item(company, bought.id)
+            left = tuple(each for each in prebook.items if each.id != item.id)
+            company.save_prebook(replace(prebook, items=left))
+        else:
+            changed = replace(
+                item,
+                line=edit.applied(company, item.line),
+                vendor_id=item.vendor_id if edit.vendor_id is None else edit.vendor_id,
+                vendor_ship_date=edit.vendor_ship_date or item.vendor_ship_date,
+            )
+            change_prebook_item(company, prebook, changed)
+        return {"prebook_id": prebook.id}
+
+    def _edit_prebook(self, asked: Json) -> Json:
+        edit = PrebookEdit.model_validate(asked)
+        company = self.komet.companies[edit.company_token]
+        prebook = company.prebooks[edit.prebook_id].latest
+        customers, carriers = company.seed.customers, company.seed.carriers
+        prebook = replace(
+            prebook,
+            comments=prebook.comments if edit.comments is None else edit.comments,
+            truck_date=edit.truck_date or prebook.truck_date,
+            customer=one_of(customers, "Customer", None, edit.customer_code)
+            if edit.customer_code
+            else prebook.customer,
+            carrier=one_of(carriers, "Carrier", None, edit.carrier_code) if edit.carrier_code else prebook.carrier,
+        )
+        if edit.cancel:
+            items = tuple(replace(item, line=replace(item.line, boxes=0)) for item in prebook.items)
+            prebook = replace(prebook, items=items)
+        added = [edit.add_item.item(company, prebook.truck_date)] if edit.add_item else []
+        before = len(prebook.items)
+        prebook = save_with(company, prebook, added)
+        if edit.copied:
+            live = [item for item in prebook.items if item.line.boxes]
+            return _of(save_with(company, numbered(company, replace(prebook, items=())), live))
+        return {"prebook_id": prebook.id, "item_ids": [item.id for item in prebook.items[before:]]}
+
+    def _edit_order(self, asked: Json) -> Json:
+        edit = OrderEdit.model_validate(asked)
+        company = self.komet.companies[edit.company_token]
+        order = company.find_order(edit.purchase_order_number)
+        if order is None:
+            raise KeyError(edit.purchase_order_number)
+        order = replace(
+            order,
+            ship_date=edit.ship_date or order.ship_date,
+            status=edit.status or order.status,
+            vendor_id=order.vendor_id if edit.vendor_id is None else edit.vendor_id,
+        )
+        company.save_order(order)
+        return {"purchase_order_number": str(order.number)}
+
+    def _edit_order_item(self, asked: Json) -> Json:
+        edit = OrderItemEdit.model_validate(asked)
+        company = self.komet.companies[edit.company_token]
+        found = company.find_order_item(edit.purchase_order_item_id)
+        if found is None:
+            raise KeyError(edit.purchase_order_item_id)
+        order, item = found
+        if edit.delete:
+            remove_order_item(company, item.id)
+        else:
+            changed = replace(item, line=edit.applied(company, item.line))
+            company.save_order(with_order_item(order, item.id, changed))
+        return {"purchase_order_number": str(order.number)}
+
+
+def _goods(company: Company, code: str, description: str) -> Goods:
+    """A product by its texts, known or not."""
+    if not code and not description:
+        raise ValueError("product_code or product_description is needed")
+    return company.known(Goods(code, description, None))
+
+
+def _header(company: Company, new: NewPrebook) -> Prebook:
+    return Prebook(
+        id=0,
+        number=0,
+        location=location_of(company, new.location),
+        customer=one_of(company.seed.customers, "Customer", None, new.customer_code),
+        carrier=one_of(company.seed.carriers, "Carrier", None, new.carrier_code),
+        truck_date=new.truck_date,
+        customer_po=new.customer_po,
+        comments=new.comments,
+        items=(),
+        updated_at=0,
+    )
+
+
+def _named(prebook: Prebook) -> Json:
+    return {"id": prebook.id, "number": prebook.number, "item_ids": [item.id for item in prebook.items]}
+
+
+def _of(prebook: Prebook) -> Json:
+    named = _named(prebook)
+    return {"prebook_id": named.pop("id")} | named
+
+
+def _order_item(company: Company, entry: Covered | Alone) -> OrderItem:
+    if isinstance(entry, Alone):
+        return OrderItem(0, entry.line(company), None)
+    found = company.find_item(entry.prebook_item_id)
+    if found is None:
+        raise KeyError(entry.prebook_item_id)
+    line = found[1].line
+    return OrderItem(0, replace(line, boxes=entry.boxes or line.boxes), entry.prebook_item_id)
