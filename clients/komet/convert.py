@@ -676,6 +676,8 @@ def bind_items(sent: Mapping[str, Json], items: Sequence[PrebookItem], *, box_ty
     live = {item.item_id: item for item in items if item.boxes > 0}
     # Komet leaves empty values out: where any item shows a mark code, one without it has none.
     unmarked = "" if any(item.mark_code for item in live.values()) else None
+    # Likewise an item without products is rather no mixed box where others show theirs.
+    shows_products = any(item.is_mixed for item in live.values())
     ids = sorted(live, key=_in_number_order)
     fits = {key: [each for each in ids if _fits(line, live[each], box_types, unmarked)] for key, line in sent.items()}
     pairs: dict[str, str] = {}
@@ -684,7 +686,7 @@ def bind_items(sent: Mapping[str, Json], items: Sequence[PrebookItem], *, box_ty
     waiting = dict(sent)
     for rank in _RANKS:
         candidates = {
-            key: [each for each in fits[key] if each not in taken and _rank(line, live[each]) == rank]
+            key: [each for each in fits[key] if each not in taken and _rank(line, live[each], shows_products) == rank]
             for key, line in waiting.items()
         }
         found = _paired(candidates)
@@ -742,9 +744,9 @@ def _fits(sent: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmar
 _NAMED, _PRODUCTS_NAMED, _BOX_NAMED, _RENAMED = _RANKS = range(4)
 
 
-def _rank(sent: Json, item: PrebookItem) -> int:
+def _rank(sent: Json, item: PrebookItem, shows_products: bool) -> int:
     is_named = _is_named(sent, item)
-    if not item.is_mixed:
+    if not item.is_mixed and not (sent["breakdown"] and shows_products):
         return _NAMED if is_named else _RENAMED
     if _each_has_its_own(sent["breakdown"], item.components, _is_packed_and_named):
         return _NAMED if is_named else _PRODUCTS_NAMED

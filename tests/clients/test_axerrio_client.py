@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -6,14 +7,23 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.axerrio.client import AxerrioClient, FeedRecord
-from clients.axerrio.convert import procurement_body, references_body
+from clients.axerrio.client import AxerrioClient, FeedPage, FeedRecord
+from clients.axerrio.convert import inbound_body, procurement_body, references_body
 from clients.axerrio.settings import AxerrioSettings
 from clients.errors import RefusalKind, Refused, Unanswered
 from clients.http import OpenGate
 from models.canonical import (
     ApprovalReport,
+    Article,
+    CatalogueArticle,
+    Component,
     Identity,
+    InboundLine,
+    InboundOrder,
+    InboundStatus,
+    Label,
+    LabelState,
+    Line,
     LineReference,
     LineStatus,
     Order,
@@ -23,10 +33,15 @@ from models.canonical import (
     PurchaseOrderState,
     PurchaseOrderStatus,
     References,
+    Shipment,
+    ShipmentLine,
     Tombstone,
     UnitType,
     Unreadable,
 )
+from tests.clients.orders import line, mixed_line, order
+from tests.clients.sockets import Behaviour, answering, serving
+from tests.clients.test_http import shown
 
 TOKEN = "s3cret"
 
@@ -34,13 +49,13 @@ TOKEN = "s3cret"
 class Axerrio:
     """An Axerrio that gives one answer and keeps what it was asked."""
 
-    def __init__(self, answer: Any, status: int = 200, tenant: str | None = "farm1") -> None:
+    def __init__(self, answer: Any, status: int = 200, tenant: str | None = "farm1", media: str = "") -> None:
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.asked: list[httpx.Request] = []
 
         def handle(request: httpx.Request) -> httpx.Response:
             self.asked.append(request)
-            return httpx.Response(status, content=content)
+            return httpx.Response(status, content=content, headers={"content-type": media})
 
         self.client = AxerrioClient(
             AxerrioSettings(base_url="https://axerrio.example/", token_env="T", tenant=tenant),
@@ -249,6 +264,611 @@ class TestFeed:
     def test_no_page(self, answer: Any) -> None:
         with pytest.raises(Unanswered):
             Axerrio(answer).page()
+
+
+def bare(record: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+class TestBornInKomet:
+    def record(self, **changes: Any) -> dict[str, Any]:
+        part = {"article": {"description": "Rose Mondial"}}
+        sparse = {
+            "lineKey": "2",
+            "externalLineId": "882",
+            "status": "open",
+            "article": {"description": "Mixed roses"},
+            "packing": {"code": "QB"},
+            "boxes": 2,
+            "breakdown": [part],
+        }
+        full = line_record(externalLineId=881, departureDate="2026-11-23")
+        given = order_record(origin="komet", externalId="komet-MIA-991201", lines=[full, sparse], **changes)
+        return bare(given, "departureDate")
+
+    def test_may_lack_what_komet_did_not_show(self) -> None:
+        order = read_order(self.record())
+        assert (order.external_id, order.departure_date) == ("komet-MIA-991201", None)
+        first, second = order.lines
+        assert (first.external_line_id, first.departure_date) == ("881", date(2026, 11, 23))
+        assert second == Line(
+            line_key="2",
+            external_line_id="882",
+            status=LineStatus.OPEN,
+            article=Article(code="", description="Mixed roses"),
+            packing_code="QB",
+            boxes=2,
+            bunches_per_box=0,
+            stems_per_bunch=0,
+            unit_type=UnitType.STEM,
+            departure_date=None,
+            breakdown=(Component(article=Article(code="", description="Rose Mondial"), bunches=0, stems_per_bunch=0),),
+        )
+
+    @pytest.mark.parametrize("origin", ["axerrio", "other"])
+    @pytest.mark.parametrize(
+        ("record", "reason"),
+        [
+            (bare(order_record(), "departureDate"), "departureDate is missing"),
+            (order_record(lines=[bare(line_record(), "unitType")]), "lines.0.unitType is missing"),
+            (order_record(lines=[line_record(bunchesPerBox=None)]), "lines.0.bunchesPerBox is missing"),
+            (order_record(lines=[line_record(stemsPerBunch="")]), "lines.0.stemsPerBunch is missing"),
+            (order_record(lines=[line_record(article={"description": "x"})]), "lines.0.article.code is missing"),
+            (
+                order_record(lines=[line_record(breakdown=[{"article": {"code": "x"}, "stemsPerBunch": 1}])]),
+                "lines.0.breakdown.0.bunches is missing",
+            ),
+            (
+                order_record(
+                    lines=[line_record(breakdown=[{"article": {"description": "x"}, "bunches": 1, "stemsPerBunch": 1}])]
+                ),
+                "lines.0.breakdown.0.article.code is missing",
+            ),
+        ],
+    )
+    def test_no_other_may(self, origin: str, record: dict[str, Any], reason: str) -> None:
+        (only,) = Axerrio(paged({**record, "origin": origin})).page()
+        assert isinstance(only.content, Unreadable)
+        assert only.content.reason == reason
+        assert isinstance(Axerrio(paged({**record, "origin": "komet"})).page()[0].content, Order)
+
+    @pytest.mark.parametrize(
+        ("record", "reason"),
+        [
+            (order_record(lines=[line_record(unitType="box")]), "lines.0.unitType = 'box': "),
+            (order_record(lines=[line_record(bunchesPerBox=1.5)]), "lines.0.bunchesPerBox = '1.5': "),
+            (order_record(lines=[line_record(packing=None)]), "lines.0.packing is missing"),
+            (order_record(departureDate="soon"), "departureDate = 'soon': "),
+            (order_record(truckDate=None), "truckDate is missing"),
+            (order_record(buyer={"name": "x"}), "buyer.code is missing"),
+        ],
+    )
+    def test_what_is_there_must_be_sound(self, record: dict[str, Any], reason: str) -> None:
+        (only,) = Axerrio(paged({**record, "origin": "komet"})).page()
+        assert isinstance(only.content, Unreadable)
+        assert only.content.reason.startswith(reason)
+
+
+def label_record(**changes: Any) -> dict[str, Any]:
+    return {
+        "labelId": "L-1",
+        "sequence": 77,
+        "version": 1,
+        "isDeleted": False,
+        "salesOrderKey": "SO-48210",
+        "lineKey": "1",
+        "boxIndex": 1,
+        "boxCount": 4,
+        "boxCode": "AX0000012345",
+        "symbology": "code128",
+        "lotNumber": "234232",
+        "state": "printed",
+        **changes,
+    }
+
+
+def shipment_record(**changes: Any) -> dict[str, Any]:
+    return {
+        "key": "SH-9",
+        "sequence": 12,
+        "version": 1,
+        "isDeleted": False,
+        "shipDate": "2026-11-24",
+        "awb": "729-1234 5675",
+        "houseAwb": "CM-93242111",
+        "isTemporaryAwb": False,
+        "lines": [
+            {"salesOrderKey": "SO-48210", "lineKey": "1", "boxes": 2, "boxCodes": ["AX0000012345", "AX0000012346"]}
+        ],
+        **changes,
+    }
+
+
+def article_record(**changes: Any) -> dict[str, Any]:
+    return {"key": "A-100", "code": "RFREE50", "description": "Rose", "vbnCode": "1182", "sequence": 5, **changes}
+
+
+Ask = Callable[[AxerrioClient, int, int], FeedPage]
+FEEDS: dict[str, tuple[Ask, dict[str, Any], str]] = {
+    "sales-orders": (AxerrioClient.sales_orders_after, order_record(), "key"),
+    "labels": (AxerrioClient.labels_after, label_record(), "labelId"),
+    "shipments": (AxerrioClient.shipments_after, shipment_record(), "key"),
+    "articles": (AxerrioClient.articles_after, article_record(), "key"),
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+class TestAllFeeds:
+    def test_is_asked_for(self, feed: str) -> None:
+        ask, record, _ = FEEDS[feed]
+        axerrio = Axerrio(paged(record))
+        page = ask(axerrio.client, 900, 50)
+        assert page.maximum_sequence == 950
+        assert page.records[0].sequence == record["sequence"]
+        assert not isinstance(page.records[0].content, Unreadable | Tombstone)
+        assert axerrio.asked[0].url.raw_path == f"/api/v1/{feed}/sync/900?limit=50".encode()
+
+    def test_tombstones_may_lack_all_else(self, feed: str) -> None:
+        ask, record, key = FEEDS[feed]
+        gone = {key: "X-1", "sequence": "7", "isDeleted": True}
+        whole = {**record, "isDeleted": 1}
+        first, second = ask(Axerrio(paged(gone, whole)).client, 0, 9).records
+        assert (first.sequence, first.content) == (7, Tombstone(key="X-1"))
+        assert second.content == Tombstone(key=record[key])
+
+    @pytest.mark.parametrize("record", [None, 7, "x", [], {}, {"sequence": 3}, {"sequence": 3, "isDeleted": True}])
+    def test_no_record(self, feed: str, record: Any) -> None:
+        ask, good, _ = FEEDS[feed]
+        bad, fine = ask(Axerrio(paged(record, good)).client, 0, 9).records
+        assert isinstance(bad.content, Unreadable)
+        assert bad.content.key is None
+        assert not isinstance(fine.content, Unreadable)
+
+    def test_a_malformed_one_is_named_by_its_key(self, feed: str) -> None:
+        ask, record, key = FEEDS[feed]
+        other = "key" if key == "labelId" else "labelId"
+        (bad,) = ask(Axerrio(paged({**record, "sequence": -1, other: "other"})).client, 0, 9).records
+        assert isinstance(bad.content, Unreadable)
+        assert bad.content.key == record[key]
+
+    @pytest.mark.parametrize("answer", [{}, {"results": []}, {"maximumSequence": 1, "results": {}}, []])
+    def test_no_page(self, feed: str, answer: Any) -> None:
+        with pytest.raises(Unanswered):
+            FEEDS[feed][0](Axerrio(answer).client, 0, 9)
+
+
+class TestLabels:
+    def read(self, record: dict[str, Any]) -> Label | str:
+        (only,) = Axerrio(paged(record)).client.labels_after(0).records
+        if isinstance(only.content, Unreadable):
+            assert only.content.key == "L-1"
+            return only.content.reason
+        assert isinstance(only.content, Label)
+        return only.content
+
+    def test_is_read(self) -> None:
+        assert self.read(label_record()) == Label(
+            key="L-1",
+            version=1,
+            order_key="SO-48210",
+            line_key="1",
+            box_index=1,
+            box_code="AX0000012345",
+            lot_number="234232",
+            state=LabelState.PRINTED,
+        )
+
+    @pytest.mark.parametrize(
+        ("code", "kept"), [("]C1 00ax", "]C1 00ax"), (" 0012\n", "0012"), (73992893, "73992893"), ("x" * 20, "x" * 20)]
+    )
+    def test_a_code_is_kept_to_the_letter(self, code: Any, kept: str) -> None:
+        label = self.read(label_record(boxCode=code, lotNumber=234232))
+        assert isinstance(label, Label)
+        assert (label.box_code, label.lot_number) == (kept, "234232")
+
+    @pytest.mark.parametrize("state", ["planned", "void"])
+    def test_only_a_printed_one_has_a_code(self, state: str) -> None:
+        label = self.read(label_record(state=state, boxCode=None, lotNumber=None))
+        assert isinstance(label, Label)
+        assert (label.box_code, label.lot_number) == ("", "")
+        assert self.read(label_record(boxCode="  ")) == "boxCode is missing"
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"boxCode": "x" * 21}, "boxCode = "),
+            ({"boxIndex": 0}, "boxIndex = '0': "),
+            ({"boxIndex": None}, "boxIndex is missing"),
+            ({"state": "lost"}, "state = 'lost': "),
+            ({"version": None}, "version is missing"),
+            ({"salesOrderKey": ""}, "salesOrderKey is missing"),
+            ({"lineKey": []}, "lineKey = '[]': "),
+        ],
+    )
+    def test_malformed(self, change: dict[str, Any], reason: str) -> None:
+        said = self.read(label_record(**change))
+        assert isinstance(said, str)
+        assert said.startswith(reason)
+
+
+class TestShipments:
+    def read(self, record: dict[str, Any]) -> Shipment | str:
+        (only,) = Axerrio(paged(record)).client.shipments_after(0).records
+        if isinstance(only.content, Unreadable):
+            return only.content.reason
+        assert isinstance(only.content, Shipment)
+        return only.content
+
+    def test_is_read(self) -> None:
+        more = {"salesOrderKey": 7, "lineKey": 2, "boxes": "1", "labelIds": ["L-9"]}
+        lines = [*shipment_record()["lines"], more]
+        assert self.read(shipment_record(lines=lines)) == Shipment(
+            key="SH-9",
+            version=1,
+            ship_date=date(2026, 11, 24),
+            awb="729-1234 5675",
+            house_awb="CM-93242111",
+            lines=(
+                ShipmentLine(order_key="SO-48210", line_key="1", boxes=2, box_codes=("AX0000012345", "AX0000012346")),
+                ShipmentLine(order_key="7", line_key="2", boxes=1, label_keys=("L-9",)),
+            ),
+        )
+
+    def test_a_temporary_one_without_a_house(self) -> None:
+        shipment = self.read(shipment_record(isTemporaryAwb=1, houseAwb=None, lines=[]))
+        assert isinstance(shipment, Shipment)
+        assert (shipment.is_temporary, shipment.house_awb, shipment.lines) == (True, "", ())
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"awb": None}, "awb is missing"),
+            ({"shipDate": "24.11.2026"}, "shipDate = '24.11.2026': "),
+            ({"lines": None}, "lines is missing"),
+            ({"lines": [{"salesOrderKey": "1", "boxes": 1}]}, "lines.0.lineKey is missing"),
+            ({"lines": [{"salesOrderKey": "1", "lineKey": "1", "boxes": -1}]}, "lines.0.boxes = '-1': "),
+            (
+                {"lines": [{"salesOrderKey": "1", "lineKey": "1", "boxes": 1, "boxCodes": [None]}]},
+                "lines.0.boxCodes.0 = 'None': ",
+            ),
+            ({"isTemporaryAwb": "perhaps"}, "isTemporaryAwb = 'perhaps': "),
+        ],
+    )
+    def test_malformed(self, change: dict[str, Any], reason: str) -> None:
+        said = self.read(shipment_record(**change))
+        assert isinstance(said, str)
+        assert said.startswith(reason)
+
+
+def test_articles() -> None:
+    records = [article_record(), article_record(description=None), article_record(code=None)]
+    first, second, third = Axerrio(paged(*records)).client.articles_after(0).records
+    assert first.content == CatalogueArticle(key="A-100", code="RFREE50", description="Rose")
+    assert second.content == CatalogueArticle(key="A-100", code="RFREE50", description="")
+    assert isinstance(third.content, Unreadable)
+
+
+class TestOneOrder:
+    def test_is_read(self) -> None:
+        axerrio = Axerrio(bare(order_record(), "sequence"))
+        found = axerrio.client.order("SO/1")
+        assert isinstance(found, Order)
+        assert found.key == "SO-48210"
+        assert axerrio.asked[0].method == "GET"
+        assert axerrio.asked[0].url.raw_path == b"/api/v1/sales-orders/SO%2F1"
+        assert "idempotency-key" not in axerrio.asked[0].headers
+
+    def test_that_is_not_there(self) -> None:
+        assert Axerrio({"code": "does-not-exist"}, 404).client.order("SO-1") is None
+        assert Axerrio({"code": "deleted"}, 410).client.order("SO-1") == Tombstone(key="SO-1")
+        assert Axerrio({"key": "SO-1", "isDeleted": True}).client.order("SO-1") == Tombstone(key="SO-1")
+
+    @pytest.mark.parametrize(
+        ("answer", "status"),
+        [(b"<html>", 404), (b"", 404), (b"", 204), ({}, 200), ([], 200), (order_record(lines=3), 200)],
+    )
+    def test_a_broken_answer_says_nothing(self, answer: Any, status: int) -> None:
+        with pytest.raises(Unanswered):
+            Axerrio(answer, status).client.order("SO-1")
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 409, 429])
+    def test_a_no_is_not_an_absence(self, status: int) -> None:
+        axerrio = Axerrio({"code": "x"}, status)
+        with pytest.raises(Refused):
+            axerrio.client.order("SO-1")
+        with pytest.raises(Refused):
+            axerrio.client.procurement_status("SO-1")
+        with pytest.raises(Refused):
+            axerrio.client.inbound_order("SO-1")
+        with pytest.raises(Refused):
+            axerrio.client.delete_inbound_order("SO-1", idempotency_key="k")
+
+
+class TestProcurementStatus:
+    def test_is_read(self) -> None:
+        axerrio = Axerrio(
+            {"status": "approved", "purchaseOrders": [{"number": 7, "status": "pending"}], "changedAt": 1}
+        )
+        assert axerrio.client.procurement_status("SO 1") == ApprovalReport(
+            status=PurchaseOrderStatus.APPROVED,
+            purchase_orders=(PurchaseOrderState(number="7", status=PurchaseOrderStatus.PENDING),),
+        )
+        assert axerrio.asked[0].method == "GET"
+        assert axerrio.asked[0].url.raw_path == b"/api/v1/sales-orders/SO%201/procurement-status"
+
+    def test_that_is_not_there(self) -> None:
+        assert Axerrio({"code": "does-not-exist"}, 404).client.procurement_status("SO-1") is None
+
+    @pytest.mark.parametrize("answer", [{}, {"status": "parked"}, {"status": "approved", "purchaseOrders": [{}]}])
+    def test_is_not_guessed(self, answer: Any) -> None:
+        with pytest.raises(Unanswered):
+            Axerrio(answer).client.procurement_status("SO-1")
+
+
+class TestInboundBody:
+    def test_golden(self) -> None:
+        lines = (
+            line("1", external_line_id="881", notes="fragile", unit_cost=Decimal("0.280"), unit_price=Decimal("1E+2")),
+            mixed_line("2", external_line_id="882", packing_code="QB", unit_price=None, status=LineStatus.SHIPPED),
+            line("3", external_line_id="883", status=LineStatus.CANCELLED),
+        )
+        what = order(*lines, origin=Origin.KOMET, carrier_code="ARM", location_code="MIA", currency="USD")
+        body = inbound_body(what)
+        assert json.loads(json.dumps(body)) == body
+        assert body == {
+            "origin": "komet",
+            "buyer": {"code": "MIAFLOWERS", "name": "Miami Flowers Inc"},
+            "carrierCode": "ARM",
+            "locationCode": "MIA",
+            "customerReference": "PO 77123",
+            "currency": "USD",
+            "comments": "Handle with care",
+            "departureDate": "2026-11-24",
+            "truckDate": "2026-11-26",
+            "lines": [
+                {
+                    "externalLineId": "881",
+                    "status": "open",
+                    "article": {"code": "RFREE50", "description": "Rose Freedom 50 cm"},
+                    "packing": {"code": "HB"},
+                    "boxes": 4,
+                    "bunchesPerBox": 10,
+                    "stemsPerBunch": 25,
+                    "unitType": "stem",
+                    "unitPrice": "100",
+                    "unitCost": "0.280",
+                    "markCode": "DOCK2",
+                    "notes": "fragile",
+                    "departureDate": "2026-11-24",
+                },
+                {
+                    "externalLineId": "882",
+                    "status": "shipped",
+                    "article": {"code": "MIXROSE", "description": "Mixed roses 50 cm"},
+                    "packing": {"code": "QB"},
+                    "boxes": 2,
+                    "bunchesPerBox": 8,
+                    "stemsPerBunch": 25,
+                    "unitType": "bunch",
+                    "unitCost": "0.28",
+                    "markCode": "DOCK2",
+                    "departureDate": "2026-11-24",
+                    "breakdown": [
+                        {
+                            "article": {"code": "RFREE50", "description": "Rose Freedom 50 cm"},
+                            "bunches": 5,
+                            "stemsPerBunch": 25,
+                            "unitPrice": "8.75",
+                            "unitCost": "7.00",
+                        },
+                        {"article": {"code": "RMOND50"}, "bunches": 3, "stemsPerBunch": 25},
+                    ],
+                },
+            ],
+        }
+
+    def test_leaves_out_what_komet_does_not_show(self) -> None:
+        nameless = Article(code="", description="Roses White")
+        sparse = line(
+            external_line_id="881",
+            article=nameless,
+            bunches_per_box=0,
+            stems_per_bunch=0,
+            unit_price=None,
+            unit_cost=None,
+            mark_code="",
+            departure_date=None,
+            breakdown=(Component(article=nameless, bunches=0, stems_per_bunch=0),),
+        )
+        what = order(sparse, customer_reference="", comments="", departure_date=None, buyer_name="")
+        assert inbound_body(what) == {
+            "origin": "komet",
+            "buyer": {"code": "MIAFLOWERS"},
+            "truckDate": "2026-11-26",
+            "lines": [
+                {
+                    "externalLineId": "881",
+                    "status": "open",
+                    "article": {"description": "Roses White"},
+                    "packing": {"code": "HB"},
+                    "boxes": 4,
+                    "unitType": "stem",
+                    "breakdown": [{"article": {"description": "Roses White"}}],
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize("external_line_id", [None, ""])
+    def test_a_line_of_no_prebook_item(self, external_line_id: str | None) -> None:
+        with pytest.raises(ValueError, match="line 1 names no prebook item"):
+            inbound_body(order(line(external_line_id=external_line_id)))
+
+    def test_comes_back_as_it_went(self) -> None:
+        """What the feed shows of an order that was made of our body is that order."""
+        lines = (line("1", external_line_id="881"), mixed_line("2", external_line_id="882"))
+        what = order(*lines, origin=Origin.KOMET, external_id="komet-MIA-1")
+        body = inbound_body(what)
+        stored = [{"lineKey": str(number), **each} for number, each in enumerate(body["lines"], start=1)]
+        head = {"key": what.key, "number": what.number, "version": what.version, "sequence": 1}
+        record = {**head, "status": "confirmed", **body, "lines": stored, "externalId": "komet-MIA-1"}
+        assert read_order(record) == what
+
+
+INBOUND = {
+    "externalId": "komet-MIA-991201",
+    "salesOrderKey": "SO-9",
+    "salesOrderNumber": 20269,
+    "status": "rejected",
+    "lines": [
+        {"lineKey": 1, "externalLineId": 881, "status": "accepted"},
+        {"lineKey": None, "externalLineId": "882", "status": "rejected", "code": "unknown", "message": "No article"},
+        {"externalLineId": "883", "status": "pending"},
+        {"externalLineId": "884"},
+    ],
+}
+
+
+class TestInboundOrders:
+    READ = InboundOrder(
+        external_id="komet-MIA-991201",
+        order_key="SO-9",
+        order_number="20269",
+        status=InboundStatus.REJECTED,
+        lines=(
+            InboundLine(external_line_id="881", line_key="1", is_accepted=True),
+            InboundLine(external_line_id="882", is_accepted=False, code="unknown", message="No article"),
+            InboundLine(external_line_id="883", is_accepted=None),
+            InboundLine(external_line_id="884", is_accepted=None),
+        ),
+    )
+
+    @pytest.mark.parametrize("status", [200, 201])
+    def test_put(self, status: int) -> None:
+        axerrio = Axerrio(INBOUND, status)
+        steps: list[int] = []
+        found = axerrio.client.put_inbound_order(
+            "komet/1",
+            {"truckDate": "2026-11-26"},
+            idempotency_key="k1",
+            before_send=lambda: steps.append(len(axerrio.asked)),
+        )
+        assert found == self.READ
+        assert steps == [0]
+        (request,) = axerrio.asked
+        assert (request.method, request.url.raw_path) == ("PUT", b"/api/v1/inbound-orders/komet%2F1")
+        assert request.headers["idempotency-key"] == "k1"
+        assert json.loads(request.content) == {"truckDate": "2026-11-26"}
+
+    def test_get(self) -> None:
+        axerrio = Axerrio(INBOUND)
+        assert axerrio.client.inbound_order("komet-1") == self.READ
+        assert axerrio.asked[0].method == "GET"
+        pending = {"externalId": "x", "salesOrderKey": None, "salesOrderNumber": None, "status": "pending"}
+        assert Axerrio(pending).client.inbound_order("x") == InboundOrder(external_id="x", status=InboundStatus.PENDING)
+
+    @pytest.mark.parametrize("status", [404, 410])
+    def test_that_is_not_there(self, status: int) -> None:
+        axerrio = Axerrio({"code": "does-not-exist"}, status)
+        assert axerrio.client.inbound_order("x") is None
+        assert axerrio.client.delete_inbound_order("x", idempotency_key="k") is False
+
+    @pytest.mark.parametrize(
+        "change", [{"externalId": None}, {"status": "parked"}, {"lines": [{}]}, {"lines": 3}, {"salesOrderKey": []}]
+    )
+    def test_is_not_guessed(self, change: dict[str, Any]) -> None:
+        axerrio = Axerrio({**INBOUND, **change})
+        with pytest.raises(Unanswered):
+            axerrio.client.inbound_order("x")
+        with pytest.raises(Unanswered):
+            axerrio.client.put_inbound_order("x", {}, idempotency_key="k")
+
+    @pytest.mark.parametrize("code", ["already-exists", "immutable", "version-conflict"])
+    def test_conflicts_say_which(self, code: str) -> None:
+        axerrio = Axerrio({"code": code, "detail": "no"}, 409)
+        with pytest.raises(Refused) as caught:
+            axerrio.client.put_inbound_order("x", {}, idempotency_key="k")
+        assert (caught.value.kind, caught.value.code) == (RefusalKind.CONFLICT, code)
+        with pytest.raises(Refused) as caught:
+            axerrio.client.delete_inbound_order("x", idempotency_key="k")
+        assert (caught.value.kind, caught.value.code) == (RefusalKind.CONFLICT, code)
+        assert len(axerrio.asked) == 2, "no call is followed by another"
+
+    @pytest.mark.parametrize("code", [None, 3, {}, f"x {TOKEN}"])
+    def test_a_code_of_another_kind(self, code: Any) -> None:
+        with pytest.raises(Refused) as caught:
+            Axerrio({"code": code}, 409).client.put_inbound_order("x", {}, idempotency_key="k")
+        assert caught.value.code == ("x …" if isinstance(code, str) else "")
+        assert TOKEN not in shown(caught.value)
+
+    def test_delete_over_a_real_socket(self) -> None:
+        nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
+        with serving(lambda connection: connection.sendall(nothing)) as server:
+            client = AxerrioClient(
+                AxerrioSettings(base_url=server.url, token_env="T"), TOKEN, timeout=2.0, gate=OpenGate()
+            )
+            steps: list[int] = []
+            for _ in range(2):
+                assert client.delete_inbound_order(
+                    "komet-1", idempotency_key="k1", before_send=lambda: steps.append(len(server.requests))
+                )
+            client.close()
+        assert steps == [0, 1]
+        assert server.connections == 1
+        head = server.requests[0].lower()
+        assert head.startswith(b"delete /api/v1/inbound-orders/komet-1 http/1.1\r\n")
+        assert b"idempotency-key: k1\r\n" in head
+        assert b"x-correlation-id: " in head
+
+    @pytest.mark.parametrize("behave", [answering("<html>"), answering(""), answering("{}", "503 Busy")])
+    def test_a_delete_without_a_usable_answer(self, behave: Behaviour) -> None:
+        with serving(behave) as server:
+            client = AxerrioClient(
+                AxerrioSettings(base_url=server.url, token_env="T"), TOKEN, timeout=2.0, gate=OpenGate()
+            )
+            with pytest.raises(Unanswered):
+                client.delete_inbound_order("komet-1", idempotency_key="k1")
+            client.close()
+
+
+class TestLabelContent:
+    def test_is_given_as_it_is(self) -> None:
+        axerrio = Axerrio(b"^XA\xff\x00^XZ", media="application/zpl; charset=utf-8")
+        assert axerrio.client.label_content("L/1", "application/zpl") == b"^XA\xff\x00^XZ"
+        (request,) = axerrio.asked
+        assert request.url.raw_path == b"/api/v1/labels/L%2F1/content"
+        assert request.headers["accept"] == "application/zpl"
+        for declared in ("", "text/plain", "application/octet-stream", "application/pdf"):
+            assert Axerrio(b"%PDF-1.7", media=declared).client.label_content("1", "application/pdf")
+
+    @pytest.mark.parametrize(
+        ("content", "declared"),
+        [
+            (b"<html>", "text/html; charset=utf-8"),
+            (b"{}", "application/json"),
+            (b"{}", "application/problem+json"),
+            (b"<x/>", "application/XML"),
+            (b"", "application/pdf"),
+            (b" \n", "application/zpl"),
+        ],
+    )
+    def test_no_label(self, content: bytes, declared: str) -> None:
+        with pytest.raises(Unanswered):
+            Axerrio(content, media=declared).client.label_content("1", "application/pdf")
+
+    @pytest.mark.parametrize(
+        ("content", "status", "kind"),
+        [
+            (b"", 406, RefusalKind.OTHER),
+            (b"<html>", 406, RefusalKind.OTHER),
+            ({"code": "not-acceptable"}, 406, RefusalKind.OTHER),
+            ({"code": "does-not-exist"}, 404, RefusalKind.GONE),
+            ({}, 401, RefusalKind.TOKEN),
+        ],
+    )
+    def test_a_no(self, content: Any, status: int, kind: RefusalKind) -> None:
+        with pytest.raises(Refused) as caught:
+            Axerrio(content, status).client.label_content("1", "application/zpl")
+        assert caught.value.kind is kind
 
 
 class TestIdentity:

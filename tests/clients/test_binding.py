@@ -7,7 +7,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from clients.komet.convert import Bound, bind_items, sent_line
-from models.canonical import Article, Line, PrebookItem, UnitType
+from models.canonical import Article, Component, Line, PrebookComponent, PrebookItem, UnitType
 from tests.clients.orders import BOX_TYPES, component, item, line, mixed_line, settings
 
 
@@ -90,9 +90,129 @@ def test_box_types_by_id() -> None:
     assert bind([line("1")], [item("1", box_type="1057")]) == {"1": "1"}
 
 
-def test_a_mixed_line_and_its_item() -> None:
-    shown = {"boxes": 2, "box_type": "QB", "bunches_per_box": 8, "unit_type": UnitType.BUNCH}
-    assert bind([mixed_line("1")], [item("1", **shown)]) == {"1": "1"}
+def mixed_item(item_id: str, *components: PrebookComponent, **changes: Any) -> PrebookItem:
+    """An item as Komet shows `mixed_line()`; without components it hides them."""
+    given = {
+        "product_description": "Mixed roses 50 cm",
+        "boxes": 2,
+        "box_type": "QB",
+        "bunches_per_box": 8,
+        "unit_type": UnitType.BUNCH,
+        "components": components,
+        **changes,
+    }
+    return item(item_id, **given)
+
+
+FREEDOM = component()
+WHITE = component("RMOND50", bunches=3)
+OURS = (FREEDOM, WHITE)
+
+
+def of(*parts: tuple[str, int], stems: int = 25) -> tuple[Component, ...]:
+    return tuple(
+        Component(article=Article(code=code, description=code), bunches=bunches, stems_per_bunch=stems)
+        for code, bunches in parts
+    )
+
+
+class TestMixed:
+    @pytest.mark.parametrize(
+        "components",
+        [
+            (),
+            OURS,
+            OURS[::-1],
+            (component(None), component("Rosen", bunches=3)),
+            (component(bunches=None), WHITE),
+            (component(stems_per_bunch=None), component(bunches=3, stems_per_bunch=None)),
+            (component(bunches=None), component(bunches=5)),
+        ],
+    )
+    def test_the_packs_are_those_sent_as_far_as_they_are_shown(self, components: Sequence[PrebookComponent]) -> None:
+        assert bind([mixed_line("1")], [mixed_item("1", *components)]) == {"1": "1"}
+
+    @pytest.mark.parametrize(
+        "components",
+        [
+            (FREEDOM,),
+            (FREEDOM, WHITE, WHITE),
+            (FREEDOM, FREEDOM),
+            (component(bunches=4), component(bunches=4)),
+            (FREEDOM, component(bunches=3, stems_per_bunch=20)),
+            (component(bunches=8), component(bunches=None)),
+        ],
+    )
+    def test_other_packs_are_a_persons(self, components: Sequence[PrebookComponent]) -> None:
+        assert bind([mixed_line("1")], [mixed_item("1", *components)]) == {}
+
+    def test_a_line_of_one_product_is_no_mixed_box(self) -> None:
+        assert bind([line("1")], [item("1", components=OURS)]) == {}
+        plain = mixed_line("1", breakdown=())
+        assert bind([plain, mixed_line("2")], [mixed_item("1", *OURS), mixed_item("2")]) == {"1": "2", "2": "1"}
+
+    def test_one_name_for_two_contents(self) -> None:
+        """The commercial name is the same and so are the packs: the products tell them apart."""
+        sent = [mixed_line("1", breakdown=of(("A", 5), ("B", 3))), mixed_line("2", breakdown=of(("A", 3), ("B", 5)))]
+        items = [
+            mixed_item("1", component("b", bunches=5), component("a", bunches=3)),
+            mixed_item("2", component("B", bunches=3), component("A", bunches=5)),
+        ]
+        assert bound(sent, items) == Bound({"1": "2", "2": "1"}, frozenset())
+
+    def test_the_products_say_more_than_the_name_of_the_box(self) -> None:
+        sent = [mixed_line("1"), mixed_line("2", breakdown=of(("A", 5), ("B", 3)))]
+        theirs = (component("A"), component("B", bunches=3))
+        items = [mixed_item("1", *theirs), mixed_item("2", *OURS, product_description="Bunte Rosen")]
+        assert bound(sent, items) == Bound({"1": "2", "2": "1"}, frozenset())
+
+    def test_the_name_of_the_box_says_more_than_nothing(self) -> None:
+        theirs = (component("Rood"), component("Wit", bunches=3))
+        sent = [mixed_line("1"), mixed_line("2", article=MONDIAL)]
+        items = [mixed_item("1", *theirs, product_description="rmond50"), mixed_item("2", *theirs)]
+        assert bound(sent, items) == Bound({"1": "2", "2": "1"}, frozenset())
+
+    def test_what_the_products_decide_leaves_the_rest(self) -> None:
+        theirs = (component("Rood"), component("Wit", bunches=3))
+        sent = [mixed_line("1", breakdown=of(("A", 5), ("B", 3))), mixed_line("2")]
+        items = [mixed_item("1", *OURS), mixed_item("2", *theirs, product_description="Bunt")]
+        assert bound(sent, items) == Bound({"1": "2", "2": "1"}, frozenset())
+
+    def test_hidden_products_are_no_worse_than_a_plain_line(self) -> None:
+        plain = mixed_line("1", breakdown=())
+        assert bind([plain, mixed_line("2")], [mixed_item("8"), mixed_item("9")]) == {"1": "8", "2": "9"}
+        renamed = [mixed_item(each, product_description="Rosen") for each in ("8", "9")]
+        assert bind([mixed_line("1"), mixed_line("2", breakdown=())], renamed) == {"1": "8", "2": "9"}
+
+    def test_products_in_any_number_are_paired_in_time(self) -> None:
+        many = of(*((f"P{number}", 1) for number in range(60)))
+        hidden = [component(None, bunches=None) for _ in range(59)]
+        sent = [mixed_line("1", breakdown=many)]
+        assert bind(sent, [mixed_item("1", *hidden, component(bunches=1))]) == {"1": "1"}
+        assert bind(sent, [mixed_item("1", *hidden, component(bunches=2))]) == {}
+
+
+class TestTied:
+    def test_lines_that_order_alone_told_apart(self) -> None:
+        sent = [line("1"), line("2"), line("3", article=MONDIAL)]
+        items = [item("1"), item("2"), item("3", product_description="Roses White")]
+        assert bound(sent, items) == Bound({"1": "1", "2": "2", "3": "3"}, frozenset({"1", "2"}))
+
+    def test_renamed_ones(self) -> None:
+        sent = [line("1"), line("2", article=MONDIAL)]
+        items = [item("1", product_description="Rosen A"), item("2", product_description="Rosen B")]
+        assert bound(sent, items) == Bound({"1": "1", "2": "2"}, frozenset({"1", "2"}))
+
+    def test_one_line_that_could_have_taken_another(self) -> None:
+        items = [item("1", product_description="Rosen A"), item("2", product_description="Rosen B")]
+        assert bound([line("1")], items) == Bound({"1": "1"}, frozenset({"1"}))
+
+    def test_what_is_not_bound_is_not_tied(self) -> None:
+        assert bound([line("1"), line("2")], [item("1")]) == Bound({}, frozenset())
+
+    def test_a_renamed_one_that_is_the_only_one_left(self) -> None:
+        sent = [line("1"), line("2", article=MONDIAL)]
+        assert bound(sent, [item("1"), item("2", product_description="Roses White")]).tied == frozenset()
 
 
 lines = st.lists(
@@ -128,6 +248,7 @@ def test_never_two_lines_to_one_item(data: st.DataObject, sent: list[Line]) -> N
     by_id = {each.item_id: each for each in items}
     by_key = {each.line_key: each for each in sent}
     assert all(by_id[item_id].boxes == by_key[key].boxes > 0 for key, item_id in pairs.items())
+    assert bound(sent, items).tied <= pairs.keys()
     assert bind(sent, items[::-1]) == pairs, "the order in which Komet lists its items says nothing"
 
 
@@ -136,3 +257,37 @@ def test_never_two_lines_to_one_item(data: st.DataObject, sent: list[Line]) -> N
 def test_an_answer_that_shows_all_binds_all(data: st.DataObject, sent: list[Line]) -> None:
     items = data.draw(st.permutations([shown(each, 95 + n, frozenset(), False) for n, each in enumerate(sent)]))
     assert bind(sent, items) == {each.line_key: str(95 + n) for n, each in enumerate(sent)}
+
+
+mixed_lines = st.lists(
+    st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 2)), min_size=2, max_size=3), max_size=4
+).map(lambda all_: [mixed_line(str(number), breakdown=of(*each)) for number, each in enumerate(all_)])
+
+
+@examples(deadline=None)
+@given(data=st.data(), sent=mixed_lines, renamed=st.booleans())
+def test_mixed_boxes_go_to_boxes_of_the_same_content(data: st.DataObject, sent: list[Line], renamed: bool) -> None:
+    def content(components: Sequence[Component] | Sequence[PrebookComponent]) -> list[tuple[Any, ...]]:
+        return sorted(
+            (
+                each.article.code if isinstance(each, Component) else each.product_description,
+                each.bunches,
+                each.stems_per_bunch,
+            )
+            for each in components
+        )
+
+    items = []
+    for number, each in enumerate(sent):
+        shown = [
+            component(part.article.code, bunches=part.bunches) for part in data.draw(st.permutations(each.breakdown))
+        ]
+        items.append(mixed_item(str(90 + number), *shown, product_description="Rosen" if renamed else "MIXROSE"))
+    found = bound(sent, data.draw(st.permutations(items)))
+    by_id = {each.item_id: each for each in items}
+    by_key = {each.line_key: each for each in sent}
+    assert found.pairs.keys() == by_key.keys(), "an answer that shows all binds all"
+    for key, item_id in found.pairs.items():
+        mine = content(by_key[key].breakdown)
+        assert content(by_id[item_id].components) == mine
+        assert (key in found.tied) is ([content(each.breakdown) for each in sent].count(mine) > 1)

@@ -10,7 +10,17 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from clients.errors import ClientError
-from tests.clients.test_axerrio_client import Axerrio, order_record, paged
+from tests.clients.test_axerrio_client import (
+    INBOUND,
+    Axerrio,
+    article_record,
+    bare,
+    label_record,
+    line_record,
+    order_record,
+    paged,
+    shipment_record,
+)
 from tests.clients.test_komet_client import Komet, listed, prebook
 
 scalars = st.one_of(
@@ -34,11 +44,33 @@ PURCHASE_ORDERS = {
             "number": 2,
             "shipDate": "2026-11-24",
             "status": "A",
-            "details": [{"poItemId": 3, "prebookItemId": 4, "totalBoxes": 5, "boxes": [{"boxCode": "B"}]}],
+            "details": [
+                {
+                    "poItemId": 3,
+                    "prebookItemId": 4,
+                    "productId": 5,
+                    "totalBoxes": 5,
+                    "boxType": "HB",
+                    "bunches": 1,
+                    "stemsBunch": 25,
+                    "unitCost": 0.28,
+                    "markCode": "D",
+                    "boxes": [{"boxCode": "B"}],
+                }
+            ],
         }
     ],
 }
 CREATED = {"status": "1", "message": "ok", "prebookId": 1, "prebookNumber": 2, "items": [{"prebookItemId": 3}]}
+PART = {"productId": 1, "productDescription": "Rose", "bunches": 5, "stemsBunch": 25, "mapped": 1}
+PREBOOKS = listed({**prebook(breakdowns=[PART]), "customerName": "M", "customerPONumber": "P", "carrierId": 1})
+AWB_ADDED = {
+    "status": "1",
+    "purchaseOrderItemDetailsAWBAddAPIResultList": [
+        {"poItemId": 1, "status": "1", "message": "OK", "boxCodes": ["B"], "newPOItemId": 2}
+    ],
+}
+CODES_CHANGED = {"status": 1, "message": "ok", "boxes": [{"newBoxCode": "B", "status": "0", "message": "no"}]}
 REFERENCES = {
     "prebookId": "1",
     "purchaseOrders": [{"id": "1", "number": "2"}],
@@ -48,16 +80,40 @@ STATUS = {"status": "approved", "purchaseOrders": [{"number": "1", "status": "pe
 ORDERS = paged(
     order_record(externalReferences=[{"system": "komet", **REFERENCES}]), {"key": "a", "sequence": 1, "isDeleted": True}
 )
+BORN_IN_KOMET = paged(
+    bare(
+        order_record(
+            origin="komet",
+            externalId="k",
+            lines=[line_record(externalLineId="1", breakdown=[{"article": {"description": "x"}}])],
+        ),
+        "departureDate",
+    )
+)
 
 Call = Callable[[bytes, int], object]
 calls: list[tuple[Any, Call]] = [
-    (listed(prebook()), lambda content, status: Komet(content, status).prebooks()),
+    (PREBOOKS, lambda content, status: Komet(content, status).prebooks()),
     (PURCHASE_ORDERS, lambda content, status: Komet(content, status).purchase_orders()),
     ({"status": 1, "boxtypes": [{"id": 1, "code": "H", "fbe": 1}]}, lambda c, s: Komet(c, s).client.list_box_types()),
     ({"status": 1, "carriers": [{"id": 1, "active": 1}]}, lambda c, s: Komet(c, s).client.list_carriers()),
     (CREATED, lambda content, status: Komet(content, status).client.create_prebook({})),
     (CREATED, lambda content, status: Komet(content, status).client.create_purchase_order({})),
+    (CREATED, lambda content, status: Komet(content, status).client.create_mixed_purchase_order({})),
+    (CREATED, lambda content, status: Komet(content, status).client.delete_prebook_item({})),
+    (AWB_ADDED, lambda content, status: Komet(content, status).client.add_awb({})),
+    (CODES_CHANGED, lambda content, status: Komet(content, status).client.change_box_codes({})),
     (ORDERS, lambda content, status: Axerrio(content, status).page()),
+    (BORN_IN_KOMET, lambda content, status: Axerrio(content, status).page()),
+    (paged(label_record()), lambda content, status: Axerrio(content, status).client.labels_after(0)),
+    (paged(shipment_record()), lambda content, status: Axerrio(content, status).client.shipments_after(0)),
+    (paged(article_record()), lambda content, status: Axerrio(content, status).client.articles_after(0)),
+    (order_record(), lambda content, status: Axerrio(content, status).client.order("k")),
+    (STATUS, lambda content, status: Axerrio(content, status).client.procurement_status("k")),
+    (INBOUND, lambda content, status: Axerrio(content, status).client.inbound_order("k")),
+    (INBOUND, lambda c, s: Axerrio(c, s).client.put_inbound_order("k", {}, idempotency_key="i")),
+    (INBOUND, lambda c, s: Axerrio(c, s).client.delete_inbound_order("k", idempotency_key="i")),
+    (INBOUND, lambda c, s: Axerrio(c, s).client.label_content("k", "application/pdf")),
     (REFERENCES, lambda c, s: Axerrio(c, s).client.put_references("k", {}, idempotency_key="i")),
     (STATUS, lambda c, s: Axerrio(c, s).client.put_procurement_status("k", {}, idempotency_key="i")),
     ({"tenantId": "t", "clock": "2026-11-24T00:00:00Z"}, lambda c, s: Axerrio(c, s).client.identity()),
@@ -82,8 +138,8 @@ def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-@examples(max_examples=500, deadline=None)
-@given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 200, 200, 201, 400, 404, 429]))
+@examples(max_examples=1000, deadline=None)
+@given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 200, 200, 201, 400, 404, 406, 429]))
 def test_wrong_values(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
     answer, call = chosen
     for _ in range(data.draw(st.integers(1, 2))):
@@ -92,8 +148,8 @@ def test_wrong_values(data: st.DataObject, chosen: tuple[Any, Call], status: int
         call(json.dumps(answer).encode(), status)
 
 
-@examples(max_examples=150, deadline=None)
-@given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 400, 500]))
+@examples(max_examples=300, deadline=None)
+@given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 204, 400, 406, 500]))
 def test_broken_bytes(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
     content = json.dumps(chosen[0]).encode()
     cut = data.draw(st.integers(0, len(content)))

@@ -112,6 +112,25 @@ class TestAnswers:
         with serving(answering('{"message":"no"}', "422 No")) as server, core_to(server.url) as core:
             assert ask(core).status == 422
 
+    def test_a_204_has_no_body_and_leaves_the_connection_in_order(self) -> None:
+        nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
+        with serving(lambda connection: connection.sendall(nothing)) as server, core_to(server.url) as core:
+            assert [ask(core).status for _ in range(2)] == [204, 204]
+            assert ask(core).payload is None
+        assert server.connections == 1
+
+    def test_other_media_come_as_they_are(self) -> None:
+        label = b"^XA\x00\xff^XZ"
+        with serving(answering(label, Content_Type="application/zpl")) as server, core_to(server.url) as core:
+            answer = core.call("labels.content", "GET", "x", write=False, media="application/zpl")
+        assert (answer.content, answer.payload) == (label, None)
+        assert b"accept: application/zpl\r\n" in server.requests[0].lower()
+
+    @pytest.mark.parametrize("body", ["", "<html>", '{"code":"not-acceptable"}'])
+    def test_media_that_are_not_offered(self, body: str) -> None:
+        with serving(answering(body, "406 No")) as server, core_to(server.url) as core:
+            assert core.call("labels.content", "GET", "x", write=False, media="application/zpl").status == 406
+
     @pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Nov 2026 10:00:00 GMT"])
     def test_bears_a_broken_clock(self, date: str) -> None:
         with serving(answering("{}", Date=date)) as server, core_to(server.url) as core:
@@ -341,6 +360,23 @@ class TestRefused:
         error = fails(Refused, answering(json_text({"message": f"bad token {TOKEN}\n" + "x" * 900}), "401 No"))
         assert error.detail.startswith("HTTP 401: bad token … xxx")
         assert len(error.detail) < 520
+
+
+@pytest.mark.parametrize("media", [None, "application/zpl"])
+@pytest.mark.parametrize("status", ["200 OK", "404 No", "406 No"])
+def test_what_is_not_json_is_no_answer(media: str | None, status: str) -> None:
+    with serving(answering("<html>", status)) as server, core_to(server.url) as core:
+        if media and not status.startswith("404"):
+            core.call("x", "GET", "x", write=False, media=media)
+        else:
+            with pytest.raises(Unanswered):
+                core.call("x", "GET", "x", write=False, media=media)
+
+
+def test_a_long_label_is_not_read_to_its_end() -> None:
+    too_long = pytest.raises(Unanswered, match="more than 99 bytes")
+    with serving(answering(b"x" * 100)) as server, core_to(server.url, max_bytes=99) as core, too_long:
+        core.call("labels.content", "GET", "x", write=False, media="application/pdf")
 
 
 def test_nothing_logs_the_token(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:

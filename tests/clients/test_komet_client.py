@@ -1,18 +1,39 @@
 import json
+import logging
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from clients.errors import RefusalKind, Refused, Unanswered
+from clients.errors import ClientError, RefusalKind, Refused, Unanswered
 from clients.http import OpenGate
-from clients.komet.client import KometClient, Listing, PrebookCreated, PurchaseOrderCreated
-from models.canonical import BoxType, Carrier, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderStatus, UnitType
+from clients.komet.client import (
+    AwbResult,
+    BoxCodeResult,
+    KometClient,
+    Listing,
+    PrebookCreated,
+    PurchaseOrderCreated,
+)
+from clients.komet.convert import prebook_item_delete_body, purchase_order_item_delete_body
+from models.canonical import (
+    BoxType,
+    Carrier,
+    Prebook,
+    PrebookComponent,
+    PrebookItem,
+    PurchaseOrder,
+    PurchaseOrderItem,
+    PurchaseOrderStatus,
+    UnitType,
+)
 from tests.clients.orders import settings
-from tests.clients.sockets import answering, serving
+from tests.clients.sockets import Behaviour, answering, closing, cutting, resetting, serving, silent
+from tests.clients.test_http import shown
 
 TOKEN = "s3cret"
 
@@ -159,6 +180,75 @@ class TestLists:
         assert (second.status, second.status_text, second.items, second.ship_date) == (None, "Q", (), None)
         assert dict(komet.asked[0].url.params) == {"authenticationToken": TOKEN, "date": "2026-11-24"}
 
+    def test_all_that_a_prebook_says_of_its_customer(self) -> None:
+        answer = {**prebook(), "customerName": "Miami Flowers", "customerPONumber": 77123, "carrierId": 1878}
+        (found,) = Komet(listed(answer)).prebooks().records
+        assert (found.customer_name, found.customer_reference, found.carrier_id) == ("Miami Flowers", "77123", "1878")
+        for nothing in (None, "", 0):
+            answer = {**prebook(), "customerName": None, "customerPONumber": "", "carrierId": nothing}
+            (found,) = Komet(listed(answer)).prebooks().records
+            assert (found.customer_name, found.customer_reference, found.carrier_id) == (None, "", None)
+
+    def test_prebooks_by_the_vendors_days_and_by_change(self) -> None:
+        komet = Komet(listed())
+        when = datetime(2026, 11, 24, 1, 2, 3, 999_999, tzinfo=timezone(timedelta(hours=2)))
+        komet.client.list_prebooks(ship_dates=(date(2026, 11, 23), date(2027, 5, 22)), updated_since=when)
+        assert dict(komet.asked[0].url.params) == {
+            "authenticationToken": TOKEN,
+            "vendorShipDateFrom": "2026-11-23",
+            "vendorShipDateTo": "2027-05-22",
+            "updatedAsOf": "2026-11-23 23:02:03",
+        }
+        with pytest.raises(ValueError, match="offset"):
+            komet.client.list_prebooks(truck_date=date(2026, 11, 26), updated_since=datetime(2026, 11, 24))  # noqa: DTZ001
+        assert len(komet.asked) == 1
+
+    def test_all_that_a_purchase_orders_item_says(self) -> None:
+        detail = {
+            "poItemId": 7828,
+            "prebookItemId": "881",
+            "productId": 999,
+            "productDescription": "Rose Freedom 50 cm",
+            "totalBoxes": 4,
+            "boxType": "HB",
+            "bunches": "10",
+            "stemsBunch": 25,
+            "unitCost": 0.280,
+            "cost": 7,
+            "markCode": "DOCK2",
+            "boxes": [{"boxCode": " 0012 AX\n"}, {"boxCode": 73992893}, {"boxCode": ""}],
+        }
+        order = {"id": 1, "number": 2, "details": [detail, {"poItemId": 1, "totalBoxes": 2, "cost": "0.5"}]}
+        (found,) = Komet({"status": 1, "purchaseOrders": [order]}).purchase_orders().records
+        assert found.items == (
+            PurchaseOrderItem(
+                item_id="7828",
+                prebook_item_id="881",
+                product_description="Rose Freedom 50 cm",
+                product_id="999",
+                boxes=4,
+                box_type="HB",
+                bunches_per_box=10,
+                stems_per_bunch=25,
+                cost=Decimal("0.28"),
+                mark_code="DOCK2",
+                box_codes=("0012 AX", "73992893"),
+            ),
+            PurchaseOrderItem(
+                item_id="1", prebook_item_id=None, product_description=None, boxes=2, cost=Decimal("0.5")
+            ),
+        )
+
+    @pytest.mark.parametrize(
+        "change", [{"unitCost": "cheap"}, {"bunches": 1.5}, {"boxes": 4}, {"boxes": [{"boxCode": []}]}, {"boxType": {}}]
+    )
+    def test_a_malformed_purchase_order_is_put_aside_alone(self, change: dict[str, Any]) -> None:
+        good = {"id": 1, "number": 2, "details": [{"poItemId": 1, "totalBoxes": 2}]}
+        bad = {"id": 7, "number": 8, "details": [{"poItemId": 1, "totalBoxes": 2, **change}]}
+        listing = Komet({"status": 1, "purchaseOrders": [good, bad]}).purchase_orders()
+        assert ([each.number for each in listing.records], listing.complete) == (["2"], False)
+        assert listing.unreadable[0].key == "7"
+
     @pytest.mark.parametrize("status", [1, "1", True, 1.0])
     def test_success_in_all_its_forms(self, status: Any) -> None:
         assert Komet(listed(prebook(), status=status)).prebooks().complete
@@ -251,7 +341,31 @@ class TestItems:
         assert (item.cost, item.ship_date) == (Decimal(7), date(2026, 11, 23))
 
     def test_mixed(self) -> None:
-        assert item_of(prebook(breakdowns=[{"productId": 1}])).is_mixed
+        part = {"productId": 1, "productDescription": "Rose", "bunches": "5", "stemsBunch": 25, "price": None}
+        item = item_of(prebook(breakdowns=[part, {"productId": "2"}]))
+        assert item.is_mixed
+        assert item.mapped
+        assert item.components == (
+            PrebookComponent(product_description="Rose", product_id="1", mapped=True, bunches=5, stems_per_bunch=25),
+            PrebookComponent(product_description=None, product_id="2", mapped=True, bunches=None, stems_per_bunch=None),
+        )
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {},
+            {"productId": 0},
+            {"productId": 1, "productDescription": "UNKNOWN"},
+            {"productId": 1, "mapped": 0},
+            {"productId": 1, "productMapped": "false"},
+        ],
+    )
+    def test_an_unknown_product_of_a_mixed_box(self, part: dict[str, Any]) -> None:
+        item = item_of(prebook(breakdowns=[{"productId": 1}, part]))
+        assert [each.mapped for each in item.components] == [True, False]
+        assert not item.mapped
+        known = item_of(prebook(productId=None, breakdowns=[{"productId": 1}]))
+        assert (known.mapped, known.components[0].mapped) == (False, True)
 
     @pytest.mark.parametrize("word", ["bunch", "BUNCH", "Bunch"])
     def test_unit_types(self, word: str) -> None:
@@ -272,6 +386,8 @@ class TestItems:
             ({"vendorShipDate": "24-11-2026"}, "vendorShipDate = '24-11-2026': is not a date"),
             ({"vendorShipDate": "2026-02-30"}, "vendorShipDate = '2026-02-30': "),
             ({"breakdowns": "x"}, "details.0.breakdowns = 'x': "),
+            ({"breakdowns": [3]}, "details.0.breakdowns.0 = '3': "),
+            ({"breakdowns": [{"bunches": 2.5}]}, "details.0.breakdowns.0.bunches = '2.5': is not a whole number"),
         ],
     )
     def test_a_malformed_one_is_put_aside_alone(self, change: dict[str, Any], named: str) -> None:
@@ -326,6 +442,18 @@ class TestWrites:
         komet = Komet({"status": 1, **answer})
         assert komet.client.create_purchase_order({"shipDate": "2026-11-24"}) == PurchaseOrderCreated(*found)
 
+    def test_mixed_purchase_order(self) -> None:
+        komet = Komet({"status": 1, "purchaseOrderId": 1, "purchaseOrderNumber": "2K"})
+        body = {"purchaseOrderItems": [{"cost": "0.10", "breakdowns": [{"cost": "7.50", "price": "8"}]}]}
+        steps: list[int] = []
+        made = komet.client.create_mixed_purchase_order(body, lambda: steps.append(len(komet.asked)))
+        assert made == PurchaseOrderCreated("1", "2K")
+        assert steps == [0]
+        assert komet.asked[0].content == (
+            b'{"authenticationToken":"s3cret","purchaseOrderItems":'
+            b'[{"cost":0.10,"breakdowns":[{"cost":7.50,"price":8}]}]}'
+        )
+
     @pytest.mark.parametrize(
         "answer", [{}, {"prebookId": 1}, {"status": None}, {"status": "maybe"}, {"status": 2}, [], "OK", None]
     )
@@ -355,6 +483,184 @@ class TestWrites:
             client.close()
 
 
+PREBOOK_ITEM = prebook_item_delete_body("85063", "9999999")
+ORDER_ITEM = purchase_order_item_delete_body("265119")
+
+
+@dataclass(frozen=True)
+class Delete:
+    operation: str
+    body: dict[str, Any]
+    call: Callable[[KometClient, Callable[[], None] | None], None]
+
+
+DELETES = [
+    Delete("prebook.item.delete", PREBOOK_ITEM, lambda client, sent: client.delete_prebook_item(PREBOOK_ITEM, sent)),
+    Delete(
+        "purchase.order.item.delete",
+        ORDER_ITEM,
+        lambda client, sent: client.delete_purchase_order_item(ORDER_ITEM, sent),
+    ),
+]
+SECRET = "s3cret-t0ken/with+signs"
+
+
+@pytest.mark.parametrize("delete", DELETES, ids=lambda delete: delete.operation)
+class TestDeletes:
+    def test_in_json(self, delete: Delete) -> None:
+        komet = Komet({"status": "1", "message": "success"})
+        steps: list[int] = []
+        delete.call(komet.client, lambda: steps.append(len(komet.asked)))
+        assert steps == [0]
+        assert json.loads(komet.asked[0].content) == {"authenticationToken": TOKEN, **delete.body}
+        assert str(komet.asked[0].url) == f"http://127.0.0.1/api/{delete.operation}"
+
+    def test_in_the_query(self, delete: Delete) -> None:
+        mine = {"profile": {"delete_style": "query"}}
+        with serving(answering('{"status":1}')) as server:
+            client = KometClient(settings(base_url=server.url, **mine), SECRET, timeout=2.0, gate=OpenGate())
+            delete.call(client, None)
+            delete.call(client, None)
+            client.close()
+        head, _, content = server.requests[0].partition(b"\r\n\r\n")
+        ids = "&".join(f"{name}={value}" for name, value in delete.body.items())
+        assert head.startswith(
+            f"POST /{delete.operation}?authenticationToken=s3cret-t0ken%2Fwith%2Bsigns&{ids} HTTP/1.1".encode()
+        )
+        assert content == b""
+        assert b"content-length: 0\r\n" in head.lower() + b"\r\n"
+        assert b"content-type" not in head.lower()
+        assert server.connections == 1
+
+    @pytest.mark.parametrize("style", ["json", "query"])
+    def test_a_no(self, delete: Delete, style: str) -> None:
+        komet = Komet({"status": 0, "message": "not allowed"}, profile={"delete_style": style})
+        with pytest.raises(Refused, match="not allowed"):
+            delete.call(komet.client, None)
+        with pytest.raises(Unanswered):
+            delete.call(Komet({}, profile={"delete_style": style}).client, None)
+
+    @pytest.mark.parametrize(
+        "behave",
+        [
+            answering("<html>", "502 Bad"),
+            answering("<html>"),
+            answering("{}", "302 Found", Location="http://127.0.0.1/x"),
+            answering('{"message":"s3cret-t0ken/with+signs, s3cret-t0ken%2Fwith%2Bsigns"}', "401 No"),
+            answering('{"status":0,"message":"token s3cret-t0ken/with+signs"}'),
+            answering('{"status":0,"message":"POST ?authenticationToken=s3cret-t0ken%2Fwith%2Bsigns"}', "400 Bad"),
+            closing,
+            resetting,
+            cutting(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+            cutting(b"nonsense\r\n\r\n"),
+            silent,
+        ],
+    )
+    def test_no_error_and_no_log_shows_the_token(
+        self,
+        delete: Delete,
+        behave: Behaviour,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        mine = {"profile": {"delete_style": "query"}}
+        with serving(behave) as server, caplog.at_level(logging.DEBUG):
+            client = KometClient(settings(base_url=server.url, **mine), SECRET, timeout=0.5, gate=OpenGate())
+            with pytest.raises(ClientError) as caught:
+                delete.call(client, None)
+            client.close()
+        for text in (shown(caught.value), caplog.text):
+            assert "s3cret" not in text
+
+
+class TestAwb:
+    RESULTS = "purchaseOrderItemDetailsAWBAddAPIResultList"
+
+    def add(self, answer: Any) -> tuple[AwbResult, ...]:
+        return Komet(answer).client.add_awb({"poItems": []})
+
+    def test_results(self) -> None:
+        entries = [
+            {
+                "poItemId": 7828,
+                "status": "1",
+                "message": "OK",
+                "boxCodes": ["73992893", 73992894],
+                "lotNumber": 234232,
+                "newPOItemId": 7900,
+            },
+            {"poItemId": "7829", "status": 0, "message": f"Duplicate box code, {TOKEN}", "newPOItemId": 0},
+            {"poItemId": 7828, "status": True},
+        ]
+        assert self.add({"status": "1", self.RESULTS: entries}) == (
+            AwbResult("7828", True, "OK", ("73992893", "73992894"), "7900"),
+            AwbResult("7829", False, "Duplicate box code, …", (), None),
+            AwbResult("7828", True, "", (), None),
+        )
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            None,
+            7,
+            [],
+            {},
+            {"status": 1},
+            {"poItemId": 1},
+            {"poItemId": 1, "status": "maybe"},
+            {"poItemId": {}, "status": 1},
+            {"poItemId": 1, "status": 1, "boxCodes": "AX1"},
+            {"poItemId": 1, "status": 1, "boxCodes": [None]},
+            {"poItemId": 1, "status": 1, "message": {}},
+            {"poItemId": 1, "status": 1, "newPOItemId": []},
+        ],
+    )
+    def test_an_entry_that_cannot_be_read_is_left_out_alone(self, entry: Any) -> None:
+        good = {"poItemId": 2, "status": 1}
+        assert [each.item_id for each in self.add({"status": 1, self.RESULTS: [entry, good]})] == ["2"]
+
+    @pytest.mark.parametrize("results", [{}, {RESULTS: None}, {RESULTS: {}}, {RESULTS: "x"}, {RESULTS: []}])
+    def test_no_results(self, results: dict[str, Any]) -> None:
+        assert self.add({"status": 1, **results}) == ()
+
+    def test_a_no_as_a_whole(self) -> None:
+        with pytest.raises(Refused):
+            self.add({"status": 0, self.RESULTS: [{"poItemId": 2, "status": 1}]})
+        with pytest.raises(Unanswered):
+            self.add({self.RESULTS: [{"poItemId": 2, "status": 1}]})
+
+
+class TestBoxCodes:
+    def change(self, answer: Any) -> tuple[BoxCodeResult, ...]:
+        return Komet(answer).client.change_box_codes({"boxes": []})
+
+    def test_as_the_page_shows_them(self) -> None:
+        answer = {
+            "status": "1",
+            "message": "2 boxes were successfully updated. 1 boxes could not be updated",
+            "boxes": [
+                {"newBoxCode": "PT991001", "status": "1", "message": "success"},
+                {"newBoxCode": "PT991003", "status": "0", "message": "Box code does not exist"},
+                {"newBoxCode": 7, "status": 1, "message": TOKEN},
+                {"newBoxCode": "", "status": 1},
+                {"newBoxCode": "x"},
+                None,
+            ],
+        }
+        assert self.change(answer) == (
+            BoxCodeResult("PT991001", True, "success"),
+            BoxCodeResult("PT991003", False, "Box code does not exist"),
+            BoxCodeResult("7", True, "…"),
+        )
+
+    @pytest.mark.parametrize("boxes", [None, {}, 3, []])
+    def test_no_results(self, boxes: Any) -> None:
+        assert self.change({"status": 1, "boxes": boxes}) == ()
+
+    def test_a_no_as_a_whole(self) -> None:
+        with pytest.raises(Refused):
+            self.change({"status": "0", "message": "no", "boxes": [{"newBoxCode": "1", "status": 1}]})
+
+
 def test_every_method_is_its_own_path() -> None:
     calls: dict[str, Callable[[KometClient], object]] = {
         "boxtype.list": lambda client: client.list_box_types(),
@@ -363,9 +669,14 @@ def test_every_method_is_its_own_path() -> None:
         "purchase.order.list": lambda client: client.list_purchase_orders(ship_date=date(2026, 1, 1)),
         "prebook.create": lambda client: client.create_prebook({}),
         "purchase.order.create": lambda client: client.create_purchase_order({}),
+        "purchase.order.mixed.create": lambda client: client.create_mixed_purchase_order({}),
+        "prebook.item.delete": lambda client: client.delete_prebook_item({}),
+        "purchase.order.item.delete": lambda client: client.delete_purchase_order_item({}),
+        "purchase.order.items.awb.add": lambda client: client.add_awb({}),
+        "box.code.change": lambda client: client.change_box_codes({}),
     }
     for operation, call in calls.items():
         komet = Komet({"status": 1, "message": "Orders not found.OK"})
         call(komet.client)
         assert komet.asked[0].url.path == f"/api/{operation}"
-        assert komet.asked[0].method == ("POST" if operation.endswith("create") else "GET")
+        assert komet.asked[0].method == ("GET" if operation.endswith("list") else "POST")

@@ -13,19 +13,28 @@ from pydantic import ValidationError
 from clients.errors import RefusalKind
 from clients.http import Json
 from clients.komet.convert import (
+    AwbItem,
+    BoxCodeChange,
+    MixedPurchaseOrderLine,
     ProductName,
     PurchaseOrderLine,
+    awb_body,
+    awb_text,
     body_size,
+    box_codes_body,
     encode_body,
     marker,
+    mixed_purchase_order_body,
     prebook_body,
+    prebook_item_delete_body,
     purchase_order_body,
+    purchase_order_item_delete_body,
     read_mark,
     sent_line,
 )
 from clients.komet.profile import KometProfile
-from models.canonical import Article, Order, PurchaseOrderStatus
-from tests.clients.orders import BOX_TYPES, CARRIER, MARK, line, order, settings
+from models.canonical import Article, Component, Order, PurchaseOrderStatus
+from tests.clients.orders import BOX_TYPES, CARRIER, MARK, line, mixed_line, order, settings
 
 PACKINGS = {"Q4": "QB"}
 
@@ -242,6 +251,243 @@ class TestPurchaseOrderBody:
         assert b'"unitCost":0.28}' in encode_body(body, "t", mine.profile)
 
 
+class TestMixedPurchaseOrderBody:
+    ITEM = MixedPurchaseOrderLine("882", 3, mixed_line(notes="fragile"))
+
+    def body(self, *items: MixedPurchaseOrderLine, **changes: Any) -> tuple[Json, tuple[str, ...]]:
+        given: dict[str, Any] = {
+            "purchase_order_number": None,
+            "box_types": BOX_TYPES,
+            "packings": PACKINGS,
+            "settings": settings(),
+            **changes,
+        }
+        return mixed_purchase_order_body(date(2026, 11, 24), items, **given)
+
+    def test_golden(self) -> None:
+        body, warnings = self.body(self.ITEM)
+        assert warnings == ()
+        assert body == {
+            "shipDate": "2026-11-24",
+            "purchaseOrderItems": [
+                {
+                    "prebookItemId": 882,
+                    "productCode": "MIXROSE",
+                    "productDescription": "Mixed roses 50 cm",
+                    "boxTypeId": 1058,
+                    "unitType": "Bunch",
+                    "boxes": 3,
+                    "bunches": 8,
+                    "stemsBunch": 25,
+                    "cost": "0.28",
+                    "markCode": "DOCK2",
+                    "notes": "fragile",
+                    "breakdowns": [
+                        {
+                            "productCode": "RFREE50",
+                            "productDescription": "Rose Freedom 50 cm",
+                            "bunches": 5,
+                            "stemsBunch": 25,
+                            "cost": "7",
+                        },
+                        {"productCode": "RMOND50", "productDescription": "RMOND50", "bunches": 3, "stemsBunch": 25},
+                    ],
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize(("link", "on_item", "on_breakdown"), [("item", 1, 0), ("breakdown", 0, 2), ("both", 1, 2)])
+    def test_the_link(self, link: str, on_item: int, on_breakdown: int) -> None:
+        body, _ = self.body(self.ITEM, settings=settings(profile={"mixed_link": link}))
+        (item,) = body["purchaseOrderItems"]
+        assert [item.get("prebookItemId")].count(882) == on_item
+        assert [each.get("prebookItemId") for each in item["breakdowns"]].count(882) == on_breakdown
+
+    def test_switches(self) -> None:
+        fields = {"prebookItemId": "pbi", "boxes": "totalBoxes", "cost": "unitCost"}
+        profile = {"po_item_fields": fields, "box_type_by": "code", "mixed_link": "both", "price_decimals": 1}
+        mine = settings(location_code="MIA", inbound_carrier_code="ARM", profile=profile)
+        names = {"RMOND50": ProductName("Rm50", "Mondial")}
+        body, _ = self.body(self.ITEM, settings=mine, purchase_order_number="70012K", products=names)
+        assert (body["companyLocationCode"], body["carrierCode"], body["purchaseOrderNumber"]) == (
+            "MIA",
+            "ARM",
+            "70012K",
+        )
+        (item,) = body["purchaseOrderItems"]
+        assert (item["pbi"], item["totalBoxes"], item["unitCost"], item["boxTypeCode"]) == (882, 3, "0.3", "QB")
+        assert not {"prebookItemId", "boxes", "cost", "boxTypeId"} & set(item)
+        assert item["breakdowns"][1] == {
+            "pbi": 882,
+            "productCode": "Rm50",
+            "productDescription": "Mondial",
+            "bunches": 3,
+            "stemsBunch": 25,
+        }
+        assert b'"unitCost":0.3,' in encode_body(body, "t", mine.profile)
+
+    def test_cuts_texts_and_says_so(self) -> None:
+        long = Article(code="C" * 21, description="D" * 201)
+        part = Component(article=long, bunches=8, stems_per_bunch=25)
+        what = mixed_line(article=long, breakdown=(part,), mark_code="M" * 21, notes="N" * 201)
+        body, warnings = self.body(MixedPurchaseOrderLine("1", 1, what))
+        (item,) = body["purchaseOrderItems"]
+        lengths = {"productCode": 20, "productDescription": 200}
+        assert {name: len(item[name]) for name in lengths} == lengths
+        assert {name: len(item["breakdowns"][0][name]) for name in lengths} == lengths
+        assert (len(item["markCode"]), len(item["notes"])) == (20, 200)
+        assert set(warnings) == {
+            "line 2: product code cut to 20 characters",
+            "line 2: product description cut to 200 characters",
+            "line 2: breakdown product code cut to 20 characters",
+            "line 2: breakdown product description cut to 200 characters",
+            "line 2: mark code cut to 20 characters",
+            "line 2: notes cut to 200 characters",
+        }
+
+    def test_a_packing_that_komet_lacks(self) -> None:
+        with pytest.raises(KeyError, match="XX"):
+            self.body(MixedPurchaseOrderLine("1", 1, mixed_line(packing_code="XX")))
+
+    def test_costs_of_a_breakdown_are_numbers_of_exactly_their_digits(self) -> None:
+        part = Component(
+            article=Article(code="A", description=""),
+            bunches=8,
+            stems_per_bunch=25,
+            unit_cost=Decimal("0.1"),
+            unit_price=Decimal("12345678901.123"),
+        )
+        what = mixed_line(breakdown=(part,), unit_cost=None, unit_price=None)
+        body, _ = self.body(MixedPurchaseOrderLine("1", 1, what))
+        assert b'"stemsBunch":25,"cost":0.1}' in encode_body(body, "t", KometProfile())
+        prebook, _ = body_of(order(what))
+        assert b'"stemsBunch":25,"cost":0.1,"price":12345678901.123}' in encode_body(prebook, "t", KometProfile())
+
+
+def test_deletes_name_ids_as_numbers() -> None:
+    assert prebook_item_delete_body("85063", "9999999") == {"prebookId": 85063, "prebookItemId": 9999999}
+    assert prebook_item_delete_body("a", "b7") == {"prebookId": "a", "prebookItemId": "b7"}
+    assert purchase_order_item_delete_body("265119") == {"poItemId": 265119}
+
+
+class TestAwb:
+    @pytest.mark.parametrize(
+        ("written", "sent"),
+        [
+            ("729-1234 5675", "729-1234-5675"),
+            ("020-81140743", "020-8114-0743"),
+            ("729-4772 0046", "729-4772-0046"),
+            ("72912345675", "729-1234-5675"),
+            ("  729.1234.5675\n", "729-1234-5675"),
+            ("729\u20131234\u00a05675", "729-1234-5675"),
+            ("729-1234-5675", "729-1234-5675"),
+        ],
+    )
+    def test_a_sound_one_is_written_as_komet_writes_it(self, written: str, sent: str) -> None:
+        assert awb_text(written) == (sent, None)
+
+    @pytest.mark.parametrize("written", ["234-2367-0983", "0981-0621-999", " 729-1234 5674 ", "729-1234 5679"])
+    def test_a_wrong_check_digit_is_never_put_right(self, written: str) -> None:
+        sent, warning = awb_text(written)
+        assert sent == written.strip()
+        assert warning == f"air waybill {sent!r}: its check digit is wrong; it goes as it is"
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "08472-4772-0048",
+            "7291234567",
+            "TEMP 1",
+            "",
+            "  CM-93242111 ",
+            "AWB 729-1234 5675",
+            "729/1234/5675",
+            "\u0667\u0662\u0669-1234 5675",
+        ],
+    )
+    def test_another_number_goes_as_it_is(self, written: str) -> None:
+        sent, warning = awb_text(written)
+        assert sent == written.strip()
+        assert warning == f"air waybill {sent!r} has not 11 digits; it goes as it is"
+
+    @given(st.text(max_size=60))
+    def test_is_the_same_when_done_twice(self, written: str) -> None:
+        sent, warning = awb_text(written)
+        assert awb_text(sent) == (sent, warning)
+
+    def item(self, **changes: Any) -> AwbItem:
+        given: dict[str, Any] = {
+            "item_id": "7828",
+            "awb": "729-1234-5675",
+            "house_awb": "CM-93242111",
+            "ship_date": date(2026, 11, 24),
+            "box_codes": ("AX0000012345", "0012"),
+            "lot_number": "234232",
+        }
+        return AwbItem(**{**given, **changes})
+
+    def test_golden(self) -> None:
+        bare = self.item(item_id="7829", house_awb="", box_codes=(), lot_number=" ")
+        body, warnings = awb_body([self.item(), bare], settings=settings())
+        assert warnings == ()
+        assert body == {
+            "poItems": [
+                {
+                    "poItemId": 7828,
+                    "awb": "729-1234-5675",
+                    "houseAWB": "CM-93242111",
+                    "shipDate": "2026-11-24",
+                    "lotNumber": "234232",
+                    "boxCodes": ["AX0000012345", "0012"],
+                },
+                {"poItemId": 7829, "awb": "729-1234-5675", "shipDate": "2026-11-24"},
+            ]
+        }
+
+    @pytest.mark.parametrize(
+        ("most", "parts"),
+        [(None, [["1", "2", "3"]]), (1, [["1"], ["2"], ["3"]]), (2, [["1", "2"], ["3"]]), (3, [["1", "2", "3"]])],
+    )
+    def test_an_item_with_many_boxes_in_several_entries(self, most: int | None, parts: list[list[str]]) -> None:
+        mine = settings(profile={"max_box_codes_per_item": most})
+        body, _ = awb_body([self.item(box_codes=("1", "2", "3")), self.item(box_codes=())], settings=mine)
+        *first, last = body["poItems"]
+        assert [each["boxCodes"] for each in first] == parts
+        assert all({**each, "boxCodes": None} == {**first[0], "boxCodes": None} for each in first)
+        assert "boxCodes" not in last
+
+    def test_cuts_texts_and_says_so(self) -> None:
+        body, warnings = awb_body([self.item(awb="A" * 26, house_awb="H\n" * 26)], settings=settings())
+        (entry,) = body["poItems"]
+        assert (entry["awb"], entry["houseAWB"]) == ("A" * 25, "H " * 12 + "H")
+        assert warnings == (
+            "item 7828: air waybill cut to 25 characters",
+            "item 7828: house air waybill cut to 25 characters",
+        )
+        body, warnings = awb_body([self.item(awb="A" * 25, house_awb="H" * 25)], settings=settings())
+        assert warnings == ()
+
+    @pytest.mark.parametrize("code", ["", "X" * 21])
+    def test_a_box_code_is_never_cut(self, code: str) -> None:
+        with pytest.raises(ValueError, match="box code"):
+            awb_body([self.item(box_codes=("1", code))], settings=settings())
+        with pytest.raises(ValueError, match="box code"):
+            box_codes_body([BoxCodeChange("1", code)])
+        with pytest.raises(ValueError, match="box code"):
+            box_codes_body([BoxCodeChange(code, "1")])
+
+    def test_a_box_code_goes_to_the_letter(self) -> None:
+        mine = settings(profile={"ascii_only": True})
+        body, _ = awb_body([self.item(box_codes=("x" * 20, "é 1"))], settings=mine)
+        assert body["poItems"][0]["boxCodes"] == ["x" * 20, "é 1"]
+        assert box_codes_body([BoxCodeChange("KS001001", "PT991001"), BoxCodeChange("2", "03")]) == {
+            "boxes": [
+                {"currentBoxCode": "KS001001", "newBoxCode": "PT991001"},
+                {"currentBoxCode": "2", "newBoxCode": "03"},
+            ]
+        }
+
+
 class TestSentLine:
     def test_is_equal_for_versions_that_need_no_change(self) -> None:
         one = sent_line(line(), packings={}, settings=settings())
@@ -250,6 +496,22 @@ class TestSentLine:
         )
         assert sent_line(other, packings={"H": "HB"}, settings=settings()) == one
         assert json.loads(json.dumps(one)) == one
+
+    def test_keeps_the_article_beside_the_product(self) -> None:
+        names = {"MIXROSE": ProductName("M", "Mixed"), "RFREE50": ProductName("F", "Freedom")}
+        kept = sent_line(mixed_line(), packings=PACKINGS, settings=settings(), products=names)
+        assert (kept["article"], kept["product_code"], kept["product_description"]) == ("MIXROSE", "M", "Mixed")
+        assert [(each["article"], each["product_code"]) for each in kept["breakdown"]] == [
+            ("RFREE50", "F"),
+            ("RMOND50", "RMOND50"),
+        ]
+
+    def test_a_day_that_is_not_known(self) -> None:
+        kept = sent_line(line(departure_date=None), packings={}, settings=settings())
+        assert kept["departure_date"] is None
+        profile = {"prebook_item_ship_date_field": "vendorShipDate"}
+        body, _ = body_of(order(line(departure_date=None)), profile=profile)
+        assert "vendorShipDate" not in body["prebookItems"][0]
 
     @pytest.mark.parametrize(
         "change",
@@ -323,7 +585,34 @@ class TestProfile:
         profile = KometProfile.model_validate({"po_status_map": {"Q": "approved", "a": "pending"}})
         assert profile.purchase_order_status(word) is status
 
-    @pytest.mark.parametrize("bad", [{"limit_patterns": ["("]}, {"nothing": 1}, {"po_item_fields": {"x": "y"}}])
+    def test_what_is_read_into_silence(self) -> None:
+        profile = KometProfile()
+        assert (profile.prebook_partial, profile.mixed_link, profile.delete_style) == ("atomic", "item", "json")
+        assert (profile.max_box_codes_per_item, profile.split_new_item_is) == (None, "remaining")
+        assert (profile.max_range_days, profile.updated_needs_range, profile.updated_overlap_seconds) == (
+            180,
+            True,
+            600,
+        )
+        assert profile.awb_while_pending == "allowed"
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"limit_patterns": ["("]},
+            {"nothing": 1},
+            {"po_item_fields": {"x": "y"}},
+            {"prebook_partial": "some"},
+            {"mixed_link": "none"},
+            {"delete_style": "form"},
+            {"max_box_codes_per_item": 0},
+            {"split_new_item_is": "both"},
+            {"max_range_days": 0},
+            {"updated_needs_range": "perhaps"},
+            {"updated_overlap_seconds": -1},
+            {"awb_while_pending": "never"},
+        ],
+    )
     def test_mistakes_are_found_at_once(self, bad: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
             KometProfile.model_validate(bad)
