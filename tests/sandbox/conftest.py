@@ -95,6 +95,20 @@ class World:
         asked = filters or {"date": self.day(4)}
         return self.get("purchase.order.list", **asked).get("purchaseOrders", [])
 
+    def cover(self, *boxes: int, **changes: Any) -> list[int]:
+        """A prebook with an item for each number of boxes, all on one purchase order; gives the order's item ids."""
+        self.create(*(roses(boxes=each, **changes) for each in boxes))
+        items = self.dump("companies")["prebooks"][-1]["items"]
+        answer = self.order(*({"prebookItemId": item["id"], "boxes": item["boxes"]} for item in items))
+        assert answer["status"] == "1", answer
+        return [item["id"] for item in self.dump("companies")["purchase_orders"][-1]["items"]]
+
+    def edit(self, **changes: Any) -> Any:
+        return self.control("edit", company_token=self.token, **changes)
+
+    def tenant(self, path: str, **body: Any) -> Any:
+        return self.control(path, tenant_token=self.token, **body)
+
     def axerrio(self, verb: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}", "X-Tenant-Id": "farm1"} | options.pop("headers", {})
         return self.http.request(verb, f"{self.addresses['axerrio']}/api/v1/{path}", headers=headers, **options)
@@ -102,8 +116,11 @@ class World:
     def put(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         return self.axerrio("PUT", path, json=body, headers={"Idempotency-Key": key or uuid4().hex})
 
-    def feed(self, after: int = 0, limit: int = 200) -> Any:
-        return self.axerrio("GET", f"sales-orders/sync/{after}", params={"limit": limit}).json()
+    def delete(self, path: str, key: str | None = None) -> httpx.Response:
+        return self.axerrio("DELETE", path, headers={"Idempotency-Key": key or uuid4().hex})
+
+    def feed(self, after: int = 0, limit: int = 200, of: str = "sales-orders") -> Any:
+        return self.axerrio("GET", f"{of}/sync/{after}", params={"limit": limit}).json()
 
     def dump(self, what: str) -> Any:
         everything = self.http.get(f"{self.addresses['control']}/dump").json()

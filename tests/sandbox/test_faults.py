@@ -125,6 +125,13 @@ def test_which_requests_are_hit(world: World) -> None:
         ("PUT external-references", lambda world: world.put("sales-orders/SO-1/external-references/komet", {})),
         ("PUT procurement-status", lambda world: world.put("sales-orders/SO-1/procurement-status", {})),
         ("GET procurement-status", lambda world: world.axerrio("GET", "sales-orders/SO-1/procurement-status")),
+        ("PUT inbound-orders", lambda world: world.put("inbound-orders/komet-1", {})),
+        ("GET inbound-orders", lambda world: world.axerrio("GET", "inbound-orders/komet-1")),
+        ("DELETE inbound-orders", lambda world: world.delete("inbound-orders/komet-1")),
+        ("GET /labels/sync", lambda world: world.axerrio("GET", "labels/sync/0")),
+        ("GET /shipments/sync", lambda world: world.axerrio("GET", "shipments/sync/0")),
+        ("GET /articles/sync", lambda world: world.axerrio("GET", "articles/sync/0")),
+        ("GET /labels/content", lambda world: world.axerrio("GET", "labels/L-1/content")),
     ],
 )
 def test_operations_of_axerrio_have_names(

@@ -134,6 +134,11 @@ def test_filters(world: World) -> None:
         moment = datetime.fromtimestamp(time.time() + offset, UTC).strftime("%Y-%m-%d %H:%M:%S")
         assert len(world.prebooks(updatedAsOf=moment)) == found
     assert "date is required" in world.get("prebook.details.list")["message"]
+    alone = {"updatedAsOf": "2026-01-01 00:00:00"}
+    assert "date is required" in world.get("prebook.details.list", **alone)["message"]
+    world.settings(updated_needs_range=False)
+    assert len(world.get("prebook.details.list", **alone)["prebooks"]) == 2
+    assert "date is required" in world.get("prebook.details.list")["message"]
     too_long = {"vendorShipDateFrom": world.day(0), "vendorShipDateTo": world.day(200)}
     assert world.get("prebook.details.list", **too_long)["status"] == "0"
 
@@ -166,6 +171,21 @@ def test_other_readings_of_an_unknown_product(world: World) -> None:
     [item] = world.prebooks()[0]["details"]
     assert item["productDescription"] == "Odd rose"
     assert "productId" not in item
+
+
+def test_product_codes_and_a_mapped_flag_may_be_shown(world: World) -> None:
+    part = {"productDescription": "Odd rose", "bunches": 10, "stemsBunch": 25}
+    world.create(roses(productCode=None), roses(breakdowns=[part | {"productCode": "ODD"}]))
+    hidden = world.prebooks()[0]["details"]
+    assert not any({"productCode", "mapped"} & set(item) for item in hidden)
+    world.settings(product_code_visible=True, mapped_flag_shown=True)
+    known, unknown = world.prebooks()[0]["details"]
+    assert (known["productCode"], known["mapped"], unknown["mapped"]) == ("RFREE50", 1, 0)
+    [shown] = unknown["breakdowns"]
+    assert (shown["productCode"], shown["productDescription"]) == ("ODD", "UNKNOWN")
+    assert "productId" not in shown
+    world.order({"prebookItemId": known["prebookItemId"], "boxes": 4})
+    assert "productCode" not in world.orders()[0]["details"][0]
 
 
 def test_comments_and_customer_po_may_be_hidden(world: World) -> None:

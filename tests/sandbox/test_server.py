@@ -38,8 +38,28 @@ def test_a_wrong_order_to_control_says_so(world: World) -> None:
     assert answer("approve", {"company_token": world.token, "purchase_order_number": "5"}) == 404
     assert answer("faults", {"faults": [{"system": "komet", "kind": "earthquake"}]}) == 400
     assert answer("nothing", {}) == 404
+    assert answer("edit", {"company_token": world.token}) == 400
+    assert answer("edit", {"company_token": world.token, "prebook_id": 5, "purchase_order_number": "7"}) == 400
+    assert answer("edit", {"company_token": world.token, "prebook_id": 5, "boxes": 7}) == 400
+    for target in ("prebook_id", "prebook_item_id", "purchase_order_item_id"):
+        assert answer("edit", {"company_token": world.token, target: 5}) == 404
+    assert answer("edit", {"company_token": world.token, "purchase_order_number": "5"}) == 404
+    bought = {"company_token": world.token, "ship_date": world.day(4), "items": [{"prebook_item_id": 5}]}
+    assert answer("purchase-orders", bought) == 404
+    header = {"customer_code": "NOBODY", "carrier_code": "ARM", "truck_date": world.day(4), "items": []}
+    assert answer("prebooks", {"company_token": world.token, "prebooks": [header]}) == 400
+    assert answer("tenant-settings", {"tenant_token": world.token, "inbund": "accepted"}) == 400
+    assert answer("tenant-settings", {"tenant_token": "nobody's"}) == 404
+    assert answer("inbound", {"tenant_token": world.token, "external_id": "x", "decision": "accepted"}) == 404
+    assert answer("reprint", {"tenant_token": world.token, "label_id": "L-1"}) == 404
+    assert answer("void", {"tenant_token": world.token, "label_ids": ["L-1"]}) == 404
+    assert answer("ship", {"tenant_token": world.token, "order_keys": ["SO-1"], "awb": "1"}) == 404
+    assert answer("ship", {"tenant_token": world.token, "order_keys": [], "awb": "1"}) == 400
+    assert answer("labels", {"tenant_token": world.token, "labels": [{"key": "L-1"}]}) == 400
     assert answer("orders", {"tenant_token": world.token, "orders": [{"key": "SO-1", "lines": "?"}]}) == 400
-    assert world.dump("tenants")["orders"] == []
+    tenant, company = world.dump("tenants"), world.dump("companies")
+    assert tenant["orders"] == tenant["labels"] == tenant["shipments"] == tenant["inbound_orders"] == []
+    assert company["prebooks"] == company["purchase_orders"] == []
 
 
 def test_the_request_log_goes_on_from_a_number(world: World) -> None:
