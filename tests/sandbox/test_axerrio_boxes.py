@@ -119,7 +119,6 @@ def test_an_order_from_outside_is_printed_once_it_is_linked(world: World) -> Non
     world.tenant("tenant-settings", print_labels=True)
     key = world.put(PATH, body(world)).json()["salesOrderKey"]
     unbought = BOUGHT | {"purchaseOrderItemId": None, "purchaseOrderNumber": None}
-    world.put(f"sales-orders/{key}/procurement-status", STATUS)
     world.put(f"sales-orders/{key}/external-references/komet", REFERENCES | {"lines": [unbought]})
     assert labels(world) == []
     world.put(f"sales-orders/{key}/external-references/komet", REFERENCES)
@@ -200,3 +199,16 @@ def test_a_reprint_and_a_void_are_new_versions(world: World) -> None:
     assert (void["state"], void["labelId"]) == ("void", third["labelId"])
     assert [line["lineKey"] for line in ship(world, "SO-1")["lines"]] == ["1"], "a void label does not leave"
     assert [label["state"] for label in world.dump("tenants")["labels"]] == ["printed", "printed", "void"]
+    world.put("sales-orders/SO-1/procurement-status", STATUS | {"changedAt": "2026-11-24T12:00:00+01:00"})
+    again = labels(world)[-1]
+    assert (again["lineKey"], again["boxIndex"]) == ("2", 1)
+    assert again["boxCode"] != void["boxCode"], "a box whose label is void gets another"
+
+
+def test_a_planned_label_does_not_leave(world: World) -> None:
+    world.tenant("orders", orders=[order_of("SO-1")])
+    label = {"salesOrderKey": "SO-1", "lineKey": "1"}
+    planned = label | {"labelId": "L-1", "boxIndex": 1, "boxCode": "A", "state": "planned"}
+    world.tenant("labels", labels=[planned, label | {"labelId": "L-2", "boxIndex": 2, "boxCode": "B"}])
+    [line] = ship(world, "SO-1")["lines"]
+    assert line["boxCodes"] == ["B"]

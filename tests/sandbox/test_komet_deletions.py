@@ -66,6 +66,9 @@ def test_a_cancelled_order_covers_nothing_and_a_shipped_line_holds_its_item(worl
     assert delete(world, first)["status"] == "0"
     world.control("approve", company_token=world.token, purchase_order_number="70012", status="X")
     assert delete(world, second)["status"] == "1"
+    world.settings(repeated_delete="refused")
+    for bought in world.dump("companies")["purchase_orders"][0]["items"]:
+        assert "is cancelled" in delete_bought(world, bought["id"])["message"]
     assert len(world.dump("companies")["purchase_orders"][0]["items"]) == 2
 
 
@@ -108,6 +111,7 @@ def test_which_order_items_can_be_deleted(world: World) -> None:
     world.edit(purchase_order_number="70012", vendor_id=999)
     assert "not the vendor's" in delete_bought(world, third)["message"]
     assert world.orders() == []
+    assert "does not exist" in world.order(roses(), purchaseOrderNumber="70012")["message"]
     assert [item["id"] for item in world.dump("companies")["purchase_orders"][0]["items"]] == [first, third]
 
 

@@ -64,6 +64,9 @@ def test_a_shipped_line_shows_its_boxes(world: World) -> None:
     assert world.dump("companies")["purchase_orders"][0]["status"] == "S"
     world.settings(shipped_status=False)
     assert world.orders()[0]["status"] == "PA"
+    world.settings(shipped_status=True)
+    world.edit(purchase_order_number="70012", status="X")
+    assert world.orders()[0]["status"] == "X"
 
 
 def test_without_codes_komet_makes_them(world: World) -> None:
@@ -121,11 +124,13 @@ def test_each_entry_stands_alone(world: World) -> None:
     assert [item["id"] for item in items if item["shipped_boxes"]] == [good, shipped]
 
 
-def test_a_split_of_a_deleted_or_emptied_line(world: World) -> None:
+def test_a_deleted_line_that_stands_at_0_is_cancelled(world: World) -> None:
     world.settings(deleted_order_items="zero")
     first, second = world.cover(1, 1)
     world.post("purchase.order.item.delete", poItemId=first)
-    assert [each["status"] for each in results(world, load(world, first), load(world, second))] == ["0", "1"]
+    refused, shipped = results(world, load(world, first), load(world, second))
+    assert (refused["status"], shipped["status"]) == ("0", "1")
+    assert "is cancelled" in refused["message"]
     assert world.orders()[0]["status"] == "S", "all that is left of it is shipped"
 
 
@@ -139,7 +144,7 @@ def test_several_entries_for_one_item_share_its_boxes(world: World) -> None:
         load(world, rest, "klmno"),
         load(world, whole, "fgh"),
         load(world, whole, "fg", awb="020-8114-0743"),
-        load(world, whole, "i"),
+        load(world, whole),
         load(world, rest, "p"),
     )
     assert [answer["status"] for answer in answers] == ["0", "1", "1", "0", "1", "0", "1"]
