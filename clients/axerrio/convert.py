@@ -298,7 +298,8 @@ def _inbound_line(line: Line) -> Json:
 
 
 def _article_body(article: Article) -> Json:
-    return _without_empty({"code": article.code, "description": article.description})
+    """A missing description is the code: the code may be left out, the description may not."""
+    return _without_empty({"code": article.code, "description": article.description or article.code})
 
 
 def _day(value: date | None) -> str | None:

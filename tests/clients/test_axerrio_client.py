@@ -661,7 +661,7 @@ class TestInboundBody:
                             "unitPrice": "8.75",
                             "unitCost": "7.00",
                         },
-                        {"article": {"code": "RMOND50"}, "bunches": 3, "stemsPerBunch": 25},
+                        {"article": {"code": "RMOND50", "description": "RMOND50"}, "bunches": 3, "stemsPerBunch": 25},
                     ],
                 },
             ],
@@ -705,7 +705,11 @@ class TestInboundBody:
 
     def test_comes_back_as_it_went(self) -> None:
         """What the feed shows of an order that was made of our body is that order."""
-        lines = (line("1", external_line_id="881"), mixed_line("2", external_line_id="882"))
+        parts = tuple(
+            Component(article=Article(code=code, description="Rose"), bunches=4, stems_per_bunch=25)
+            for code in ("A", "")
+        )
+        lines = (line("1", external_line_id="881"), mixed_line("2", external_line_id="882", breakdown=parts))
         what = order(*lines, origin=Origin.KOMET, external_id="komet-MIA-1")
         body = inbound_body(what)
         stored = [{"lineKey": str(number), **each} for number, each in enumerate(body["lines"], start=1)]
@@ -993,3 +997,47 @@ class TestWrites:
     def test_refusals_without_words(self, problem: Any) -> None:
         with pytest.raises(Refused):
             Axerrio(problem, 409).client.put_references("SO-1", {}, idempotency_key="k")
+
+
+class CountingGate(OpenGate):
+    """A gate that keeps what went through it."""
+
+    def __init__(self) -> None:
+        self.entered: list[tuple[str, bool]] = []
+
+    def enter(self, operation: str, *, write: bool, patience: float) -> None:  # noqa: ARG002
+        self.entered.append((operation, write))
+
+
+def test_the_gate_is_told_what_comes() -> None:
+    gate = CountingGate()
+    client = AxerrioClient(
+        AxerrioSettings(base_url="https://axerrio.example/", token_env="T"),
+        TOKEN,
+        timeout=2.0,
+        gate=gate,
+        transport=httpx.MockTransport(lambda _: httpx.Response(404, json={})),
+    )
+    client.order("1")
+    client.procurement_status("1")
+    client.inbound_order("1")
+    client.delete_inbound_order("1", idempotency_key="k")
+    calls: list[Callable[[], object]] = [
+        client.identity,
+        lambda: client.labels_after(0),
+        lambda: client.label_content("1", "application/pdf"),
+        lambda: client.put_inbound_order("1", {}, idempotency_key="k"),
+    ]
+    for call in calls:
+        with pytest.raises(Refused):
+            call()
+    assert gate.entered == [
+        ("sales-orders.get", False),
+        ("procurement-status.get", False),
+        ("inbound-orders.get", False),
+        ("inbound-orders.delete", True),
+        ("identity", False),
+        ("labels.sync", False),
+        ("labels.content", False),
+        ("inbound-orders.put", True),
+    ]
