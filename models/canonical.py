@@ -73,6 +73,7 @@ class PurchaseOrderStatus(StrEnum):
 class Article(Canonical):
     """A product as Axerrio names it."""
 
+    #: Empty where Komet, the order's origin, shows none and no mapping gives one.
     code: str
     description: str
 
@@ -105,10 +106,13 @@ class Line(Canonical):
     unit_cost: Money | None = None
     mark_code: str = ""
     notes: str = ""
-    #: The day on which the line leaves the vendor: the line's own, else the order's.
-    departure_date: date
+    #: The day on which the line leaves the vendor: the line's own, else the order's. None where Komet, its origin,
+    #: does not show it.
+    departure_date: date | None
     #: Not empty: a mixed box.
     breakdown: tuple[Component, ...] = ()
+    #: The Komet prebook item that it came from, for an order born in Komet.
+    external_line_id: str | None = None
 
     @property
     def is_mixed(self) -> bool:
@@ -157,11 +161,13 @@ class Order(Canonical):
     customer_reference: str = ""
     currency: str | None = None
     comments: str = ""
-    #: The day on which the order leaves the vendor.
-    departure_date: date
+    #: The day on which the order leaves the vendor. None where Komet, its origin, does not show it.
+    departure_date: date | None
     #: The day on which it leaves the customer's dock: the prebook's ship date in Komet.
     truck_date: date
     lines: tuple[Line, ...]
+    #: Our id of the order in Axerrio, for one born in Komet.
+    external_id: str | None = None
     #: What Axerrio already holds of this order's place in Komet.
     references: References | None = None
     #: UTC; when the order was made at its origin. None where the origin does not say.
@@ -174,7 +180,7 @@ class Order(Canonical):
 
 
 class Tombstone(Canonical):
-    """An order that was deleted at its origin. It may lack a version, so it goes by sequence."""
+    """A record of a feed that was deleted at its origin. It may lack a version, so it goes by sequence."""
 
     key: str
 
@@ -193,6 +199,17 @@ class PurchaseOrderState(Canonical):
     status: PurchaseOrderStatus
 
 
+class PrebookComponent(Canonical):
+    """One product of a mixed box as Komet shows it. None: Komet did not show that field."""
+
+    product_description: str | None
+    product_id: str | None
+    #: False when Komet does not know the product.
+    mapped: bool
+    bunches: int | None
+    stems_per_bunch: int | None
+
+
 class PrebookItem(Canonical):
     """One item of a Komet prebook as last seen. None: Komet did not show that field."""
 
@@ -200,7 +217,7 @@ class PrebookItem(Canonical):
     #: Komet's word for the product, None when the answer names none.
     product_description: str | None
     product_id: str | None
-    #: False when Komet does not know the product (UNKNOWN, red on its screen).
+    #: False when Komet does not know the product, or one of a mixed box (UNKNOWN, red on its screen).
     mapped: bool
     boxes: int
     box_type: str | None
@@ -210,15 +227,25 @@ class PrebookItem(Canonical):
     mark_code: str | None
     cost: Money | None = None
     ship_date: date | None = None
-    is_mixed: bool = False
+    #: Not empty: a mixed box.
+    components: tuple[PrebookComponent, ...] = ()
+
+    @property
+    def is_mixed(self) -> bool:
+        """A box of several products."""
+        return bool(self.components)
 
 
 class Prebook(Canonical):
-    """A Komet prebook as last seen."""
+    """A Komet prebook as last seen. None: Komet did not show that field."""
 
     prebook_id: str
     number: str
     customer_code: str | None
+    customer_name: str | None = None
+    #: The customer's own number of the purchase.
+    customer_reference: str = ""
+    carrier_id: str | None = None
     truck_date: date | None
     comments: str
     #: The mark of ours that its comments end with, if any: ten characters of Crockford base32.
@@ -227,13 +254,19 @@ class Prebook(Canonical):
 
 
 class PurchaseOrderItem(Canonical):
-    """One item of a Komet purchase order as last seen."""
+    """One item of a Komet purchase order as last seen. None: Komet did not show that field."""
 
     item_id: str
     #: The prebook item it covers; None for one that stands alone.
     prebook_item_id: str | None
     product_description: str | None
+    product_id: str | None = None
     boxes: int
+    box_type: str | None = None
+    bunches_per_box: int | None = None
+    stems_per_bunch: int | None = None
+    cost: Money | None = None
+    mark_code: str | None = None
     #: Codes of its boxes, once the vendor shipped.
     box_codes: tuple[str, ...] = ()
 
@@ -249,6 +282,92 @@ class PurchaseOrder(Canonical):
     #: Komet's own word for the status.
     status_text: str
     items: tuple[PurchaseOrderItem, ...]
+
+
+class LabelState(StrEnum):
+    """State of a box label in Axerrio."""
+
+    PLANNED = "planned"
+    PRINTED = "printed"
+    VOID = "void"
+
+
+class Label(Canonical):
+    """The label of one box. A reprint with another code is a new version of the same label."""
+
+    key: str
+    version: int
+    order_key: str
+    line_key: str
+    #: From 1 to `box_count` within the line.
+    box_index: int
+    #: Exactly what the barcode holds, at most 20 characters.
+    box_code: str
+    lot_number: str = ""
+    state: LabelState
+
+
+class ShipmentLine(Canonical):
+    """Boxes of one order line in a shipment. Without label ids the codes name the labels."""
+
+    order_key: str
+    line_key: str
+    boxes: int
+    box_codes: tuple[str, ...] = ()
+    label_keys: tuple[str, ...] = ()
+
+
+class Shipment(Canonical):
+    """What left the vendor under one air waybill. It can carry lines of many orders."""
+
+    key: str
+    version: int
+    #: The day on which it leaves the vendor.
+    ship_date: date
+    #: As written in Axerrio; compare by `awb_digits`.
+    awb: str
+    house_awb: str = ""
+    is_temporary: bool = False
+    lines: tuple[ShipmentLine, ...]
+
+
+class CatalogueArticle(Canonical):
+    """An article of Axerrio's catalogue."""
+
+    key: str
+    code: str
+    description: str
+
+
+class InboundStatus(StrEnum):
+    """What Axerrio said to an order born in Komet."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    PENDING = "pending"
+
+
+class InboundLine(Canonical):
+    """What Axerrio said to one line of it."""
+
+    external_line_id: str
+    #: Axerrio's; None where it gave none yet.
+    line_key: str | None = None
+    #: None: not decided yet.
+    is_accepted: bool | None
+    code: str = ""
+    message: str = ""
+
+
+class InboundOrder(Canonical):
+    """Axerrio's answer to an order born in Komet."""
+
+    external_id: str
+    #: None while it is pending.
+    order_key: str | None = None
+    order_number: str | None = None
+    status: InboundStatus
+    lines: tuple[InboundLine, ...] = ()
 
 
 class Carrier(Canonical):
@@ -286,6 +405,11 @@ class Unreadable(Canonical):
     key: str | None
     reason: str
     raw: str
+
+
+def awb_digits(awb: str) -> str:
+    """An air waybill number for comparison: without spaces, dashes and dots, in capitals."""
+    return "".join(each for each in awb if each.isalnum()).upper()
 
 
 def codes(mapping: Mapping[str, str], code: str) -> str:

@@ -10,8 +10,10 @@ class OrderState(StrEnum):
     PREBOOKED = "prebooked"
     ORDERED = "ordered"
     APPROVED = "approved"
+    SHIPPED = "shipped"
     CLOSED = "closed"
     CANCELLED = "cancelled"
+    CANCELLING = "cancelling"
     MAPPING_REQUIRED = "mapping_required"
     HELD = "held"
     FAILED = "failed"
@@ -23,7 +25,7 @@ class OrderState(StrEnum):
 
 
 #: Progress of a line or an order, slowest first.
-PROGRESS = (OrderState.RECEIVED, OrderState.PREBOOKED, OrderState.ORDERED, OrderState.APPROVED)
+PROGRESS = (OrderState.RECEIVED, OrderState.PREBOOKED, OrderState.ORDERED, OrderState.APPROVED, OrderState.SHIPPED)
 
 
 class HoldCode(StrEnum):
@@ -72,7 +74,13 @@ class Kind(StrEnum):
     """Kinds of writes: the system and its method or resource."""
 
     PREBOOK_CREATE = "komet.prebook.create"
+    PREBOOK_ITEM_DELETE = "komet.prebook.item.delete"
     PURCHASE_ORDER_CREATE = "komet.purchase.order.create"
+    PURCHASE_ORDER_MIXED_CREATE = "komet.purchase.order.mixed.create"
+    PURCHASE_ORDER_ITEM_DELETE = "komet.purchase.order.item.delete"
+    AWB_ADD = "komet.purchase.order.items.awb.add"
+    BOX_CODE_CHANGE = "komet.box.code.change"
+    INBOUND_ORDER = "axerrio.inbound-orders"
     EXTERNAL_REFERENCES = "axerrio.external-references"
     PROCUREMENT_STATUS = "axerrio.procurement-status"
 
@@ -81,6 +89,9 @@ class Feed(StrEnum):
     """What is observed, as the CLI names it."""
 
     SALES_ORDERS = "sales-orders"
+    LABELS = "labels"
+    SHIPMENTS = "shipments"
+    ARTICLES = "articles"
     KOMET_PREBOOKS = "komet-prebooks"
     KOMET_PURCHASE_ORDERS = "komet-purchase-orders"
     KOMET_REFERENCE = "komet-reference"

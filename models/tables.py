@@ -1,11 +1,15 @@
 """The ledger: what must happen, what was tried, and what is known of both systems.
 
     connections ─┬─ scopes ── observations      what we read, when, and who waits for it (waits)
-                 ├─ orders ── order_lines       what is wanted, and what we last sent (applied)
-                 │    └────── history
-                 ├─ writes ── write_lines       one intended change each, made before the call, settled after it
+                 ├─ orders ── order_lines       what is wanted, and what Axerrio holds of ours
+                 │    ├────── history
+                 │    └────── decisions         what a person decided on one fact
+                 ├─ writes ── write_lines       one intended change each, and what it says of each line (sent)
                  ├─ prebooks ── prebook_items   what stands in Komet, as last observed or acknowledged
                  ├─ purchase_orders ── purchase_order_items
+                 ├─ labels, shipments ── shipment_lines, articles     Axerrio's other feeds, newest version of each
+                 ├─ boxes                       what left, each on the AWB call that was settled
+                 ├─ mappings                    article to Komet product, as an admin set it
                  ├─ proofs                      for which kinds of write absence is proof
                  ├─ reference_data, unreadable_records
     request_budget                              one row for each Komet company and five minutes
@@ -143,6 +147,8 @@ class Scope(Base):
     last_error: Mapped[str | None]
     #: Set: the feed stands still until an admin resets it.
     stopped_reason: Mapped[str | None]
+    #: From when on the next read of what changed must ask: the other system's clock at the last one.
+    changed_since: Mapped[datetime | None]
 
 
 class Observation(Base):
@@ -177,6 +183,7 @@ class Order(Base):
     __tablename__ = "orders"
     __table_args__ = (
         UniqueConstraint("connection_id", "axerrio_key"),
+        UniqueConstraint("connection_id", "external_id"),
         Index(
             "ix_orders_due",
             "departure_date",
@@ -190,14 +197,18 @@ class Order(Base):
     id: Mapped[int] = _id()
     connection_id: Mapped[int] = _connection_id()
     origin: Mapped[str]
-    axerrio_key: Mapped[str]
-    axerrio_number: Mapped[str]
+    #: None until Axerrio took the order, for one born in Komet.
+    axerrio_key: Mapped[str | None]
+    axerrio_number: Mapped[str | None]
+    #: Our id of the order in Axerrio, for one born in Komet.
+    external_id: Mapped[str | None]
+    #: Its origin's; where Komet is its origin: counted up with each change that was seen.
     version: Mapped[int]
-    #: Of the feed record that brought this version.
+    #: Of the feed record that brought this version; where Komet is its origin: the version.
     sequence: Mapped[int]
     #: Header of the canonical order; its lines stand in `order_lines`.
     wanted: Mapped[Json]
-    #: The version with which its last prebook went out; None: nothing was begun.
+    #: The version with which it was begun in the other system; None: nothing was begun.
     begun_version: Mapped[int | None]
     #: The version whose references said that it stands in Komet already; None: nobody but us began it.
     seeded_version: Mapped[int | None]
@@ -220,7 +231,16 @@ class Order(Base):
     references_applied: Mapped[Json | None]
     #: The approval report that Axerrio acknowledged last, canonical.
     report_applied: Mapped[Json | None]
+    #: What Axerrio answered last to an order born in Komet, canonical.
+    inbound_answer: Mapped[Json | None]
+    #: The order that it answered to, canonical: what we last sent.
+    inbound_applied: Mapped[Json | None]
+    #: Axerrio's own record of an order born in Komet, canonical, and when the read began that brought it.
+    axerrio_holds: Mapped[Json | None]
+    axerrio_as_of: Mapped[datetime | None]
 
+    #: When its newest version came.
+    version_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
     #: When it must be looked at again; None: only an observation or a new version wakes it.
     due_at: Mapped[datetime | None]
     #: No write before that: back-off.
@@ -241,23 +261,36 @@ class Order(Base):
 
     lines: Mapped[list["OrderLine"]] = relationship(order_by="OrderLine.position, OrderLine.id", back_populates="order")
 
+    @property
+    def name(self) -> str:
+        """As people call it: its Axerrio number, or until Axerrio gave one its Komet prebook."""
+        return self.axerrio_number or f"prebook {self.wanted['number']}"
+
 
 class OrderLine(Base):
-    """One line: what is wanted, and what we last sent."""
+    """One line: what is wanted."""
 
     __tablename__ = "order_lines"
-    __table_args__ = (UniqueConstraint("order_id", "line_key"),)
+    __table_args__ = (
+        UniqueConstraint("order_id", "line_key"),
+        Index("ix_order_lines_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL")),
+    )
 
     id: Mapped[int] = _id()
     order_id: Mapped[int] = _order_id()
+    #: Axerrio's; for an order born in Komet the prebook item's id.
     line_key: Mapped[str]
+    #: Axerrio's, for a line of an order born in Komet.
+    axerrio_line_key: Mapped[str | None]
     position: Mapped[int]
     #: The canonical line of the newest version; None when that version has it no more.
     wanted: Mapped[Json | None]
     #: The version that brought the line.
     since_version: Mapped[int]
-    #: What we last sent, as the other system keeps it.
-    applied: Mapped[Json | None]
+    #: As Komet would keep it when Axerrio's references first said that it stands there.
+    seeded: Mapped[Json | None]
+    #: The article, or Komet's word for the product, without whose mapping it cannot go on.
+    waits_for: Mapped[str | None]
     state: Mapped[OrderState] = mapped_column(server_default=OrderState.RECEIVED.value)
 
     order: Mapped[Order] = relationship(back_populates="lines")
@@ -346,13 +379,17 @@ class WriteLine(Base):
     line_id: Mapped[int] = mapped_column(ForeignKey("order_lines.id", ondelete="CASCADE"))
     kind: Mapped[Kind]
     is_open: Mapped[bool]
+    #: What the write says of this line, normalised as the other system keeps it.
+    sent: Mapped[Json | None]
+    #: What the other system said of this line alone, where the rest of the write was done.
+    error: Mapped[str | None]
 
     write: Mapped[Write] = relationship(back_populates="lines")
     line: Mapped[OrderLine] = relationship()
 
 
 class Prebook(Base):
-    """A Komet prebook of ours. One mark, one prebook."""
+    """A Komet prebook that an order stands in: made by us, or by a Komet user for our vendor. One mark, one prebook."""
 
     __tablename__ = "prebooks"
     __table_args__ = (UniqueConstraint("connection_id", "prebook_id"), Index(None, "order_id"))
@@ -360,13 +397,16 @@ class Prebook(Base):
     id: Mapped[int] = _id()
     connection_id: Mapped[int] = _connection_id()
     order_id: Mapped[int] = _order_id()
-    #: The create that made it; None for one that Axerrio's references name.
+    #: The create that made it; None for one that Axerrio's references name, or that was born in Komet.
     write_id: Mapped[int | None] = mapped_column(ForeignKey("writes.id"), unique=True)
     prebook_id: Mapped[str]
     number: Mapped[str | None]
     truck_date: Mapped[date]
     #: Of the payload last seen; None: never seen in a list.
     content_hash: Mapped[str | None]
+    #: Customer, carrier and truck date as first seen, and as last seen.
+    baseline: Mapped[Json | None]
+    content: Mapped[Json | None]
     as_of: Mapped[datetime]
 
     items: Mapped[list["PrebookItem"]] = relationship(order_by="PrebookItem.id", back_populates="prebook")
@@ -388,8 +428,19 @@ class PrebookItem(Base):
     mapped: Mapped[bool]
     #: A person may have covered it: Axerrio's references named it, or it changed after it was first seen.
     touched: Mapped[bool] = mapped_column(server_default="false")
-    #: Canonical, as last seen; None: known from Axerrio's references only.
+    #: What its create said of the line, or Axerrio's references; None for a person's item.
+    sent: Mapped[Json | None]
+    #: Its line was told from others like it by its place only: nothing is learned from it.
+    is_tied: Mapped[bool] = mapped_column(server_default="false")
+    #: Products in it that Komet does not know, as they were sent; only those that can be told for certain.
+    unknown_products: Mapped[list[Json]] = mapped_column(JSONB, server_default="[]")
+    #: Canonical, as first seen, and as last seen; None: known from references only.
+    baseline: Mapped[Json | None]
     content: Mapped[Json | None]
+    #: Full reads in a row that did not show it though they should have.
+    missing: Mapped[int] = mapped_column(server_default="0")
+    #: When Komet acknowledged its deletion.
+    deleted_at: Mapped[datetime | None]
     as_of: Mapped[datetime]
 
     prebook: Mapped[Prebook] = relationship(back_populates="items")
@@ -435,9 +486,132 @@ class PurchaseOrderItem(Base):
     item_id: Mapped[str]
     prebook_item_id: Mapped[str]
     boxes: Mapped[int]
+    #: Canonical, with the purchase order's ship date, as first seen and as last seen; None: from references only.
+    baseline: Mapped[Json | None]
+    content: Mapped[Json | None]
+    #: Reads in a row that did not show it though they should have.
+    missing: Mapped[int] = mapped_column(server_default="0")
+    #: When Komet acknowledged its deletion.
+    deleted_at: Mapped[datetime | None]
     as_of: Mapped[datetime]
 
     purchase_order: Mapped[PurchaseOrder] = relationship(back_populates="items")
+
+
+class Label(Base):
+    """The newest version of a box label in Axerrio."""
+
+    __tablename__ = "labels"
+    __table_args__ = (
+        PrimaryKeyConstraint("connection_id", "key"),
+        Index(None, "connection_id", "order_key"),
+    )
+
+    connection_id: Mapped[int] = _connection_id()
+    key: Mapped[str]
+    sequence: Mapped[int]
+    version: Mapped[int]
+    is_deleted: Mapped[bool]
+    order_key: Mapped[str]
+    #: Canonical.
+    content: Mapped[Json]
+    #: Codes that it carried in older versions: a shipment may still name one.
+    former_codes: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+
+
+class Shipment(Base):
+    """The newest version of a shipment in Axerrio."""
+
+    __tablename__ = "shipments"
+    __table_args__ = (UniqueConstraint("connection_id", "key"),)
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    key: Mapped[str]
+    sequence: Mapped[int]
+    version: Mapped[int]
+    is_deleted: Mapped[bool]
+    #: Canonical.
+    content: Mapped[Json]
+    #: When it was stored: labels must have been read since.
+    as_of: Mapped[datetime]
+
+
+class ShipmentLine(Base):
+    """Which orders a shipment carries, or carried in an older version."""
+
+    __tablename__ = "shipment_lines"
+    __table_args__ = (PrimaryKeyConstraint("shipment_id", "order_key"), Index(None, "order_key"))
+
+    shipment_id: Mapped[int] = mapped_column(ForeignKey("shipments.id", ondelete="CASCADE"))
+    order_key: Mapped[str]
+
+
+class Box(Base):
+    """A box that Komet holds on an air waybill, by a call that it acknowledged or by its code."""
+
+    __tablename__ = "boxes"
+    __table_args__ = (UniqueConstraint("connection_id", "box_code"), Index(None, "line_id"))
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    line_id: Mapped[int] = mapped_column(ForeignKey("order_lines.id", ondelete="CASCADE"))
+    shipment_key: Mapped[str]
+    purchase_order_item_id: Mapped[str]
+    #: As it stands in Komet.
+    box_code: Mapped[str]
+    label_key: Mapped[str]
+    #: As sent.
+    awb: Mapped[str]
+    house_awb: Mapped[str]
+    ship_date: Mapped[date]
+
+
+class Article(Base):
+    """An article of Axerrio's catalogue."""
+
+    __tablename__ = "articles"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "key"), Index(None, "connection_id", "code"))
+
+    connection_id: Mapped[int] = _connection_id()
+    key: Mapped[str]
+    sequence: Mapped[int]
+    is_deleted: Mapped[bool]
+    code: Mapped[str]
+    description: Mapped[str]
+
+
+class Mapping(Base):
+    """What an Axerrio article is in Komet, as an admin said."""
+
+    __tablename__ = "mappings"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "article_code"),)
+
+    connection_id: Mapped[int] = _connection_id()
+    article_code: Mapped[str]
+    product_code: Mapped[str | None]
+    product_description: Mapped[str | None]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+
+
+class Decision(Base):
+    """What a person decided on one fact of an order: an input of the plan, so that a hold does not come back."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (Index(None, "order_id"),)
+
+    id: Mapped[int] = _id()
+    order_id: Mapped[int] = _order_id()
+    #: None: of the whole order.
+    line_key: Mapped[str | None]
+    #: The fact as the plan words it.
+    fact: Mapped[str]
+    #: ours, theirs, adopt or resend.
+    choice: Mapped[str]
+    who: Mapped[str]
+    why: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
 
 
 class Proof(Base):

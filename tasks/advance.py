@@ -24,15 +24,17 @@ from sqlalchemy.orm import Session
 from clients.errors import ClientError, NoBudget, NotSent, RefusalKind, Refused
 from models.database import now
 from models.states import Feed, Kind, OrderState, WriteState
-from models.tables import History, Order, OrderLine, Scope, Write, WriteLine
+from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.failpoints import reach
-from tasks.kinds import KINDS
+from tasks.kinds import KINDS, Address
+from tasks.notes import note, note_once
 from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
+from tasks.plan.facts import KOMET_WRITES
 from tasks.runtime import Hint, Runtime, Timing, new_owner
-from tasks.situation import SituationReader, as_sent, canonical
-from tasks.wake import hint_of, lock_order
+from tasks.situation import SituationReader
+from tasks.wake import hint_of, lock_order, lock_orders
 
 log = structlog.get_logger()
 
@@ -48,12 +50,18 @@ _WHY = {
     OrderState.PREBOOKED: "Komet shows a prebook item for every open line.",
     OrderState.ORDERED: "Every open line has its purchase order, and both systems hold each other's ids.",
     OrderState.APPROVED: "Procurement approved, and Axerrio knows.",
+    OrderState.SHIPPED: "Every box that leaves is on an air waybill in Komet, with its label's code.",
+    OrderState.CANCELLING: "Its origin wants it no more: what stands of it in the other system is taken away.",
 }
 _TASK_OF_STATE = {
     OrderState.PREBOOKED: KINDS[Kind.PURCHASE_ORDER_CREATE].task,
     OrderState.ORDERED: KINDS[Kind.PROCUREMENT_STATUS].task,
-    OrderState.APPROVED: KINDS[Kind.PROCUREMENT_STATUS].task,
+    OrderState.APPROVED: KINDS[Kind.AWB_ADD].task,
+    OrderState.SHIPPED: KINDS[Kind.BOX_CODE_CHANGE].task,
+    OrderState.CANCELLING: KINDS[Kind.PREBOOK_ITEM_DELETE].task,
 }
+#: Orders that join another's call at most.
+_MOST_TOGETHER = 200
 
 
 class LeaseLostError(Exception):
@@ -172,6 +180,8 @@ def _decide(run: _Run, done: list[str]) -> Write | None:
             if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN):
                 hints.append(_let_go_until(row, moment, moment, run.runtime.timing, run.connection))
             else:
+                if not isinstance(first, Write) and KINDS[first.kind].shared:
+                    first = _joined(session, run, row, first)
                 write = first if isinstance(first, Write) else _freeze(session, run, row, first)
                 reach(write.kind, "planned")
         else:
@@ -217,6 +227,11 @@ def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: 
     verdicts = judge(situation)
     for verdict in verdicts:
         write = session.get_one(Write, verdict.write_id)
+        if verdict.state is WriteState.ABSENT and any(not line.is_open for line in write.lines):
+            for line in write.lines:  # a part of it shows: it arrived, and the rest was left out
+                line.error = verdict.why if line.is_open else line.error
+            _close(session, write, WriteState.DONE, None)
+            continue
         _close(session, write, verdict.state, verdict.why)
         if verdict.state is WriteState.ABSENT:
             _back_off(row, now(session), timing)
@@ -226,11 +241,48 @@ def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: 
             facts.state is WriteState.DONE
             and facts.acknowledged
             and not facts.shown
+            and facts.kind in KOMET_WRITES
             and facts.looks >= LOOKS_FOR_ABSENCE
         ):
             proofs.missed(session, session.get_one(Write, facts.id))
     session.flush()
     return bool(verdicts)
+
+
+def _joined(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> PlannedWrite:
+    """The same call with the boxes of all orders of its shipments that ask for it and that nobody works on.
+
+    Orders that somebody has locked are left out instead of waited for: so locks need no order here.
+    """
+    moment = now(session)
+    mine = select(ShipmentLine.shipment_id).where(ShipmentLine.order_key == row.axerrio_key)
+    keys = (
+        select(ShipmentLine.order_key)
+        .join(Shipment, ShipmentLine.shipment_id == Shipment.id)
+        .where(Shipment.connection_id == row.connection_id, Shipment.id.in_(mine))
+    )
+    others = session.scalars(
+        select(Order)
+        .where(
+            Order.connection_id == row.connection_id,
+            Order.axerrio_key.in_(keys),
+            Order.id != row.id,
+            or_(Order.lease_until.is_(None), Order.lease_until < moment),
+            or_(Order.not_before.is_(None), Order.not_before <= moment),
+        )
+        .order_by(Order.id)
+        .limit(_MOST_TOGETHER)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    reader = SituationReader(session, run.connection, run.runtime.timing)
+    for other in others:
+        situation = reader.read(other)
+        if judge(situation):
+            continue  # it must be judged by itself first
+        for write in make_plan(situation).writes:
+            if write.kind is planned.kind:
+                planned = planned.with_parts_of(write)
+    return planned
 
 
 def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> Write:
@@ -251,11 +303,10 @@ def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> W
     )
     session.add(write)
     session.flush()
-    for line in row.lines:
-        if line.line_key in frozen.line_keys:
-            session.add(WriteLine(write_id=write.id, line_id=line.id, kind=planned.kind, is_open=True))
+    for line_id, sent in frozen.lines.items():
+        session.add(WriteLine(write_id=write.id, line_id=line_id, kind=planned.kind, is_open=True, sent=sent))
     for warning in frozen.warnings:
-        note(session, row, f"Sent shorter than Axerrio has it: {warning}.", write.id)
+        note(session, row, f"As sent: {warning}.", write.id)
     session.flush()
     return write
 
@@ -264,7 +315,12 @@ def record_state(session: Session, row: Order, plan: Plan) -> None:
     """Store where the order and its lines stand, and write history where that changed."""
     row.attempts = plan.attempts
     for line in row.lines:
-        line.state = plan.line_states.get(line.line_key, plan.state if plan.state.is_final else OrderState.RECEIVED)
+        wanted = line.wanted is not None and line.wanted["status"] != "cancelled"
+        rest = plan.state if plan.state.is_final else OrderState.RECEIVED if wanted else OrderState.CANCELLED
+        line.state = plan.line_states.get(line.line_key, rest)
+        line.waits_for = plan.waits_for.get(line.line_key)
+    for notice in plan.notices:
+        note_once(session, row, notice)
     if (row.state, row.reason) == (plan.state, plan.reason):
         return
     why = plan.reason or _WHY.get(plan.state, plan.state.value)
@@ -272,12 +328,6 @@ def record_state(session: Session, row: Order, plan: Plan) -> None:
     row.state, row.reason_code, row.reason = plan.state, plan.reason_code, plan.reason
     row.next_command = plan.next_command
     row.updated_at = now(session)
-
-
-def note(session: Session, row: Order, why: str, write_id: int | None = None) -> None:
-    """A line of history that changes no state."""
-    state = row.state.value
-    session.add(History(order_id=row.id, from_state=state, to_state=state, why=why, write_id=write_id))
 
 
 # -- act -------------------------------------------------------------------------------------------------------
@@ -295,8 +345,9 @@ def _act(run: _Run, write: Write) -> str:
 
     try:
         with run.runtime.sessions() as session:
-            key = session.get_one(Order, run.order_id).axerrio_key
-        result = kind.send(run.connection, key, write, before_send)
+            row = session.get_one(Order, run.order_id)
+            address = Address(row.axerrio_key, row.external_id)
+        result = kind.send(run.connection, address, write, before_send)
     except ClientError as error:
         reach(write.kind, "answered")
         log.info(
@@ -307,7 +358,8 @@ def _act(run: _Run, write: Write) -> str:
     reach(write.kind, "answered")
     _until_the_database_is_back(partial(_settle_done, run, write.id, result))
     reach(write.kind, "settled")
-    log.info("write", kind=words, order=run.order_id, write=write.id, outcome="done", **result)
+    ids = {name: result[name] for name in ("id", "number") if result.get(name)}
+    log.info("write", kind=words, order=run.order_id, write=write.id, outcome="done", **ids)
     return f"{words} done"
 
 
@@ -322,7 +374,7 @@ def _commit_sent(run: _Run, write_id: int) -> None:
             raise LeaseLostError
         if write.state is not WriteState.INTENDED and not (repeatable and write.state is WriteState.SENT):
             raise LeaseLostError
-        has_changed = row.sequence != write.order_sequence or row.is_deleted or row.unreadable is not None
+        has_changed = row.sequence != write.order_sequence or row.unreadable is not None
         if not repeatable and has_changed:
             raise _ChangedError
         moment = now(session)
@@ -331,17 +383,8 @@ def _commit_sent(run: _Run, write_id: int) -> None:
         write.sent_at = moment
         write.deadline_at = moment + timedelta(seconds=timing.http_timeout)
         row.lease_until = row.due_at = moment + timedelta(seconds=timing.order_lease)
-        if write.kind is Kind.PREBOOK_CREATE:
+        if write.kind in (Kind.PREBOOK_CREATE, Kind.INBOUND_ORDER):
             row.begun_version = row.version
-            order = canonical(row)
-            wanted = {line.line_key: line for line in order.lines}
-            for covered in session.scalars(
-                select(OrderLine)
-                .join(WriteLine, WriteLine.line_id == OrderLine.id)
-                .where(WriteLine.write_id == write.id)
-            ):
-                if covered.line_key in wanted:
-                    covered.applied = as_sent(order, wanted[covered.line_key], run.connection)
 
 
 # -- settle ----------------------------------------------------------------------------------------------------
@@ -360,7 +403,8 @@ def _until_the_database_is_back(settle: Callable[[], None]) -> None:
 def _settle_done(run: _Run, write_id: int, result: dict[str, object]) -> None:
     """The other system said yes. It counts also where the lease was lost, or the write was adopted or given up."""
     with run.runtime.sessions.begin() as session:
-        row = lock_order(session, run.order_id)
+        rows = lock_orders(session, _orders_of(session, write_id))
+        row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None:
             return
@@ -369,10 +413,21 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object]) -> None:
         write.error = None
         if write.state is not WriteState.DONE:
             _close(session, write, WriteState.DONE, None)
-        KINDS[write.kind].settle(session, row, write)
+        KINDS[write.kind].settle(session, run.connection, row, write)
         row.setbacks, row.not_before, row.last_error = 0, None, None
-        if row.lease_owner != run.owner:
-            row.due_at = now(session)
+        for each in rows:
+            if each.lease_owner != run.owner:
+                each.due_at = now(session)
+
+
+def _orders_of(session: Session, write_id: int) -> set[int]:
+    """Ids of the orders that a write covers."""
+    of_lines = (
+        select(OrderLine.order_id)
+        .join(WriteLine, WriteLine.line_id == OrderLine.id)
+        .where(WriteLine.write_id == write_id)
+    )
+    return {session.get_one(Write, write_id).order_id, *session.scalars(of_lines)}
 
 
 def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:

@@ -18,6 +18,29 @@ from models import tables
 from models.states import Feed, OrderState
 from tasks.dates import is_time_zone
 
+#: Settings that the plan reads.
+_PLANNED_WITH = {
+    "mode",
+    "start_date",
+    "change_after_approval",
+    "send_temporary_awb",
+    "default_buyer",
+    "buyers",
+    "carriers",
+    "packings",
+    "time_zone",
+}
+#: What every connection reads, whether somebody waits for it or not: feed and key.
+_ALWAYS_READ = (
+    (Feed.SALES_ORDERS, ""),
+    (Feed.LABELS, ""),
+    (Feed.SHIPMENTS, ""),
+    (Feed.ARTICLES, ""),
+    (Feed.KOMET_REFERENCE, ""),
+    (Feed.KOMET_PREBOOKS, "changed"),
+    (Feed.KOMET_PREBOOKS, "window"),
+)
+
 
 class Customer(BaseModel):
     """A Komet customer. Komet asks for code and description together (Create a Prebook)."""
@@ -76,7 +99,7 @@ class ConnectionSettings(BaseModel):
 
     def digest(self) -> str:
         """Of everything that the plan reads."""
-        relevant = self.model_dump_json(include={"mode", "start_date", "buyers", "carriers", "packings", "time_zone"})
+        relevant = self.model_dump_json(include=_PLANNED_WITH)
         return hashlib.sha256(relevant.encode()).hexdigest()
 
 
@@ -113,20 +136,20 @@ def register(session: Session, settings: ConnectionSettings) -> int:
     row.name, row.joins = settings.name, settings.joins
     if row.settings_hash != digest:
         row.settings_hash = digest
-        waiting = (OrderState.HELD, OrderState.MAPPING_REQUIRED, OrderState.RECEIVED)
+        final = [state for state in OrderState if state.is_final]
         session.execute(
             update(tables.Order)
-            .where(tables.Order.connection_id == row.id, tables.Order.state.in_(waiting))
+            .where(tables.Order.connection_id == row.id, tables.Order.state.not_in(final))
             .values(due_at=func.axkomet_now(), hinted_until=None)
         )
-    for feed in (Feed.SALES_ORDERS, Feed.KOMET_REFERENCE):
+    for feed, key in _ALWAYS_READ:
         session.execute(
             insert(tables.Scope)
             .values(
                 connection_id=row.id,
                 feed=feed,
-                key="",
-                cursor=0 if feed is Feed.SALES_ORDERS else None,
+                key=key,
+                cursor=0 if key == "" and feed is not Feed.KOMET_REFERENCE else None,
                 due_at=func.axkomet_now(),
             )
             .on_conflict_do_nothing()

@@ -16,13 +16,18 @@ from sqlalchemy.orm import Session
 from models.database import now
 from models.states import Feed
 from models.tables import Observation, Order, Scope, Wait
-from tasks.plan import Look
+from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
 
+#: Keys of the scopes of Komet's prebooks that are no truck date: what changed, and the whole window of ship dates.
+CHANGED, WINDOW = "changed", "window"
+#: The whole window, and feeds for which no order waits, are read once in so many polls.
+_POLLS_FOR_ALL = 15
 #: Reference data is read anew so often.
 REFERENCE_INTERVAL = 86_400.0
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
 _SLOWEST_RETRY = 16
+_BY_SEQUENCE = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,14 @@ def request(session: Session, scope_ids: Collection[int], timing: Timing) -> lis
             scope.hinted_until = moment + timedelta(seconds=timing.hint)
             hints.append(Hint("observe", scope.id, words(scope), timing.coalesce))
     return hints
+
+
+def expect(session: Session, connection_id: int, feed: Feed, key: str, timing: Timing) -> None:
+    """Let the scope be read within a poll: something in it is to be looked at again."""
+    soon = now(session) + timedelta(seconds=timing.poll)
+    (scope,) = _locked(session, find_or_make(session, connection_id, feed, key).id)
+    if scope.due_at is None or scope.due_at > soon:
+        scope.due_at = soon
 
 
 def _locked(session: Session, *scope_ids: int) -> list[Scope]:
@@ -174,9 +187,12 @@ def _next_read(session: Session, scope: Scope, timing: Timing, passive: float, *
     if scope.requested > scope.served:
         return moment + timedelta(seconds=timing.coalesce)
     waits = set(session.scalars(select(Wait.active).where(Wait.scope_id == scope.id).distinct()))
-    if scope.feed is Feed.SALES_ORDERS or True in waits:
+    if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
+        interval = timing.poll if scope.feed is Feed.ARTICLES else max(timing.poll, passive)
+        return moment + timedelta(seconds=_POLLS_FOR_ALL * interval)
+    if scope.feed in _BY_SEQUENCE or True in waits:
         return moment + timedelta(seconds=timing.poll)
-    if waits:
+    if waits or scope.key == CHANGED:
         return moment + timedelta(seconds=max(timing.poll, passive))
     return moment + timedelta(seconds=REFERENCE_INTERVAL) if scope.feed is Feed.KOMET_REFERENCE else None
 

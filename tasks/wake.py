@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from models.database import now
 from models.states import WriteState
-from models.tables import Order, Wait, Write
+from models.tables import Order, OrderLine, Wait, Write
 from tasks.connection import Connection
-from tasks.runtime import Hint, Timing
+from tasks.runtime import Hint, Runtime, Timing
 
 
 def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False) -> list[int]:
@@ -44,7 +44,7 @@ def lock_order(session: Session, order_id: int) -> Order | None:
 
 def hint_of(row: Order, connection: str) -> Hint:
     """The message that wakes an order, in the words by which people know it."""
-    return Hint(row.next_task, row.id, f"{row.axerrio_number} {connection}")
+    return Hint(row.next_task, row.id, f"{row.name} {connection}")
 
 
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
@@ -61,3 +61,20 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
         row.hinted_until = moment + timedelta(seconds=timing.hint)
         hints.append(hint_of(row, connection.settings.name))
     return hints
+
+
+def wake_those_that_wait_for(runtime: Runtime, connection: Connection, words: Collection[str]) -> list[Hint]:
+    """Wake the orders with a line that waits for one of these products to be known, and no others.
+
+    In a transaction of its own, since orders are locked by ascending id.
+    """
+    if not words:
+        return []
+    with runtime.sessions.begin() as session:
+        waiting = (
+            select(Order.id)
+            .join(OrderLine, OrderLine.order_id == Order.id)
+            .where(Order.connection_id == connection.id, OrderLine.waits_for.in_(words))
+        )
+        rows = lock_orders(session, set(session.scalars(waiting)))
+        return wake(session, rows, connection, runtime.timing)

@@ -248,10 +248,13 @@ def requeue(
         _known_connection(session, connection)
         for key in keys or ():
             row = _by_key(find_row, session, key)
-            numbers[row.id] = row.axerrio_number
+            numbers[row.id] = row.name
         if state:
             found = find_orders(session, OrderFilter(state=_state(state), connection=connection))
-            numbers = {order["id"]: order["axerrio"]["number"] for order in found}
+            numbers = {
+                order["id"]: order["axerrio"]["number"] or f"prebook {order['komet']['prebook_number']}"
+                for order in found
+            }
     if not numbers:
         raise Problem("No order matches.", exit_code=3)
     if state and not yes and sys.stdin.isatty():

@@ -15,6 +15,7 @@ from models.canonical import Line, PurchaseOrderStatus
 from models.database import now
 from models.states import OrderState, WriteState
 from models.tables import (
+    Box,
     Connection,
     History,
     Order,
@@ -32,6 +33,7 @@ from models.tables import (
 from tasks.budget import budget_of
 from tasks.connection import ConnectionSettings
 from tasks.runtime import Timing
+from tasks.situation import MISSES_FOR_GONE
 
 Json = dict[str, Any]
 
@@ -171,6 +173,10 @@ def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
     prebooks: dict[int, list[Prebook]] = {}
     for prebook in session.scalars(select(Prebook).where(Prebook.order_id.in_(ids)).order_by(Prebook.id)):
         prebooks.setdefault(prebook.order_id, []).append(prebook)
+    boxes: dict[int, list[Box]] = {}
+    of_lines = [line.id for row in rows for line in row.lines]
+    for box in session.scalars(select(Box).where(Box.line_id.in_(of_lines)).order_by(Box.id)):
+        boxes.setdefault(box.line_id, []).append(box)
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]] = {}
     for bought in session.scalars(
         select(PurchaseOrderItem)
@@ -179,7 +185,7 @@ def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
         .options(selectinload(PurchaseOrderItem.purchase_order))
     ):
         purchased.setdefault((bought.connection_id, bought.prebook_item_id), []).append(bought)
-    return [_view(row, names[row.connection_id], prebooks.get(row.id, []), items, purchased) for row in rows]
+    return [_view(row, names[row.connection_id], prebooks.get(row.id, []), items, purchased, boxes) for row in rows]
 
 
 def _view(
@@ -188,14 +194,19 @@ def _view(
     prebooks: Sequence[Prebook],
     items: dict[int, list[PrebookItem]],
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
+    boxes: dict[int, list[Box]],
 ) -> Json:
     by_row = {prebook.id: prebook for prebook in prebooks}
-    lines = [_line(row, line, by_row, items.get(line.id, []), purchased) for line in row.lines]
+    lines = [_line(row, line, by_row, items.get(line.id, []), purchased, boxes.get(line.id, [])) for line in row.lines]
+    of_lines = [item for line in row.lines for item in items.get(line.id, [])]
+    dead = {item.prebook_row for item in of_lines} - {item.prebook_row for item in of_lines if _is_live(item)}
+    prebooks = [prebook for prebook in prebooks if prebook.id not in dead]
     orders = {
         bought.purchase_order.purchase_order_id: bought.purchase_order
         for line in row.lines
         for item in items.get(line.id, [])
         for bought in purchased.get((row.connection_id, item.item_id), [])
+        if bought.boxes
     }
     reason = None
     if row.reason_code is not None:
@@ -233,15 +244,17 @@ def _line(
     prebooks: dict[int, Prebook],
     items: Sequence[PrebookItem],
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
+    boxes: Sequence[Box],
 ) -> Json:
     wanted = Line.model_validate(line.wanted) if line.wanted is not None else None
-    live = [item for item in items if item.boxes > 0]
-    item = live[0] if live else None
+    item = next((item for item in items if _is_live(item)), None)
     bought = [each for each in (purchased.get((row.connection_id, item.item_id), []) if item else []) if each.boxes]
-    first = next((each for each in bought if _status(each.purchase_order) != "shipped"), bought[0] if bought else None)
+    carried = {box.purchase_order_item_id for box in boxes}
+    first = next((each for each in bought if each.item_id not in carried), bought[0] if bought else None)
     return {
-        "line_key": line.line_key,
-        "article_code": wanted.article.code if wanted else None,
+        "line_key": line.axerrio_line_key or line.line_key,
+        "article_code": (wanted.article.code or None) if wanted else None,
+        "description": wanted.article.description if wanted else None,
         "boxes": wanted.boxes if wanted else None,
         "state": line.state.value,
         "mapped": item.mapped if item and item.content is not None else None,
@@ -258,8 +271,15 @@ def _line(
             }
             for each in bought
         ],
-        "boxes_shipped": [],
+        "boxes_shipped": [
+            {"box_code": box.box_code, "awb": box.awb, "ship_date": box.ship_date.isoformat()} for box in boxes
+        ],
     }
+
+
+def _is_live(item: PrebookItem) -> bool:
+    """It holds boxes, and the lists show it."""
+    return item.boxes > 0 and item.missing < MISSES_FOR_GONE
 
 
 def _status(order: PurchaseOrder) -> str:

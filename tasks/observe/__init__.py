@@ -12,7 +12,7 @@ from models.tables import Scope
 from tasks import scopes
 from tasks.budget import budget_of
 from tasks.connection import Connection
-from tasks.observe import prebooks, purchase_orders, reference, sales_orders
+from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
@@ -23,6 +23,9 @@ Reader = Callable[[Runtime, Connection, Claim, float], list[Hint]]
 
 READERS: dict[Feed, Reader] = {
     Feed.SALES_ORDERS: sales_orders.read,
+    Feed.LABELS: labels.read,
+    Feed.SHIPMENTS: shipments.read,
+    Feed.ARTICLES: articles.read,
     Feed.KOMET_PREBOOKS: prebooks.read,
     Feed.KOMET_PURCHASE_ORDERS: purchase_orders.read,
     Feed.KOMET_REFERENCE: reference.read,

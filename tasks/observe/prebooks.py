@@ -1,33 +1,41 @@
-"""Komet's prebooks of one truck date: ours are known by their mark, or by an id that we hold already."""
+"""Komet's prebooks: ours are known by their mark or by an id that we hold; others start orders born in Komet.
+
+One reader serves three kinds of scopes: a truck date, for those who wait for it; what changed since the last read;
+and the whole window of vendor ship dates, which alone can say that something is gone.
+"""
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import structlog
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
+from clients.komet.client import Listing
 from clients.komet.convert import bind_items, customer_of_prebook
 from models import canonical
-from models.states import WriteState
-from models.tables import Order, OrderLine, Prebook, PrebookItem, Write, WriteLine
+from models.states import Feed, Kind, WriteState
+from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
-from tasks.observe.aside import put_aside_all
-from tasks.runtime import Hint, Runtime
-from tasks.scopes import Claim
-from tasks.situation import Catalogue, catalogue
-from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake
+from tasks.notes import note_once
+from tasks.observe import born_in_komet, deletions
+from tasks.observe.aside import put_aside, put_aside_all
+from tasks.runtime import Hint, Runtime, Timing
+from tasks.scopes import CHANGED, WINDOW, Claim
+from tasks.situation import MISSES_FOR_GONE, Catalogue, catalogue
+from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake, wake_those_that_wait_for
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class _Ours:
-    """A prebook of the list that is ours."""
+class _Known:
+    """A prebook of the list that an order stands in."""
 
     seen: canonical.Prebook
     order_id: int
@@ -36,36 +44,83 @@ class _Ours:
 
 
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
-    """Store what stands in the prebooks of ours, adopt creates that show, and bind items to lines."""
-    listing = connection.komet.list_prebooks(truck_date=date.fromisoformat(claim.key))
-    earned = False
+    """Store what stands in the prebooks, adopt creates that show, bind items to lines, and take up new prebooks."""
+    began = time.monotonic()
+    listing = _list(runtime, connection, claim)
+    took = timedelta(seconds=time.monotonic() - began)
+    learned = _Learned()
     with runtime.sessions.begin() as session:
-        put_aside_all(session, claim, listing.unreadable)
-        ours = _find(session, connection, listing.records)
-        changed = _changed(session, connection, ours)
+        if claim.key == CHANGED:  # what is not in it is not gone
+            for unreadable in listing.unreadable:
+                put_aside(session, claim, unreadable)
+        else:
+            put_aside_all(session, claim, listing.unreadable)
+        found = _find(session, connection, listing.records)
+        changed = _changed(session, connection, found)
+        lost = _lost(session, connection, claim, listing)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
-        rows = {row.id: row for row in lock_orders(session, {*waiting, *(each.order_id for each in changed)})}
+        affected = {*waiting, *(each.order_id for each in changed), *lost.values()}
+        rows = {row.id: row for row in lock_orders(session, affected)}
         known = catalogue(session, connection.id)
+        reader = _Store(session, connection, claim, known, learned, runtime.timing)
         for each in changed:
-            earned |= _store(session, connection, claim, rows[each.order_id], each, known)
-        our_ids = {each.seen.prebook_id for each in ours}
-        not_ours = [record for record in listing.records if record.prebook_id not in our_ids]
-        _suspect(session, claim, not_ours, known)
-        hides = not listing.records and _should_show(session, connection, claim)
+            reader.store(rows[each.order_id], each)
+        reader.miss(lost, rows)
+        ids = {each.seen.prebook_id for each in found}
+        strangers = [record for record in listing.records if record.prebook_id not in ids]
+        _suspect(session, claim, strangers, known)
+        born = _take_up(session, connection, strangers, reader, runtime.timing)
+        hides = claim.key != CHANGED and not listing.records and _should_show(session, connection, claim)
         scopes.finish(
             session,
             claim,
-            complete=listing.complete and not hides and not _marks_are_hidden(ours),
+            complete=listing.complete and not hides and not _marks_are_hidden(found),
             records=len(listing.records),
             timing=runtime.timing,
             passive=passive,
         )
-        hints = wake(session, rows.values(), connection, runtime.timing)
-    return hints + (proofs.wake_in_doubt(runtime, connection) if earned else [])
+        if claim.key == CHANGED and listing.complete:
+            overlap = timedelta(seconds=connection.settings.komet.profile.updated_overlap_seconds)
+            since = (listing.served_at or claim.began_at) - took - overlap
+            session.execute(update(Scope).where(Scope.id == claim.scope_id).values(changed_since=since))
+        if claim.key not in (CHANGED, WINDOW) and _misses(session, connection, claim, listing):
+            scopes.request(
+                session, [scopes.find_or_make(session, connection.id, claim.feed, WINDOW).id], runtime.timing
+            )
+        hints = wake(session, [*rows.values(), *born], connection, runtime.timing)
+    hints += wake_those_that_wait_for(runtime, connection, learned.mapped)
+    return hints + (proofs.wake_in_doubt(runtime, connection) if learned.proof else [])
 
 
-def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Ours]:
-    """Those of the list that are ours. One mark, one prebook: of several carriers the first made is ours."""
+def _list(runtime: Runtime, connection: Connection, claim: Claim) -> Listing[canonical.Prebook]:
+    """The call of the scope's kind. Vendor tokens are shown ship dates from yesterday on."""
+    profile = connection.settings.komet.profile
+    if claim.key not in (CHANGED, WINDOW):
+        return connection.komet.list_prebooks(truck_date=date.fromisoformat(claim.key))
+    yesterday = today_in(claim.began_at, connection.settings.time_zone) - timedelta(days=1)
+    window = (yesterday, yesterday + timedelta(days=profile.max_range_days))
+    if claim.key == WINDOW:
+        return connection.komet.list_prebooks(ship_dates=window)
+    with runtime.sessions() as session:
+        since = session.get_one(Scope, claim.scope_id).changed_since
+    if since is None:
+        return connection.komet.list_prebooks(ship_dates=window)
+    return connection.komet.list_prebooks(
+        ship_dates=window if profile.updated_needs_range else None, updated_since=since
+    )
+
+
+class _Learned:
+    """What other orders wait for, told after the commit."""
+
+    def __init__(self) -> None:
+        self.proof = False
+        #: Words of products that Komet knows now and did not know before.
+        self.mapped: set[str] = set()
+
+
+def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Known]:
+    """Those of the list that an order stands in. One mark, one prebook: of several carriers the first made is ours."""
     marks = {record.mark for record in records if record.mark}
     writes = {
         write.mark: write
@@ -82,158 +137,380 @@ def _find(session: Session, connection: Connection, records: Sequence[canonical.
         )
     }
     carriers = {row.write_id: row.prebook_id for row in known.values() if row.write_id is not None}
-    ours = []
+    found = []
     for record in sorted(records, key=lambda each: (len(each.prebook_id), each.prebook_id)):
         digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
         row = known.get(record.prebook_id)
         write = writes.get(record.mark)
         if row is not None:
-            ours.append(_Ours(record, row.order_id, row.write_id or (write.id if write else None), digest))
-        elif write is not None:
-            first = carriers.setdefault(write.id, record.prebook_id)
-            if first == record.prebook_id:
-                ours.append(_Ours(record, write.order_id, write.id, digest))
-            else:
-                log.warning("a copy carries our mark", prebook=record.number, mark=record.mark, ours=first)
-    return ours
+            found.append(_Known(record, row.order_id, row.write_id, digest))
+        elif write is not None and carriers.setdefault(write.id, record.prebook_id) == record.prebook_id:
+            found.append(_Known(record, write.order_id, write.id, digest))
+    return found
 
 
-def _suspect(session: Session, claim: Claim, not_ours: Sequence[canonical.Prebook], known: Catalogue) -> None:
+def _suspect(session: Session, claim: Claim, strangers: Sequence[canonical.Prebook], known: Catalogue) -> None:
     """Note for each create in doubt which prebook without a mark of ours may be it.
 
     A person may have rewritten its comments. It may be ours if it has as many items as were sent, for that customer,
     and each of them would be bound to a line.
     """
-    in_doubt = select(Write).where(Write.scope_id == claim.scope_id, Write.state == WriteState.SENT)
+    in_doubt = select(Write).where(
+        Write.scope_id == claim.scope_id, Write.state == WriteState.SENT, Write.kind == Kind.PREBOOK_CREATE
+    )
     for write in session.scalars(in_doubt.options(selectinload(Write.lines).joinedload(WriteLine.line))):
-        sent = {each.line.line_key: each.line.applied for each in write.lines if each.line.applied is not None}
+        sent = {each.line.line_key: each.sent for each in write.lines if each.sent is not None}
         alike = [
             each.number
-            for each in not_ours
+            for each in strangers
             if each.mark is None
             and customer_of_prebook(write.body) in (each.customer_code, None)
-            and len(each.items) == len(sent) == len(bind_items(sent, each.items, box_types=known.box_types))
+            and len(each.items) == len(sent) == len(bind_items(sent, each.items, box_types=known.box_types).pairs)
         ]
         write.may_be = alike[0] if alike else None
 
 
-def _marks_are_hidden(ours: Sequence[_Ours]) -> bool:
+def _marks_are_hidden(found: Sequence[_Known]) -> bool:
     """Prebooks that we made are here, and none shows its mark: a create in doubt would not show either."""
-    made = [each for each in ours if each.write_id is not None]
+    made = [each for each in found if each.write_id is not None]
     return bool(made) and not any(each.seen.mark for each in made)
 
 
-def _changed(session: Session, connection: Connection, ours: Sequence[_Ours]) -> list[_Ours]:
+def _changed(session: Session, connection: Connection, found: Sequence[_Known]) -> list[_Known]:
     """Those that show something new: unchanged ones cost no write."""
     stored = dict(
         session.execute(
             select(Prebook.prebook_id, Prebook.content_hash).where(
                 Prebook.connection_id == connection.id,
-                Prebook.prebook_id.in_([each.seen.prebook_id for each in ours]),
+                Prebook.prebook_id.in_([each.seen.prebook_id for each in found]),
             )
         ).all()
     )
     unseen = set(
         session.scalars(
             select(Write.id).where(
-                Write.id.in_([each.write_id for each in ours if each.write_id is not None]), Write.shown_at.is_(None)
+                Write.id.in_([each.write_id for each in found if each.write_id is not None]), Write.shown_at.is_(None)
             )
+        )
+    )
+    missed = set(
+        session.scalars(
+            select(Prebook.prebook_id)
+            .join(PrebookItem, PrebookItem.prebook_row == Prebook.id)
+            .where(Prebook.connection_id == connection.id, Prebook.prebook_id.in_(stored), PrebookItem.missing > 0)
         )
     )
     return [
         each
-        for each in ours
-        if stored.get(each.seen.prebook_id) != each.digest or (each.write_id in unseen and each.seen.mark is not None)
+        for each in found
+        if stored.get(each.seen.prebook_id) != each.digest
+        or each.seen.prebook_id in missed
+        or (each.write_id in unseen and each.seen.mark is not None)
     ]
 
 
-def _store(session: Session, connection: Connection, claim: Claim, row: Order, ours: _Ours, known: Catalogue) -> bool:
-    """Store one; True when it earned proof of absence."""
-    prebook = session.scalar(
-        select(Prebook)
-        .where(Prebook.connection_id == connection.id, Prebook.prebook_id == ours.seen.prebook_id)
-        .options(selectinload(Prebook.items))
-        .execution_options(populate_existing=True)
+def _expected(connection: Connection, claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """Items that a list must show: seen before, holding boxes, and with a ship date that is not past."""
+    today = today_in(claim.began_at, connection.settings.time_zone).isoformat()
+    ship_date = PrebookItem.content["ship_date"].as_string()
+    return (
+        PrebookItem.connection_id == connection.id,
+        PrebookItem.boxes > 0,
+        PrebookItem.content.is_not(None),
+        PrebookItem.as_of < claim.began_at,
+        or_(ship_date >= today, ship_date.is_(None) & (Order.departure_date >= date.fromisoformat(today))),
     )
-    if prebook is None:
-        prebook = Prebook(
-            connection_id=connection.id,
-            order_id=row.id,
-            write_id=ours.write_id,
-            prebook_id=ours.seen.prebook_id,
-            truck_date=ours.seen.truck_date or row.truck_date,
-            as_of=claim.began_at,
-            items=[],
+
+
+def _unshown(
+    session: Session,
+    connection: Connection,
+    claim: Claim,
+    listing: Listing[canonical.Prebook],
+    *also: ColumnElement[bool],
+) -> dict[int, int]:
+    """Order by id of each item that the list should show and does not."""
+    shown = [item.item_id for record in listing.records for item in record.items]
+    rows = session.execute(
+        select(PrebookItem.id, Prebook.order_id)
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+        .join(Order, Prebook.order_id == Order.id)
+        .where(*_expected(connection, claim), PrebookItem.item_id.not_in(shown), *also)
+    )
+    return dict(rows.all())
+
+
+def _lost(
+    session: Session, connection: Connection, claim: Claim, listing: Listing[canonical.Prebook]
+) -> dict[int, int]:
+    """Items that a full read over the window does not show; none where the read was not whole."""
+    if claim.key != WINDOW or not listing.complete:
+        return {}
+    yesterday = today_in(claim.began_at, connection.settings.time_zone) - timedelta(days=1)
+    last = (yesterday + timedelta(days=connection.settings.komet.profile.max_range_days)).isoformat()
+    ship_date = PrebookItem.content["ship_date"].as_string()
+    inside = or_(ship_date <= last, ship_date.is_(None))
+    return _unshown(session, connection, claim, listing, inside, PrebookItem.missing < MISSES_FOR_GONE)
+
+
+def _misses(session: Session, connection: Connection, claim: Claim, listing: Listing[canonical.Prebook]) -> bool:
+    """A look at a truck date misses an item: the whole window must be read to know more."""
+    on_date = Prebook.truck_date == date.fromisoformat(claim.key)
+    return listing.complete and bool(
+        _unshown(session, connection, claim, listing, on_date, PrebookItem.missing < MISSES_FOR_GONE)
+    )
+
+
+def _should_show(session: Session, connection: Connection, claim: Claim) -> bool:
+    """An item of ours that was seen and is live should stand in this list: an empty answer is not to be believed."""
+    on_date = () if claim.key == WINDOW else (Prebook.truck_date == date.fromisoformat(claim.key),)
+    return bool(_unshown(session, connection, claim, Listing((), (), True, None), *on_date))
+
+
+def _take_up(
+    session: Session,
+    connection: Connection,
+    strangers: Sequence[canonical.Prebook],
+    reader: "_Store",
+    timing: Timing,
+) -> list[Order]:
+    """Start an order for each prebook that is certainly not ours; the others are looked at again soon."""
+    doubtful = born_in_komet.may_be_ours(session, connection, strangers)
+    born = []
+    for seen in strangers:
+        if seen.prebook_id in doubtful:
+            _report_copy(session, connection, seen)
+            continue
+        row = born_in_komet.begin(session, connection, seen)
+        if row is not None:
+            digest = hashlib.sha256(seen.model_dump_json().encode()).hexdigest()
+            reader.store(row, _Known(seen, row.id, None, digest))
+            born.append(row)
+    if any(seen.mark is None for seen in strangers if seen.prebook_id in doubtful):
+        scopes.expect(session, connection.id, Feed.KOMET_PREBOOKS, WINDOW, timing)
+    return born
+
+
+def _report_copy(session: Session, connection: Connection, seen: canonical.Prebook) -> None:
+    """A second carrier of a mark of ours, made by a person: reported on the order, and touched by nothing."""
+    if seen.mark is None:
+        return
+    order_id = session.scalar(
+        select(Write.order_id).where(Write.connection_id == connection.id, Write.mark == seen.mark)
+    )
+    if order_id is None:
+        log.warning("a prebook carries a mark of another ledger", prebook=seen.number, mark=seen.mark)
+        return
+    said = f"Prebook {seen.number} in Komet carries the mark of this order too: a person copied it. It is left alone."
+    note_once(session, session.get_one(Order, order_id), said)
+
+
+class _Store:
+    """Stores the prebooks of one list."""
+
+    def __init__(
+        self,
+        session: Session,
+        connection: Connection,
+        claim: Claim,
+        known: Catalogue,
+        learned: _Learned,
+        timing: Timing,
+    ) -> None:
+        self._session = session
+        self._connection = connection
+        self._claim = claim
+        self._known = known
+        self._learned = learned
+        self._timing = timing
+
+    def store(self, row: Order, found: _Known) -> None:
+        """Store one."""
+        session, seen = self._session, found.seen
+        prebook = self._prebook(row, found)
+        if prebook is None:
+            return
+        header = {
+            "customer_code": seen.customer_code,
+            "carrier_id": seen.carrier_id,
+            "truck_date": seen.truck_date.isoformat() if seen.truck_date else None,
+        }
+        prebook.number = seen.number
+        prebook.truck_date = seen.truck_date or prebook.truck_date
+        prebook.baseline, prebook.content = prebook.baseline or header, header
+        prebook.content_hash, prebook.as_of = found.digest, self._claim.began_at
+        # Looked up in the whole connection: Axerrio's references may have named it under another prebook.
+        ids = [item.item_id for item in seen.items]
+        known_items = select(PrebookItem).where(
+            PrebookItem.connection_id == self._connection.id, PrebookItem.item_id.in_(ids)
         )
-        session.add(prebook)
-    elif prebook.as_of >= claim.began_at:
-        return False  # known more recently than this look began
-    prebook.number = ours.seen.number
-    prebook.truck_date = ours.seen.truck_date or prebook.truck_date
-    prebook.content_hash = ours.digest
-    prebook.as_of = claim.began_at
-    # Looked up in the whole connection: Axerrio's references may have named it under another prebook.
-    ids = [seen.item_id for seen in ours.seen.items]
-    known_items = select(PrebookItem).where(PrebookItem.connection_id == connection.id, PrebookItem.item_id.in_(ids))
-    items = {item.item_id: item for item in session.scalars(known_items)}
-    for seen in ours.seen.items:
-        item = items.get(seen.item_id)
+        items = {item.item_id: item for item in session.scalars(known_items)}
+        for item in seen.items:
+            self._item(prebook, items.get(item.item_id), item)
+        session.flush()
+        if row.origin == canonical.Origin.KOMET:
+            alive = [item.item_id for item in prebook.items if item.boxes and item.missing < MISSES_FOR_GONE]
+            born_in_komet.update(session, self._connection, row, seen, alive)
+            session.flush()
+            self._bind_own(row, prebook)
+        else:
+            self._bind(row, prebook, found)
+            self._report_strays(row, prebook, found)
+        self._learn_products(prebook)
+        if found.write_id is not None:
+            self._adopt(prebook, found)
+
+    def miss(self, lost: dict[int, int], rows: dict[int, Order]) -> None:
+        """Count what a full read did not show; what is gone from a prebook born in Komet is wanted no more."""
+        gone: set[int] = set()
+        for item in self._session.scalars(select(PrebookItem).where(PrebookItem.id.in_(lost))):
+            item.missing += 1
+            if item.missing >= MISSES_FOR_GONE:
+                deletions.note_gone(self._session, self._claim, item)
+                gone.add(item.id)
+        if lost and len(gone) < len(lost):
+            scopes.expect(self._session, self._connection.id, Feed.KOMET_PREBOOKS, WINDOW, self._timing)
+        for item_id in gone:
+            row = rows[lost[item_id]]
+            line_id = self._session.get_one(PrebookItem, item_id).line_id
+            line = next((line for line in row.lines if line.id == line_id), None)
+            if row.origin == canonical.Origin.KOMET and line is not None:
+                born_in_komet.lose(self._session, row, line)
+
+    def _prebook(self, row: Order, found: _Known) -> Prebook | None:
+        """Its row; None where it is known more recently than this look began."""
+        of_id = select(Prebook).where(
+            Prebook.connection_id == self._connection.id, Prebook.prebook_id == found.seen.prebook_id
+        )
+        prebook = self._session.scalar(
+            of_id.options(selectinload(Prebook.items)).execution_options(populate_existing=True)
+        )
+        if prebook is None:
+            prebook = Prebook(
+                connection_id=self._connection.id,
+                order_id=row.id,
+                write_id=found.write_id,
+                prebook_id=found.seen.prebook_id,
+                truck_date=found.seen.truck_date or row.truck_date,
+                as_of=self._claim.began_at,
+                items=[],
+            )
+            self._session.add(prebook)
+            return prebook
+        return None if prebook.as_of >= self._claim.began_at else prebook
+
+    def _item(self, prebook: Prebook, item: PrebookItem | None, seen: canonical.PrebookItem) -> None:
         if item is None:
-            item = PrebookItem(connection_id=connection.id, item_id=seen.item_id, touched=False)
+            item = PrebookItem(
+                connection_id=self._connection.id, item_id=seen.item_id, touched=False, unknown_products=[], boxes=0
+            )
+            # A prebook that a person made may be covered by a person too: purchase orders are looked at first.
+            item.touched = prebook.write_id is None
         elif (item.boxes, item.mapped) != (seen.boxes, seen.mapped):
             item.touched = True
         if item not in prebook.items:
             if item.content is None:
                 item.line_id = None  # named by Axerrio's references under another prebook: a claim that was wrong
             prebook.items.append(item)
-        item.boxes, item.mapped = seen.boxes, seen.mapped
-        item.content = seen.model_dump(mode="json")
-        item.as_of = claim.began_at
-    session.flush()
-    _bind(session, row, prebook, ours, known)
-    if ours.write_id is None:
-        return False
-    write = session.get_one(Write, ours.write_id, with_for_update=True, populate_existing=True)
-    if write.mark != ours.seen.mark:
-        return False
-    write.result = {"id": prebook.prebook_id, "number": prebook.number}
-    return proofs.shown(session, write, claim)
+        content = seen.model_dump(mode="json")
+        item.baseline = item.baseline or content
+        if seen.mapped and not item.baseline["mapped"]:  # a person mapped it: that is no change of the item
+            item.baseline = content
+        item.missing, item.as_of = 0, self._claim.began_at
+        if seen.boxes and deletions.is_stale(self._session, self._claim, item, self._timing):
+            prebook.content_hash = None  # looked at again, whatever its digest
+            return
+        item.boxes, item.mapped, item.content = seen.boxes, seen.mapped, content
+        if not seen.boxes:
+            self._session.flush()
+            deletions.note_gone(self._session, self._claim, item)
+
+    def _bind_own(self, row: Order, prebook: Prebook) -> None:
+        """An item of a prebook born in Komet is its own line."""
+        ids = {line.line_key: line.id for line in row.lines}
+        for item in prebook.items:
+            item.line_id = item.line_id or ids.get(item.item_id)
+        self._session.flush()
+
+    def _bind(self, row: Order, prebook: Prebook, found: _Known) -> None:
+        """Bind items to the lines that were sent in this prebook: once, and never anew."""
+        bound = {item.line_id for item in prebook.items if item.line_id is not None}
+        sent: dict[str, Json] = {}
+        if found.write_id is not None:
+            covered = select(WriteLine).where(WriteLine.write_id == found.write_id).join(WriteLine.line)
+            for each in self._session.scalars(covered.order_by(OrderLine.position, OrderLine.id)):
+                if each.line_id not in bound and each.sent is not None:
+                    sent[each.line.line_key] = each.sent
+        else:
+            sent = {line.line_key: line.seeded for line in row.lines if line.id not in bound and line.seeded}
+        stored = {item.item_id: item for item in prebook.items if item.line_id is None}
+        free = [item for item in found.seen.items if item.item_id in stored]
+        ids = {line.line_key: line.id for line in row.lines}
+        binding = bind_items(sent, free, box_types=self._known.box_types)
+        for line_key, item_id in binding.pairs.items():
+            item = stored[item_id]
+            item.line_id, item.sent = ids[line_key], sent[line_key]
+            item.is_tied = line_key in binding.tied
+        self._session.flush()
+
+    def _report_strays(self, row: Order, prebook: Prebook, found: _Known) -> None:
+        """An item that is bound to nothing is a person's: reported, and left alone."""
+        shown = {item.item_id: item for item in found.seen.items}
+        waits = {each.line_id for each in self._unbound_lines(prebook, found)}
+        if waits:
+            return  # it may yet be one of ours
+        for item in prebook.items:
+            seen = shown.get(item.item_id)
+            if item.line_id is None and seen is not None and seen.boxes:
+                what = f"{seen.boxes} boxes of {seen.product_description or 'a product without a name'}"
+                said = f"Prebook {found.seen.number} holds an item that is not ours: {what}. It is left alone."
+                note_once(self._session, row, said)
+
+    def _unbound_lines(self, prebook: Prebook, found: _Known) -> Collection[WriteLine]:
+        bound = {item.line_id for item in prebook.items if item.line_id is not None}
+        covered = select(WriteLine).where(WriteLine.write_id == found.write_id)
+        return [each for each in self._session.scalars(covered) if each.line_id not in bound]
+
+    def _learn_products(self, prebook: Prebook) -> None:
+        """Which products Komet does not know, from items that are certainly a line's; what it knows now is told."""
+        for item in prebook.items:
+            if item.sent is None or item.content is None:
+                continue
+            unknown = [] if item.is_tied else _unknown_products(item.sent, item.content)
+            before = {each["article"] for each in item.unknown_products}
+            self._learned.mapped |= before - {each["article"] for each in unknown}
+            if item.unknown_products != unknown:
+                item.unknown_products = unknown
+
+    def _adopt(self, prebook: Prebook, found: _Known) -> None:
+        write = self._session.get_one(Write, found.write_id, with_for_update=True, populate_existing=True)
+        if write.mark != found.seen.mark:
+            return
+        write.result = {"id": prebook.prebook_id, "number": prebook.number}
+        self._learned.proof |= proofs.shown(self._session, write, self._claim)
 
 
-def _bind(session: Session, row: Order, prebook: Prebook, ours: _Ours, known: Catalogue) -> None:
-    """Bind items to the lines that were sent in this prebook: once, and never anew."""
-    bound = {item.line_id for item in prebook.items if item.line_id is not None}
-    if ours.write_id is not None:
-        covered = select(WriteLine.line_id).where(WriteLine.write_id == ours.write_id)
-        lines = session.scalars(
-            select(OrderLine).where(OrderLine.id.in_(covered)).order_by(OrderLine.position, OrderLine.id)
-        ).all()
-    else:
-        lines = session.scalars(
-            select(OrderLine).where(OrderLine.order_id == row.id).order_by(OrderLine.position, OrderLine.id)
-        ).all()
-    sent = {line.line_key: line.applied for line in lines if line.id not in bound and line.applied is not None}
-    free = [item for item in ours.seen.items if item.item_id in {i.item_id for i in prebook.items if i.line_id is None}]
-    ids = {line.line_key: line.id for line in lines}
-    for line_key, item_id in bind_items(sent, free, box_types=known.box_types).items():
-        next(item for item in prebook.items if item.item_id == item_id).line_id = ids[line_key]
-    session.flush()
+def _unknown_products(sent: Json, content: Json) -> list[Json]:
+    """The products of a line that Komet shows it does not know, as far as they can be told from each other."""
+    if content["mapped"]:
+        return []
+    parts, shown = sent.get("breakdown", []), content["components"]
+    if not parts:
+        return [_named(sent)]
+    unknown = [_shape(each) for each in shown if not each["mapped"]]
+    if not unknown:
+        return [_named(sent)]
+    shapes = [_shape(part) for part in parts]
+    return [_named(part) for part in parts if _shape(part) in unknown and shapes.count(_shape(part)) == 1]
 
 
-def _should_show(session: Session, connection: Connection, claim: Claim) -> bool:
-    """An item of ours that was seen and is live should stand in this list: an empty answer is not to be believed."""
-    today = today_in(claim.began_at, connection.settings.time_zone)
-    expected = (
-        select(func.count())
-        .select_from(PrebookItem)
-        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
-        .join(Order, Prebook.order_id == Order.id)
-        .where(
-            Prebook.connection_id == connection.id,
-            Prebook.truck_date == date.fromisoformat(claim.key),
-            PrebookItem.boxes > 0,
-            PrebookItem.content.is_not(None),
-            Order.departure_date >= today,
-        )
-    )
-    return bool(session.scalar(expected))
+def _shape(part: Json) -> tuple[int, int]:
+    return part["bunches"], part["stems_per_bunch"]
+
+
+def _named(part: Json) -> Json:
+    return {
+        "article": part["article"],
+        "code": part["product_code"],
+        "description": part["product_description"],
+    }

@@ -1,23 +1,25 @@
 """Komet's purchase orders of one ship date: the link is the marker, an item that names a prebook item of ours."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import structlog
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from models import canonical
-from models.states import Kind
-from models.tables import OrderLine, PrebookItem, PurchaseOrder, PurchaseOrderItem, Wait, Write, WriteLine
+from models.tables import Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Wait, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.observe import boxes, deletions
 from tasks.observe.aside import put_aside_all
-from tasks.runtime import Hint, Runtime
+from tasks.plan.facts import PURCHASE_ORDER_CREATES
+from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import Claim
+from tasks.situation import MISSES_FOR_GONE
 from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake
 
 log = structlog.get_logger()
@@ -42,18 +44,23 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
     # Procurement moves ship dates: a purchase order that somebody waits for and that is not here is asked by number.
     elsewhere = connection.komet.purchase_orders_by_number(moved) if moved else None
     records = (*listing.records, *(elsewhere.records if elsewhere else ()))
+    is_whole = listing.complete and (elsewhere is None or elsewhere.complete)
+    nowhere = [number for number in moved if is_whole and number not in {record.number for record in records}]
     earned = False
     with runtime.sessions.begin() as session:
         put_aside_all(session, claim, (*listing.unreadable, *(elsewhere.unreadable if elsewhere else ())))
         items = _our_items(session, connection, records)
         ours = _ours(records, items)
-        unshown = _unshown(session, [item.line_id for item in items.values() if item.line_id is not None])
+        unshown = _unshown(session, items.values())
         changed = _changed(session, connection, ours, items, unshown)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
         affected = {order_id for each in changed for order_id in each.order_ids}
-        rows = lock_orders(session, {*waiting, *affected})
+        lost = _lost(session, connection, nowhere)
+        rows = lock_orders(session, {*waiting, *affected, *lost.values()})
         for each in changed:
-            earned |= _store(session, connection, claim, each, items)
+            earned |= _Store(session, connection, claim, items, runtime.timing).store(each)
+        for item_id in lost:
+            _miss(session, claim, session.get_one(PurchaseOrderItem, item_id))
         hides = not listing.records and _should_show(session, connection, claim)
         scopes.finish(
             session,
@@ -68,7 +75,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
 
 
 def _awaited(session: Session, claim: Claim) -> list[str]:
-    """Numbers of the known purchase orders of those who wait for this scope, and whose lines leave on its date."""
+    """Numbers of the known purchase orders of those who wait for this scope, where they stood on its date."""
     waiting = (
         select(PurchaseOrder.number)
         .join(PurchaseOrderItem, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
@@ -79,18 +86,54 @@ def _awaited(session: Session, claim: Claim) -> list[str]:
                 PrebookItem.item_id == PurchaseOrderItem.prebook_item_id,
             ),
         )
-        .join(OrderLine, PrebookItem.line_id == OrderLine.id)
-        .join(Wait, Wait.order_id == OrderLine.order_id)
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+        .join(Wait, Wait.order_id == Prebook.order_id)
         .where(
             Wait.scope_id == claim.scope_id,
             PurchaseOrder.connection_id == claim.connection_id,
             PurchaseOrderItem.boxes > 0,
-            OrderLine.applied["departure_date"].as_string() == claim.key,
+            PurchaseOrderItem.missing < MISSES_FOR_GONE,
+            or_(
+                PurchaseOrder.ship_date == date.fromisoformat(claim.key),
+                PurchaseOrderItem.baseline["ship_date"].as_string() == claim.key,
+            ),
         )
         .distinct()
         .order_by(PurchaseOrder.number)
     )
     return list(session.scalars(waiting))
+
+
+def _lost(session: Session, connection: Connection, numbers: Sequence[str]) -> dict[int, int]:
+    """Order by id of each item of purchase orders that are found neither on their date nor by their number."""
+    if not numbers:
+        return {}
+    rows = session.execute(
+        select(PurchaseOrderItem.id, Prebook.order_id)
+        .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
+        .join(
+            PrebookItem,
+            and_(
+                PrebookItem.connection_id == PurchaseOrderItem.connection_id,
+                PrebookItem.item_id == PurchaseOrderItem.prebook_item_id,
+            ),
+        )
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+        .where(
+            PurchaseOrder.connection_id == connection.id,
+            PurchaseOrder.number.in_(numbers),
+            PurchaseOrderItem.boxes > 0,
+            PurchaseOrderItem.content.is_not(None),
+        )
+    )
+    return dict(rows.all())
+
+
+def _miss(session: Session, claim: Claim, item: PurchaseOrderItem) -> None:
+    """A read did not show it though it should have; the second makes it gone."""
+    item.missing += 1
+    if item.missing >= MISSES_FOR_GONE:
+        deletions.note_gone(session, claim, item)
 
 
 def _our_items(
@@ -118,21 +161,26 @@ def _ours(records: Sequence[canonical.PurchaseOrder], items: dict[str, PrebookIt
     return ours
 
 
-def _unshown(session: Session, line_ids: Sequence[int]) -> dict[int, Write]:
-    """The newest purchase order create of each line, where no look has shown it yet.
+def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, Write]:
+    """The newest purchase order create of each prebook item, where no look has shown it yet.
 
     The link does not say which create made an item: it is taken for the newest, and what an older one made too much
     shows as more boxes than wanted.
     """
+    of_lines = {item.line_id for item in items if item.line_id is not None}
     found = session.execute(
-        select(WriteLine.line_id, Write)
+        select(WriteLine.sent, Write)
         .join(Write, WriteLine.write_id == Write.id)
-        .where(WriteLine.line_id.in_(line_ids), Write.kind == Kind.PURCHASE_ORDER_CREATE, Write.sent_at.is_not(None))
+        .where(
+            WriteLine.line_id.in_(of_lines),
+            Write.kind.in_(PURCHASE_ORDER_CREATES),
+            Write.sent_at.is_not(None),
+        )
         .order_by(Write.id)
         .execution_options(populate_existing=True)
     )
-    newest = dict(found.all())
-    return {line_id: write for line_id, write in newest.items() if write.shown_at is None}
+    newest = {says["prebook_item_id"]: write for says, write in found if says}
+    return {item_id: write for item_id, write in newest.items() if write.shown_at is None}
 
 
 def _changed(
@@ -140,7 +188,7 @@ def _changed(
     connection: Connection,
     ours: Sequence[_Ours],
     items: dict[str, PrebookItem],
-    unshown: dict[int, Write],
+    unshown: dict[str, Write],
 ) -> list[_Ours]:
     """Those that show something new: unchanged ones cost no write."""
     stored = dict(
@@ -151,56 +199,102 @@ def _changed(
             )
         ).all()
     )
+    unsettled = set(
+        session.scalars(
+            select(PurchaseOrder.purchase_order_id)
+            .join(PurchaseOrderItem, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
+            .where(
+                PurchaseOrder.connection_id == connection.id,
+                PurchaseOrder.purchase_order_id.in_(stored),
+                or_(PurchaseOrderItem.missing > 0, PurchaseOrderItem.content.is_(None)),
+            )
+        )
+    )
     return [
         each
         for each in ours
         if stored.get(each.seen.purchase_order_id) != each.digest
-        or any(items[i.prebook_item_id].line_id in unshown for i in each.seen.items if i.prebook_item_id in items)
+        or each.seen.purchase_order_id in unsettled
+        or any(i.prebook_item_id in unshown for i in each.seen.items if i.prebook_item_id in items)
     ]
 
 
-def _store(session: Session, connection: Connection, claim: Claim, ours: _Ours, items: dict[str, PrebookItem]) -> bool:
-    """Store one; True when it earned proof of absence."""
-    seen = ours.seen
-    row = session.scalar(
-        select(PurchaseOrder)
-        .where(PurchaseOrder.connection_id == connection.id, PurchaseOrder.purchase_order_id == seen.purchase_order_id)
-        .options(selectinload(PurchaseOrder.items))
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        row = PurchaseOrder(connection_id=connection.id, purchase_order_id=seen.purchase_order_id, items=[])
-        session.add(row)
-    elif row.as_of >= claim.began_at:
-        return False  # known more recently than this look began
-    row.number, row.ship_date = seen.number, seen.ship_date
-    row.status = seen.status.value if seen.status else None
-    row.status_text = seen.status_text
-    row.content_hash, row.as_of = ours.digest, claim.began_at
-    if seen.status is None:
-        log.warning("unknown status", purchase_order=seen.number, status=seen.status_text)
-    known = {item.item_id: item for item in row.items}
-    elsewhere = select(PurchaseOrderItem).where(
-        PurchaseOrderItem.connection_id == connection.id,
-        PurchaseOrderItem.item_id.in_([item.item_id for item in seen.items]),
-    )
-    by_id = {item.item_id: item for item in session.scalars(elsewhere)}
-    for item in seen.items:
-        if item.prebook_item_id not in items:
-            continue
-        known.pop(item.item_id, None)
-        stored = by_id.get(item.item_id) or PurchaseOrderItem(connection_id=connection.id, item_id=item.item_id)
+class _Store:
+    """Stores the purchase orders of one list."""
+
+    def __init__(
+        self, session: Session, connection: Connection, claim: Claim, items: dict[str, PrebookItem], timing: Timing
+    ) -> None:
+        self._session = session
+        self._connection = connection
+        self._claim = claim
+        self._items = items
+        self._timing = timing
+
+    def store(self, ours: _Ours) -> bool:
+        """Store one; True when it earned proof of absence."""
+        session, claim, seen = self._session, self._claim, ours.seen
+        row = session.scalar(
+            select(PurchaseOrder)
+            .where(
+                PurchaseOrder.connection_id == self._connection.id,
+                PurchaseOrder.purchase_order_id == seen.purchase_order_id,
+            )
+            .options(selectinload(PurchaseOrder.items))
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            row = PurchaseOrder(connection_id=self._connection.id, purchase_order_id=seen.purchase_order_id, items=[])
+            session.add(row)
+        elif row.as_of >= claim.began_at:
+            return False  # known more recently than this look began
+        row.number, row.ship_date = seen.number, seen.ship_date
+        row.status = seen.status.value if seen.status else None
+        row.status_text = seen.status_text
+        row.content_hash, row.as_of = ours.digest, claim.began_at
+        if seen.status is None:
+            log.warning("unknown status", purchase_order=seen.number, status=seen.status_text)
+        known = {item.item_id: item for item in row.items}
+        elsewhere = select(PurchaseOrderItem).where(
+            PurchaseOrderItem.connection_id == self._connection.id,
+            PurchaseOrderItem.item_id.in_([item.item_id for item in seen.items]),
+        )
+        by_id = {item.item_id: item for item in session.scalars(elsewhere)}
+        for item in seen.items:
+            if item.prebook_item_id in self._items:
+                known.pop(item.item_id, None)
+                self._item(row, by_id.get(item.item_id), item)
+        for gone in known.values():  # its purchase order is here, and the item is not
+            if gone.boxes and gone.missing < MISSES_FOR_GONE and gone.as_of < claim.began_at:
+                _miss(session, claim, gone)
+            elif not gone.boxes:
+                gone.missing = 0
+                deletions.note_gone(session, claim, gone)
+        session.flush()
+        linked = [self._items[item.prebook_item_id] for item in seen.items if item.prebook_item_id in self._items]
+        unshown = _unshown(session, linked)
+        ids = {item.item_id for item in linked}
+        writes = {write.id: write for item_id, write in unshown.items() if item_id in ids}
+        earned = [proofs.shown(session, write, claim) for write in writes.values()]
+        earned += boxes.adopt(session, claim, {item.line_id for item in linked if item.line_id is not None})
+        session.flush()
+        return any(earned)
+
+    def _item(self, row: PurchaseOrder, stored: PurchaseOrderItem | None, seen: canonical.PurchaseOrderItem) -> None:
+        stored = stored or PurchaseOrderItem(connection_id=self._connection.id, item_id=seen.item_id, boxes=0)
         if stored not in row.items:  # new, or moved here from another purchase order
             row.items.append(stored)
-        stored.prebook_item_id, stored.boxes, stored.as_of = item.prebook_item_id, item.boxes, claim.began_at
-    for gone in known.values():  # its purchase order is here, and the item is not
-        gone.boxes, gone.as_of = 0, claim.began_at
-    session.flush()
-    lines = [items[item.prebook_item_id].line_id for item in seen.items if item.prebook_item_id in items]
-    unshown = _unshown(session, [line_id for line_id in lines if line_id is not None])
-    earned = [proofs.shown(session, write, claim) for write in {each.id: each for each in unshown.values()}.values()]
-    session.flush()
-    return any(earned)
+        stored.prebook_item_id = seen.prebook_item_id or ""
+        content = seen.model_dump(mode="json") | {"ship_date": row.ship_date.isoformat() if row.ship_date else None}
+        stored.baseline = stored.baseline or content
+        stored.missing, stored.as_of = 0, self._claim.began_at
+        if seen.boxes and deletions.is_stale(self._session, self._claim, stored, self._timing):
+            row.content_hash = ""  # looked at again, whatever its digest
+            return
+        stored.boxes, stored.content = seen.boxes, content
+        if not seen.boxes:
+            self._session.flush()
+            deletions.note_gone(self._session, self._claim, stored)
 
 
 def _should_show(session: Session, connection: Connection, claim: Claim) -> bool:

@@ -1,77 +1,75 @@
-"""Axerrio's sales orders: a feed by sequence. Page and cursor are stored in one transaction."""
+"""Axerrio's sales orders: versions of the orders born there, and its own view of those born in Komet."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-import structlog
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from clients.axerrio.client import FeedRecord, SalesOrderPage
+from clients.axerrio.client import FeedRecord
 from clients.errors import Unanswered
-from models.canonical import LineReference, Origin, Tombstone, Unreadable
+from models.canonical import InboundStatus, Line, LineReference, Origin, Tombstone, Unreadable
 from models.canonical import Order as CanonicalOrder
 from models.database import now
 from models.tables import (
     Connection as ConnectionRow,
 )
 from models.tables import (
+    Json,
     Order,
     OrderLine,
     Prebook,
     PrebookItem,
     PurchaseOrder,
     PurchaseOrderItem,
-    Scope,
-    UnreadableRecord,
     Write,
 )
-from tasks import scopes
 from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
-from tasks.observe.aside import put_aside, resolve
+from tasks.kinds import learn_inbound_answer
+from tasks.observe.aside import put_aside
+from tasks.observe.sequence import read_page
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.situation import as_sent
-from tasks.wake import lock_orders, wake
+from tasks.situation import articles_of, as_sent, products_of
+from tasks.wake import lock_order, lock_orders, wake
 
-log = structlog.get_logger()
-
-#: Records asked for at a time; Axerrio gives 1,000 at most.
-_PAGE = 200
+#: Orders without a decision that one poll asks for.
+_MOST_PENDING = 20
 
 
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
-    """Read the page after the cursor, store its records, and move the cursor to the highest sequence among them.
-
-    A server whose highest sequence is below the cursor went back in time: the feed stops until an admin resets it.
-    """
+    """Store a page of sales orders: versions of those born in Axerrio, and its own view of those born in Komet."""
     zone = _time_zone(runtime, connection)
-    cursor = claim.cursor or 0
-    page = connection.axerrio.sales_orders_after(cursor, _PAGE)
-    with runtime.sessions.begin() as session:
-        if page.maximum_sequence < cursor:
-            reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
-            scopes.stop(session, claim, reason)
-            log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
-            return []
-        woken = _Store(session, connection, claim, zone).page(page)
-        moved = max([cursor, *(record.sequence for record in page.records if record.sequence is not None)])
-        session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
-        # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
-        more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= _PAGE)
-        scopes.finish(
-            session,
-            claim,
-            complete=True,
-            records=len(page.records),
-            timing=runtime.timing,
-            passive=passive,
-            again=more,
-        )
-        hints = wake(session, woken, connection, runtime.timing)
-    if more:
-        hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
+    hints = read_page(
+        runtime,
+        connection,
+        claim,
+        passive,
+        connection.axerrio.sales_orders_after,
+        lambda session, records: _Store(session, connection, claim, zone).page(records),
+    )
+    return hints + _ask_for_pending(runtime, connection)
+
+
+def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
+    """Orders born in Komet on which Axerrio has not decided yet: it is asked again with every poll."""
+    pending = select(Order.id, Order.external_id).where(
+        Order.connection_id == connection.id,
+        Order.inbound_answer["status"].as_string() == InboundStatus.PENDING.value,
+    )
+    with runtime.sessions() as session:
+        waiting = session.execute(pending.order_by(Order.departure_date, Order.id).limit(_MOST_PENDING)).all()
+    hints: list[Hint] = []
+    for order_id, external_id in waiting:
+        answer = connection.axerrio.inbound_order(external_id) if external_id else None
+        if answer is None or answer.status is InboundStatus.PENDING:
+            continue
+        with runtime.sessions.begin() as session:
+            row = lock_order(session, order_id)
+            if row is not None and row.inbound_answer is not None:
+                learn_inbound_answer(row, answer)
+                hints += wake(session, [row], connection, runtime.timing)
     return hints
 
 
@@ -99,36 +97,60 @@ class _Store:
         self._zone = zone
         self._now = now(session)
 
-    def page(self, page: SalesOrderPage) -> list[Order]:
+    def page(self, records: Sequence[FeedRecord]) -> list[Order]:
         """Store the records.
 
         Returns:
             The locked rows of the orders that the page changed.
         """
-        rows = self._rows(page.records)
+        rows = self._rows(records)
         changed: dict[int, Order] = {}
-        for record in page.records:
+        for record in records:
+            row: Order | None = None
             match record.content:
                 case Unreadable() as unreadable:
                     row = self._put_aside(unreadable, rows)
                 case Tombstone(key=key):
                     row = self._bury(rows.get(key), record.sequence)
+                case CanonicalOrder(origin=Origin.KOMET) as order:
+                    row = self._echo(order, rows.get(order.external_id or "") or rows.get(order.key))
                 case CanonicalOrder() as order:
                     row = self._store(order, record.sequence or 0, rows)
             if row is not None:
                 self._session.flush()
                 changed[row.id] = row
-        last = {record.content.key: record.content for record in page.records}
-        readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
-        resolve(self._session, self._claim, UnreadableRecord.record_key.in_(readable))
         return list(changed.values())
 
     def _rows(self, records: Iterable[FeedRecord]) -> dict[str, Order]:
+        """By Axerrio key, and by external id."""
         keys = {key for record in records if (key := record.content.key) is not None}
+        external = {
+            record.content.external_id
+            for record in records
+            if isinstance(record.content, CanonicalOrder) and record.content.external_id is not None
+        }
         ids = self._session.scalars(
-            select(Order.id).where(Order.connection_id == self._connection.id, Order.axerrio_key.in_(keys))
+            select(Order.id).where(
+                Order.connection_id == self._connection.id,
+                or_(Order.axerrio_key.in_(keys), Order.external_id.in_(external)),
+            )
         )
-        return {row.axerrio_key: row for row in lock_orders(self._session, list(ids))}
+        rows = lock_orders(self._session, list(ids))
+        return {key: row for row in rows for key in (row.axerrio_key, row.external_id) if key is not None}
+
+    def _echo(self, order: CanonicalOrder, row: Order | None) -> Order | None:
+        """Axerrio's view of an order that was born in Komet: known, and never sent to Komet as new."""
+        if row is None or row.origin != Origin.KOMET:
+            return None
+        held = row.axerrio_holds
+        if held is not None and order.version <= held["version"]:
+            return None
+        row.axerrio_holds, row.axerrio_as_of = order.model_dump(mode="json"), self._claim.began_at
+        row.axerrio_key, row.axerrio_number, row.unreadable = order.key, order.number, None
+        keys = {line.external_line_id: line.line_key for line in order.lines}
+        for line in row.lines:
+            line.axerrio_line_key = keys.get(line.line_key) or line.axerrio_line_key
+        return row
 
     def _put_aside(self, record: Unreadable, rows: Mapping[str, Order]) -> Order | None:
         """Keep the raw text, and hold the order that it belongs to, if we know it."""
@@ -141,8 +163,12 @@ class _Store:
 
     def _bury(self, row: Order | None, sequence: int | None) -> Order | None:
         """A tombstone may lack a version: it goes by sequence."""
+        if row is not None and row.origin == Origin.KOMET:
+            row.axerrio_holds, row.axerrio_as_of = None, self._claim.began_at
+            return row
         if row is None or row.is_deleted or (sequence is not None and sequence <= row.sequence):
             return None
+        row.version_at = self._now
         row.is_deleted, row.updated_at = True, self._now
         row.sequence = sequence or row.sequence
         return row
@@ -187,7 +213,7 @@ class _Store:
         return row
 
     def _update(self, row: Order, order: CanonicalOrder, sequence: int) -> None:
-        row.axerrio_number = order.number
+        row.axerrio_number, row.version_at = order.number, self._now
         row.version = order.version
         row.sequence = sequence
         row.wanted = order.model_dump(mode="json", exclude={"lines", "references"}) | {"lines": []}
@@ -238,7 +264,7 @@ class _Seed:
             self._prebook(references.prebook_id, references.prebook_number)
         lines = {line.line_key: line for line in self._row.lines}
         for wanted in self._order.lines:  # items that are not named are found in the prebook, by what was sent
-            lines[wanted.line_key].applied = as_sent(self._order, wanted, self._connection)
+            lines[wanted.line_key].seeded = self._as_sent(wanted)
         for reference in references.lines:
             line = lines.get(reference.line_key)
             prebook_id = reference.prebook_id or references.prebook_id
@@ -271,12 +297,12 @@ class _Seed:
         prebook = self._prebook(prebook_id, None)
         if prebook is None or not self._is_new(PrebookItem, item_id):
             return
-        line.applied = as_sent(self._order, wanted, self._connection)
         self._session.add(
             PrebookItem(
                 connection_id=self._row.connection_id,
                 prebook_row=prebook.id,
                 line_id=line.id,
+                sent=self._as_sent(wanted),
                 item_id=item_id,
                 boxes=wanted.boxes,
                 mapped=True,
@@ -284,12 +310,13 @@ class _Seed:
                 as_of=self._now,
             )
         )
+        departure = wanted.departure_date or self._row.departure_date
         number, po_item_id = reference.purchase_order_number, reference.purchase_order_item_id
         if number is not None and po_item_id is not None and self._is_new(PurchaseOrderItem, po_item_id):
             self._session.add(
                 PurchaseOrderItem(
                     connection_id=self._row.connection_id,
-                    purchase_order_row=self._purchase_order(number, wanted.departure_date).id,
+                    purchase_order_row=self._purchase_order(number, departure).id,
                     item_id=po_item_id,
                     prebook_item_id=item_id,
                     boxes=wanted.boxes,
@@ -297,6 +324,10 @@ class _Seed:
                 )
             )
         self._session.flush()
+
+    def _as_sent(self, wanted: Line) -> Json:
+        products = products_of(self._session, self._row.connection_id, articles_of([wanted]))
+        return as_sent(self._order, wanted, self._connection, products)
 
     def _is_new(self, table: type[PrebookItem] | type[PurchaseOrderItem], item_id: str) -> bool:
         same = select(table.id).where(table.connection_id == self._row.connection_id, table.item_id == item_id)
@@ -328,4 +359,5 @@ class _Seed:
 
 def _departure(order: CanonicalOrder) -> date:
     """The day on which the last of its open lines leaves."""
-    return max((line.departure_date for line in order.open_lines), default=order.departure_date)
+    days = [line.departure_date for line in order.open_lines if line.departure_date is not None]
+    return max(days, default=order.departure_date or order.truck_date)

@@ -1,0 +1,52 @@
+"""Axerrio's box labels: the newest version of each, and the codes that it carried before."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from clients.axerrio.client import FeedRecord
+from models import canonical
+from models.tables import Label, Order
+from tasks.connection import Connection
+from tasks.observe.sequence import lock_by_key, read_page, set_aside
+from tasks.runtime import Hint, Runtime
+from tasks.scopes import Claim
+
+
+def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+    """Store a page of labels; their orders look again."""
+
+    def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
+        set_aside(session, claim, records)
+        keys = [record.content.key for record in records if record.content.key is not None]
+        stored = select(Label).where(Label.connection_id == connection.id, Label.key.in_(keys))
+        known = {row.key: row for row in session.scalars(stored)}
+        changed = {row.order_key for record in records if (row := _keep(session, connection, record, known))}
+        return lock_by_key(session, connection, changed)
+
+    return read_page(runtime, connection, claim, passive, connection.axerrio.labels_after, store)
+
+
+def _keep(session: Session, connection: Connection, record: FeedRecord, known: dict[str, Label]) -> Label | None:
+    """Store a newer version; a tombstone may lack a version, so it goes by sequence."""
+    sequence, row = record.sequence or 0, known.get(record.content.key or "")
+    match record.content:
+        case canonical.Tombstone():
+            if row is None or sequence <= row.sequence:
+                return None
+            row.is_deleted, row.sequence = True, sequence
+            return row
+        case canonical.Label() as label:
+            if row is not None and label.version <= row.version and not (row.is_deleted and sequence > row.sequence):
+                return None
+            if row is None:
+                row = Label(connection_id=connection.id, key=label.key, former_codes=[])
+                session.add(row)
+                known[label.key] = row
+            elif row.content["box_code"] != label.box_code:
+                row.former_codes = [*row.former_codes, row.content["box_code"]]
+            row.version, row.sequence, row.is_deleted = label.version, sequence, False
+            row.order_key, row.content = label.order_key, label.model_dump(mode="json")
+            return row
+    return None

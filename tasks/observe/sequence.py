@@ -1,0 +1,86 @@
+"""Axerrio's feeds by sequence: one frame for all of them. Page and cursor are stored in one transaction."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from clients.axerrio.client import FeedPage, FeedRecord
+from models.canonical import Unreadable
+from models.tables import Order, Scope, UnreadableRecord
+from tasks import scopes
+from tasks.connection import Connection
+from tasks.observe.aside import put_aside, resolve
+from tasks.runtime import Hint, Runtime
+from tasks.scopes import Claim
+from tasks.wake import lock_orders, wake
+
+log = structlog.get_logger()
+
+#: Records asked for at a time; Axerrio gives 1,000 at most.
+PAGE = 200
+
+
+def read_page(
+    runtime: Runtime,
+    connection: Connection,
+    claim: Claim,
+    passive: float,
+    fetch: Callable[[int, int], FeedPage],
+    store: Callable[[Session, Sequence[FeedRecord]], Sequence[Order]],
+) -> list[Hint]:
+    """Read the page after the cursor, store its records, and move the cursor to the highest sequence among them.
+
+    A server whose highest sequence is below the cursor went back in time: the feed stops until an admin resets it.
+
+    Args:
+        runtime: of this process.
+        connection: whose feed it is.
+        claim: the read.
+        passive: seconds between reads for those who wait passively.
+        fetch: reads a page after a sequence, of so many records.
+        store: keeps the records; gives the locked rows of the orders that they concern.
+    """
+    cursor = claim.cursor or 0
+    page = fetch(cursor, PAGE)
+    with runtime.sessions.begin() as session:
+        if page.maximum_sequence < cursor:
+            reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
+            scopes.stop(session, claim, reason)
+            log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
+            return []
+        rows = store(session, page.records)
+        last = {record.content.key: record.content for record in page.records}
+        readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
+        resolve(session, claim, UnreadableRecord.record_key.in_(readable))
+        moved = max([cursor, *(record.sequence for record in page.records if record.sequence is not None)])
+        session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
+        # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
+        more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= PAGE)
+        scopes.finish(
+            session,
+            claim,
+            complete=not more,
+            records=len(page.records),
+            timing=runtime.timing,
+            passive=passive,
+            again=more,
+        )
+        hints = wake(session, rows, connection, runtime.timing)
+    if more:
+        hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
+    return hints
+
+
+def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> None:
+    """Keep the records that could not be read."""
+    for record in records:
+        if isinstance(record.content, Unreadable):
+            put_aside(session, claim, record.content)
+
+
+def lock_by_key(session: Session, connection: Connection, keys: set[str]) -> Sequence[Order]:
+    """The orders that Axerrio knows under these keys, locked."""
+    ids = select(Order.id).where(Order.connection_id == connection.id, Order.axerrio_key.in_(keys))
+    return lock_orders(session, list(session.scalars(ids)))

@@ -1,0 +1,57 @@
+"""Axerrio's shipments: what left under which air waybill, in its newest version."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from clients.axerrio.client import FeedRecord
+from models import canonical
+from models.database import now
+from models.tables import Order, Shipment, ShipmentLine
+from tasks.connection import Connection
+from tasks.observe.sequence import lock_by_key, read_page, set_aside
+from tasks.runtime import Hint, Runtime
+from tasks.scopes import Claim
+
+
+def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+    """Store a page of shipments; the orders that they carry, or carried, look again."""
+
+    def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
+        set_aside(session, claim, records)
+        keys = [record.content.key for record in records if record.content.key is not None]
+        stored = select(Shipment).where(Shipment.connection_id == connection.id, Shipment.key.in_(keys))
+        known = {row.key: row for row in session.scalars(stored)}
+        changed = [row.id for record in records if (row := _keep(session, connection, record, known))]
+        carried = select(ShipmentLine.order_key).where(ShipmentLine.shipment_id.in_(changed)).distinct()
+        return lock_by_key(session, connection, set(session.scalars(carried)))
+
+    return read_page(runtime, connection, claim, passive, connection.axerrio.shipments_after, store)
+
+
+def _keep(session: Session, connection: Connection, record: FeedRecord, known: dict[str, Shipment]) -> Shipment | None:
+    """Store a newer version; a tombstone may lack a version, so it goes by sequence."""
+    sequence, row = record.sequence or 0, known.get(record.content.key or "")
+    match record.content:
+        case canonical.Tombstone():
+            if row is None or sequence <= row.sequence:
+                return None
+            row.is_deleted, row.sequence = True, sequence
+            return row
+        case canonical.Shipment() as shipment:
+            if row is not None and shipment.version <= row.version and not (row.is_deleted and sequence > row.sequence):
+                return None
+            if row is None:
+                row = Shipment(connection_id=connection.id, key=shipment.key)
+                session.add(row)
+                known[shipment.key] = row
+            row.version, row.sequence, row.is_deleted = shipment.version, sequence, False
+            row.content, row.as_of = shipment.model_dump(mode="json"), now(session)
+            session.flush()
+            for order_key in {line.order_key for line in shipment.lines}:
+                carried = insert(ShipmentLine).values(shipment_id=row.id, order_key=order_key)
+                session.execute(carried.on_conflict_do_nothing())
+            return row
+    return None

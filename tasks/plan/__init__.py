@@ -1,0 +1,52 @@
+"""The plan: a pure function of what is wanted, known and open, and of what people decided.
+
+No network, no clock, no session, no broker: everything it needs stands in a `Situation`, and all it says stands in
+a `Plan`. The worker acts a plan, a dry run prints it, and a drift report compares with it: there is no second way.
+
+`judge` comes first: it settles what time and observations have decided about open writes. Then `make_plan` says
+which writes lead on, what the rest waits for, and where the order and its lines stand.
+
+    facts      what a plan may know and may say
+    questions  what all parts ask of a situation
+    lines      one line, up to its purchase order
+    labels     which label belongs to which box
+    shipping   one line, from its purchase order to the boxes that left
+    back       what Axerrio is told
+    order      all of it together
+"""
+
+from models.states import WriteState
+from tasks.plan.facts import (
+    KOMET_WRITES,
+    LOOKS_FOR_ABSENCE,
+    Plan,
+    PlannedWrite,
+    Situation,
+    Verdict,
+)
+from tasks.plan.order import Planner
+
+__all__ = ["LOOKS_FOR_ABSENCE", "Plan", "PlannedWrite", "Situation", "Verdict", "judge", "make_plan"]
+
+
+def judge(situation: Situation) -> tuple[Verdict, ...]:
+    """Settle open writes: one that was never sent is void; one that is proven not to have arrived is absent."""
+    verdicts = []
+    for write in situation.writes:
+        if write.state is WriteState.INTENDED:
+            verdicts.append(Verdict(write.id, WriteState.VOID, "it was never sent"))
+        elif (
+            write.state is WriteState.SENT
+            and write.kind in KOMET_WRITES
+            and write.looks >= LOOKS_FOR_ABSENCE
+            and write.absence_is_proof
+            and write.may_be is None
+        ):
+            why = f"{write.looks} reads after its grace did not show it: it never arrived"
+            verdicts.append(Verdict(write.id, WriteState.ABSENT, why))
+    return tuple(verdicts)
+
+
+def make_plan(situation: Situation) -> Plan:
+    """Say what leads on, for an order whose open writes were judged."""
+    return Planner(situation).plan()

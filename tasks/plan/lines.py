@@ -1,0 +1,600 @@
+"""One line: from what stands to what is wanted, up to the purchase order. Shipping goes on from there.
+
+A line of either origin comes to the same point: a live prebook item that Axerrio wants too. From there on purchase
+order, links and approval are the same. What a newer version changed is removed and made anew, purchase order item
+first, then prebook item; what a person changed in Komet is a conflict, never undone.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from clients.errors import RefusalKind
+from models.canonical import InboundStatus, Line, OrderStatus, Origin, PurchaseOrderStatus
+from models.states import Feed, HoldCode, Kind, OrderState
+from tasks.plan.facts import (
+    LOOKS_FOR_ABSENCE,
+    PURCHASE_ORDER_CREATES,
+    Hold,
+    Json,
+    LineFacts,
+    Look,
+    PlannedWrite,
+    PrebookItemFacts,
+    PurchaseOrderItemFacts,
+    WriteFacts,
+)
+from tasks.plan.questions import OURS, THEIRS, Questions, Step
+
+#: Fields by which a product is named: Komet's word may be another one, and a mapping may change ours.
+_NAMING = ("product_code", "product_description")
+#: Calls that bring a removed line back: prebook and purchase order.
+_COST_OF_REMAKING = 2
+
+
+def material(sent: Json) -> Json:
+    """What is sent of a line without the words for its products: the article says which product it is."""
+    parts = [{k: v for k, v in part.items() if k not in _NAMING} for part in sent.get("breakdown", ())]
+    return {**{k: v for k, v in sent.items() if k not in _NAMING}, "breakdown": parts}
+
+
+def naming(sent: Json) -> list[tuple[Any, ...]]:
+    """The words for the products of a line, components included."""
+    return [tuple(part.get(name) for name in _NAMING) for part in (sent, *sent.get("breakdown", ()))]
+
+
+def articles(line: Line) -> tuple[str, ...]:
+    """The Axerrio codes of a line's products; of a mixed box also those of its components."""
+    return (line.article.code, *(part.article.code for part in line.breakdown))
+
+
+@dataclass(frozen=True)
+class _Removal:
+    """Why an item must go."""
+
+    #: One word for the same fact.
+    fact: str
+    #: For people, both sides' values.
+    words: str
+    #: Asked for by a person's decision: what was approved is no obstacle.
+    is_decided: bool = False
+
+
+class Lines:
+    """The steps of an order's lines up to the purchase order."""
+
+    def __init__(self, ask: Questions) -> None:
+        self.ask = ask
+        self.s = ask.s
+
+    def step(self, line: LineFacts) -> Step | None:
+        """Where the line stands; None for a line that asks for nothing and has nothing."""
+        for kind, state in (
+            (Kind.PREBOOK_CREATE, OrderState.RECEIVED),
+            (Kind.PREBOOK_ITEM_DELETE, OrderState.RECEIVED),
+            (Kind.PURCHASE_ORDER_ITEM_DELETE, OrderState.RECEIVED),
+            (Kind.PURCHASE_ORDER_CREATE, OrderState.PREBOOKED),
+            (Kind.PURCHASE_ORDER_MIXED_CREATE, OrderState.PREBOOKED),
+        ):
+            write = self.ask.open(kind, line=line)
+            if write is not None:
+                return self.ask.in_flight(write, state)
+        return self._of_komet(line) if self.s.origin is Origin.KOMET else self._of_axerrio(line)
+
+    # -- born in Axerrio -------------------------------------------------------------------------------------
+
+    def _of_axerrio(self, line: LineFacts) -> Step | None:
+        matching, kept = [], False
+        for item in line.live_items:
+            removal = self._stale(line, item)
+            if removal is None:
+                matching.append(item)
+                continue
+            if self.ask.decided(line.line_key, removal.fact) == THEIRS:
+                kept = True
+                if self.ask.is_desired(line):
+                    matching.append(item)
+                continue
+            return self._remove(line, item, removal)
+        if not self.ask.is_desired(line):
+            return Step(OrderState.CLOSED) if kept else None
+        if len(matching) > 1:
+            surplus = self._surplus(line, matching)
+            if surplus is not None:
+                return surplus
+        if not matching:
+            return self._without_item(line)
+        item = max(matching, key=lambda each: len(each.live_purchase_order_items))
+        return self._with_item(line, item)
+
+    def _stale(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
+        """Why the item is not what is wanted; None: it is."""
+        if not self.ask.is_desired(line):
+            what = "cancelled" if self.ask.is_withdrawn else "removed"
+            return _Removal(f"{what}, item {item.item_id}", f"Axerrio {what} it")
+        wanted, sent = line.wanted_as_sent, item.sent
+        if sent is None or wanted is None:
+            return None
+        old, new = material(sent), material(wanted)
+        changed = [name for name, value in new.items() if name in old and old[name] != value]
+        if changed:
+            words = ", ".join(f"{name.replace('_', ' ')} {old[name]} → {new[name]}" for name in changed)
+            return _Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
+        if not item.mapped and item.seen and naming(sent) != naming(wanted):
+            return _Removal(f"mapped, item {item.item_id}", "its product was mapped")
+        if self._is_to_be_remade(line, item):
+            return _Removal(f"ours, item {item.item_id}", "a person decided for ours", is_decided=True)
+        return None
+
+    def _is_to_be_remade(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+        fact = self._edit_of(item)
+        return fact is not None and self.ask.decided(line.line_key, fact) == OURS
+
+    def _edit_of(self, item: PrebookItemFacts) -> str | None:
+        """What a person changed on an item of ours, in words; None: nothing."""
+        changes = [str(change) for change in item.changes if change.field != "boxes"]
+        if item.seen and item.sent is not None and item.boxes != item.sent["boxes"]:
+            changes.insert(0, f"boxes {item.sent['boxes']} → {item.boxes}")
+        return f"item {item.item_id}: {', '.join(changes)}" if changes else None
+
+    def _surplus(self, line: LineFacts, items: list[PrebookItemFacts]) -> Step | None:
+        """A line that stands several times: the surplus goes while it has no purchase order, else a person decides."""
+        keep = max(items, key=lambda each: len(each.live_purchase_order_items))
+        numbers = " and ".join(item.name for item in items)
+        for item in items:
+            if item is keep:
+                continue
+            fact = f"twice, items {keep.item_id} and {item.item_id}"
+            choice = self.ask.decided(line.line_key, fact)
+            if choice == THEIRS:
+                continue
+            removal = _Removal(fact, f"it stands twice, in prebooks {numbers}", is_decided=choice == OURS)
+            if item.live_purchase_order_items and choice is None:
+                return Step(OrderState.PREBOOKED, self._doubled(line, fact, numbers))
+            return self._remove(line, item, removal)
+        return None
+
+    def _doubled(self, line: LineFacts, fact: str, numbers: str) -> Hold | None:
+        message = f"Line {line.line_key} stands twice in Komet, in prebooks {numbers}, each with a purchase order."
+        return self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+
+    def _with_item(self, line: LineFacts, item: PrebookItemFacts) -> Step:
+        """The line has one item as it was sent: did a person change it, does Komet know its product?"""
+        s = self.s
+        if not item.seen and not item.live_purchase_order_items:
+            return self._unseen(line, s.looks_since_received, f"prebook {item.name}", item.truck_date.isoformat())
+        edit = self._edit_of(item)
+        if edit is not None:
+            message = f"Line {line.line_key}, prebook {item.name}: a person changed {edit} in Komet."
+            hold = self.ask.conflict(line.line_key, edit, message, OURS, THEIRS)
+            if hold is not None:
+                return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
+        return self._known_product(line, item) or self._purchase(line, item)
+
+    def _known_product(self, line: LineFacts, item: PrebookItemFacts) -> Step | None:
+        if not item.seen or item.mapped:
+            return None
+        named = line.wanted.article.code or line.wanted.article.description if line.wanted else ""
+        missing = item.unknown_articles or (named,)
+        message = (
+            f"Komet does not know article {', '.join(missing)} (line {line.line_key}): map it in prebook {item.name} "
+            "on Komet's screen, or give the mapping here."
+        )
+        return self._waits_for_mapping(line, missing[0], message, self.ask.prebooks(active=False, day=item.truck_date))
+
+    def _waits_for_mapping(self, line: LineFacts, article: str, message: str, *looks: Look) -> Step:
+        command = f"axkomet mapping set {self.s.connection} {article} --product-code …"
+        hold = Hold(HoldCode.MAPPING_REQUIRED, message, command, line_key=line.line_key)
+        state = OrderState.PREBOOKED if line.live_items else OrderState.RECEIVED
+        return Step(state, hold, looks=looks, waits_for=article)
+
+    def _without_item(self, line: LineFacts) -> Step | None:
+        """Nothing of the line stands in Komet: it is on its way to being seen, was removed, or must be made."""
+        s, wanted = self.s, line.wanted
+        if wanted is None:
+            return None
+        acknowledged = self.ask.done((Kind.PREBOOK_CREATE,), line)
+        if acknowledged is not None and all(item.write_id != acknowledged.id for item in line.prebook_items):
+            return self._unseen(line, acknowledged.reads, acknowledged.trace, acknowledged.look_key)
+        removed = self._removed_by_a_person(line)
+        if removed is not None:
+            return removed
+        if any(self._is_given_up(line, item) for item in line.prebook_items):
+            return None
+        if not line.is_open:
+            return None
+        if not line.prebook_items and s.unseen_prebook is not None:
+            return self._unseen(line, s.looks_since_received, s.unseen_prebook)
+        if not line.prebook_items and self._named_by_axerrio(line):
+            return Step(
+                OrderState.RECEIVED,
+                self.ask.hold(
+                    HoldCode.CONFLICT,
+                    f"Axerrio says that the order stands in Komet, and line {line.line_key} is not found there as it "
+                    "is wanted: look at its prebook in Komet.",
+                ),
+                looks=(self.ask.prebooks(active=False),),
+            )
+        hold = self._invalid(line.line_key, wanted) or self._departed(line)
+        if hold is not None:
+            return Step(OrderState.RECEIVED, hold)
+        return self._make(line, wanted)
+
+    def _make(self, line: LineFacts, wanted: Line) -> Step:
+        """The line's item must be made, unless Komet is known not to know its product."""
+        if line.unknown_article is not None:
+            message = (
+                f"Komet does not know article {line.unknown_article} (line {line.line_key}), which stands there "
+                "already for another line: map it on Komet's screen, or give the mapping here."
+            )
+            return self._waits_for_mapping(line, line.unknown_article, message)
+        refused = [
+            write
+            for write in self.ask.refusals(self.ask.writes((Kind.PREBOOK_CREATE,), line))
+            if line.wanted_as_sent is None or _says(write, line) in (None, line.wanted_as_sent)
+        ]
+        unknown = [write for write in refused if write.refusal is RefusalKind.UNKNOWN_PRODUCT]
+        if unknown:
+            if self._is_the_unknown_one(line, unknown[-1]):
+                message = (
+                    f"Komet does not know article {wanted.article.code} (line {line.line_key}): {unknown[-1].error} "
+                    "It is tried again within two hours, or once the mapping is given."
+                )
+                return self._waits_for_mapping(line, wanted.article.code, message)
+        else:
+            hold = self.ask.refusal_hold(refused)
+            if hold is not None:
+                return Step(OrderState.RECEIVED, hold)
+        return Step(OrderState.RECEIVED, needs=(PlannedWrite(Kind.PREBOOK_CREATE, (line.line_key,)),))
+
+    def _is_the_unknown_one(self, line: LineFacts, refused: WriteFacts) -> bool:
+        """Komet refused for a product: this line's, if it was sent alone or is the one that Komet names."""
+        return len(refused.sent) <= 1 or _named_in(refused) == [line.line_key]
+
+    def must_go_alone(self, line: LineFacts) -> bool:
+        """Komet refused it together with others for a product that it did not name: sent alone it will tell."""
+        refused = self.ask.refusals(self.ask.writes((Kind.PREBOOK_CREATE,), line))
+        return any(
+            write.refusal is RefusalKind.UNKNOWN_PRODUCT and len(write.sent) > 1 and len(_named_in(write)) != 1
+            for write in refused
+        )
+
+    def _removed_by_a_person(self, line: LineFacts) -> Step | None:
+        """An item of ours that was seen, is as it is wanted, and is gone without our deleting it."""
+        for item in reversed(line.prebook_items):
+            if item.is_deleted_by_us or not item.seen or self._differs(line, item):
+                continue
+            fact = f"gone, item {item.item_id}"
+            message = (
+                f"Line {line.line_key}: its item in prebook {item.name} was deleted or set to 0 in Komet; "
+                f"Axerrio still wants {line.wanted.boxes if line.wanted else 0} boxes."
+            )
+            hold = self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+            if hold is not None:
+                return Step(OrderState.RECEIVED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
+            return None
+        return None
+
+    def _is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+        """A person decided that Komet's removal stands."""
+        decided = self.ask.decided(line.line_key, f"gone, item {item.item_id}") == THEIRS
+        return decided and not self._differs(line, item)
+
+    def _differs(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+        if item.sent is None or line.wanted_as_sent is None:
+            return False
+        old, new = material(item.sent), material(line.wanted_as_sent)
+        return any(name in old and old[name] != value for name, value in new.items())
+
+    def _named_by_axerrio(self, line: LineFacts) -> bool:
+        """Somebody else began the order, by Axerrio's references, and the line was never sent by us."""
+        seeded = self.s.seeded_version
+        return (
+            seeded is not None
+            and line.since_version <= seeded
+            and not self.ask.writes((Kind.PREBOOK_CREATE,), line)
+            and not line.prebook_items
+        )
+
+    def _invalid(self, line_key: str, wanted: Line) -> Hold | None:
+        """The first field of the line that cannot be sent."""
+
+        def invalid(words: str) -> Hold:
+            return replace(self.ask.hold(HoldCode.INVALID, f"Line {line_key}{words}"), line_key=line_key)
+
+        counts = {
+            "boxes": wanted.boxes,
+            "bunches per box": wanted.bunches_per_box,
+            "stems per bunch": wanted.stems_per_bunch,
+        }
+        for number, part in enumerate(wanted.breakdown, start=1):
+            counts |= {
+                f"bunches of component {number} ({part.article.code})": part.bunches,
+                f"stems per bunch of component {number} ({part.article.code})": part.stems_per_bunch,
+            }
+        for name, value in counts.items():
+            if value < 1:
+                return invalid(f": {name} is {value}, at least 1 is needed.")
+        if wanted.breakdown and sum(part.bunches for part in wanted.breakdown) != wanted.bunches_per_box:
+            total = sum(part.bunches for part in wanted.breakdown)
+            return invalid(f": its breakdown adds up to {total} bunches, bunches per box is {wanted.bunches_per_box}.")
+        if wanted.unit_cost is None or wanted.unit_cost <= 0:
+            return invalid(" has no cost: Komet would not show us its item again. Add it in Axerrio.")
+        return None
+
+    def _departed(self, line: LineFacts) -> Hold | None:
+        """It was not begun before it left."""
+        s = self.s
+        if line.prebook_items:  # it was begun: a change is made anew as long as Komet takes it
+            return None
+        if line.ship_date is not None and line.ship_date < s.today:
+            left = f"Line {line.line_key} left on {line.ship_date} before it was sent to Komet."
+            return self.ask.hold(HoldCode.DEPARTED, left)
+        if s.wanted.status is not OrderStatus.CONFIRMED:
+            left = f"The order is {s.wanted.status.value} in Axerrio, and line {line.line_key} was not sent to Komet."
+            return self.ask.hold(HoldCode.DEPARTED, left)
+        return None
+
+    def _unseen(self, line: LineFacts, looks: int, trace: str = "", day: str = "") -> Step:
+        """An acknowledged create, or an item that Axerrio's references name, that no list has shown yet."""
+
+        def look(*, active: bool) -> Look:
+            return Look(Feed.KOMET_PREBOOKS, day or self.s.wanted.truck_date.isoformat(), active)
+
+        if looks < LOOKS_FOR_ABSENCE:
+            return Step(OrderState.RECEIVED, looks=(look(active=True),))
+        return Step(
+            OrderState.RECEIVED,
+            self.ask.hold(
+                HoldCode.NOT_VISIBLE,
+                f"Line {line.line_key}: Komet took it ({trace or 'named by Axerrio'}, truck date "
+                f"{self.s.wanted.truck_date}) and does not show it. Likely its item lacks a vendor ship date or cost: "
+                "look at the prebook in Komet.",
+            ),
+            looks=(look(active=False),),
+        )
+
+    # -- born in Komet ---------------------------------------------------------------------------------------
+
+    def _of_komet(self, line: LineFacts) -> Step | None:
+        """Its item is Komet's own: Axerrio must take it, and a purchase order must cover it."""
+        item = next(iter(line.live_items), None)
+        if item is None or not line.is_open:
+            for dead in line.prebook_items:
+                removal = _Removal(f"gone, item {dead.item_id}", "the prebook's line was deleted or set to 0 in Komet")
+                for each in _active(dead):
+                    if self.ask.decided(line.line_key, removal.fact) != THEIRS:
+                        return self._remove_order_item(line, each, removal)
+            return None
+        refused = self._refused_by_axerrio(line)
+        if refused is not None:
+            return refused
+        if line.axerrio_line_key is None:
+            return Step(OrderState.RECEIVED)
+        return self._known_product(line, item) or self._purchase(line, item)
+
+    def _refused_by_axerrio(self, line: LineFacts) -> Step | None:
+        answer = self.s.axerrio.answer
+        if answer is None or answer.status is InboundStatus.PENDING:
+            return None
+        said = next((each for each in answer.lines if each.external_line_id == line.line_key), None)
+        if said is None or said.is_accepted is not False:
+            return None
+        words = said.message or said.code or "no reason given"
+        product = line.wanted.article.description if line.wanted else ""
+        if _speaks_of_the_article(said.code, said.message):
+            message = f"Axerrio does not know the article of Komet's {product} (line {line.line_key}): {words}"
+            command = (
+                f"axkomet mapping set {self.s.connection} ARTICLE --product-description '{product}', "
+                "with the Axerrio code of the article"
+            )
+            hold = Hold(HoldCode.MAPPING_REQUIRED, message, command, line_key=line.line_key)
+            return Step(OrderState.RECEIVED, hold, waits_for=product)
+        message = f"Axerrio rejected line {line.line_key} ({product}): {words} Requeue the order once that is mended."
+        return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
+
+    # -- removing --------------------------------------------------------------------------------------------
+
+    def _remove(self, line: LineFacts, item: PrebookItemFacts, removal: _Removal) -> Step:
+        """The next call that takes an item away: first what covers it, then the item itself."""
+        withdrawn = not self.ask.is_desired(line)
+        state = OrderState.CANCELLING if withdrawn else OrderState.RECEIVED
+        active = _active(item)
+        if active:
+            return self._remove_order_item(line, active[0], removal, prebook=item)
+        if not withdrawn and not self._can_afford(line):
+            return Step(state)
+        looked = self._looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)
+        if looked is not None:
+            return replace(looked, state=state)
+        write = PlannedWrite(Kind.PREBOOK_ITEM_DELETE, (line.line_key,), item_id=item.item_id)
+        return Step(state, needs=(write,))
+
+    def _remove_order_item(
+        self,
+        line: LineFacts,
+        each: PurchaseOrderItemFacts,
+        removal: _Removal,
+        *,
+        prebook: PrebookItemFacts | None = None,
+    ) -> Step:
+        """Take a purchase order item away, as far as its status and the connection's settings allow."""
+        state = OrderState.RECEIVED if self.ask.is_desired(line) and line.is_open else OrderState.CANCELLING
+        key, number = line.line_key, each.number
+        look = self.ask.purchase_orders(each.ship_date or line.ship_date or self.s.wanted.truck_date, active=False)
+        stands = f"prebook {prebook.name} and purchase order {number}" if prebook else f"purchase order {number}"
+        if each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes:
+            message = (
+                f"Line {key}: {removal.words}, and its boxes have shipped on purchase order {number}: "
+                "that cannot be undone from here."
+            )
+            return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, THEIRS), looks=(look,))
+        choice = self.ask.decided(key, removal.fact)
+        pending = each.status is PurchaseOrderStatus.PENDING
+        if not pending and not (removal.is_decided or choice == OURS or self.s.applies_after_approval):
+            word = each.status.value if each.status else "not understood"
+            message = (
+                f"Line {key}: {removal.words} after it was sent, and {stands} stands in Komet, {word}. "
+                "Ours makes it anew as Axerrio has it, theirs leaves Komet as it is."
+            )
+            return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, OURS, THEIRS), looks=(look,))
+        if not line.orders_fresh:  # procurement may have approved since
+            return Step(state, looks=(replace(look, active=True),))
+        if state is not OrderState.CANCELLING and not self._can_afford(line):
+            return Step(state)
+        looked = self._looked_after_refusal(Kind.PURCHASE_ORDER_ITEM_DELETE, line, each.item_id)
+        if looked is not None:
+            return replace(looked, state=state)
+        write = PlannedWrite(
+            Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
+        )
+        return Step(state, needs=(write,))
+
+    def _looked_after_refusal(self, kind: Kind, line: LineFacts, item_id: str) -> Step | None:
+        """After a refused deletion the lists are read before anything else: the item may be gone already."""
+        of_item = [write for write in self.ask.writes((kind,), line) if _deletes(write, line, item_id)]
+        refused = self.ask.refusals(of_item)
+        if not refused:
+            return None
+        if not refused[-1].looks_since_settled:
+            feed = Feed.KOMET_PREBOOKS if kind is Kind.PREBOOK_ITEM_DELETE else Feed.KOMET_PURCHASE_ORDERS
+            return Step(None, looks=(Look(feed, refused[-1].look_key, active=True),))
+        hold = self.ask.refusal_hold(of_item, f"line {line.line_key}")
+        return Step(None, hold) if hold is not None else None
+
+    def _can_afford(self, line: LineFacts) -> bool:
+        """A replacement begins only when its whole cost is in the budget; once begun it goes on."""
+        cost = _COST_OF_REMAKING + sum(1 + len(_active(item)) for item in line.live_items)
+        begun = any(item.is_deleted_by_us for item in line.prebook_items)
+        return begun or self.s.requests_left >= cost
+
+    # -- the purchase order ----------------------------------------------------------------------------------
+
+    def _purchase(self, line: LineFacts, item: PrebookItemFacts) -> Step:
+        """The line has its prebook item on both sides: on to the purchase order."""
+        ship_date = line.ship_date
+        if ship_date is None:  # Axerrio's record will tell
+            return Step(OrderState.PREBOOKED)
+        active = _active(item)
+        trouble = self._edits_of_orders(line, item, active, ship_date)
+        if trouble is not None:
+            return trouble
+        if active:
+            return Step(OrderState.ORDERED)
+        if self._is_given_up_by_procurement(line, item):
+            return Step(None)
+        return self._order(line, item, ship_date)
+
+    def _order(self, line: LineFacts, item: PrebookItemFacts, ship_date: date) -> Step:
+        """No purchase order covers the item: it is on its way to being seen, or must be made."""
+        kinds = PURCHASE_ORDER_CREATES
+        mine = [write for write in self.ask.writes(kinds, line) if _covers(write, line, item)]
+        done = next((write for write in reversed(mine) if write.state == "done"), None)
+        look = self.ask.purchase_orders(ship_date, active=True)
+        if done is not None and not done.shown:
+            if done.reads < LOOKS_FOR_ABSENCE:
+                return Step(OrderState.PREBOOKED, looks=(look,))
+            hold = self.ask.hold(
+                HoldCode.NOT_VISIBLE,
+                f"Line {line.line_key}: Komet took its purchase order ({done.trace}, ship date {ship_date}) "
+                "and does not show it. Look for it in Komet.",
+            )
+            return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
+        if not line.orders_looked:  # a person may have covered it first
+            return Step(OrderState.PREBOOKED, looks=(look,))
+        refused = self.ask.refusal_hold(mine)
+        if refused is not None:
+            return Step(OrderState.PREBOOKED, refused)
+        is_mixed = line.wanted is not None and line.wanted.is_mixed
+        kind = Kind.PURCHASE_ORDER_MIXED_CREATE if is_mixed else Kind.PURCHASE_ORDER_CREATE
+        return Step(
+            OrderState.PREBOOKED, needs=(PlannedWrite(kind, (line.line_key,), ship_date, item_id=item.item_id),)
+        )
+
+    def _edits_of_orders(
+        self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
+    ) -> Step | None:
+        """What procurement or a person did to the purchase orders that cover the item; None: nothing that matters."""
+        look = self.ask.purchase_orders(ship_date, active=False)
+        for fact, message, again in self._facts_of_orders(line, item, active):
+            choice = self.ask.decided(line.line_key, fact)
+            if choice == OURS and again:
+                return self._remove_order_item(line, again[0], _Removal(fact, message, is_decided=True), prebook=item)
+            if choice is None:
+                hold = self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+                return Step(OrderState.PREBOOKED, hold, looks=(look,))
+        moved = [each for each in active if each.ship_date not in (None, ship_date)]
+        covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
+        if self.s.origin is Origin.KOMET and active and not line.boxes:
+            # The prebook is the origin's own word: where the purchase order still says the old one it is made anew.
+            words = f"Komet's prebook says {item.boxes} boxes for {ship_date}, purchase order {active[0].number} "
+            words += f"{covered} for {active[0].ship_date}"
+            removal = _Removal(f"prebook changed: {words}", words)
+            is_old = (moved and not moved[0].changes) or (covered != item.boxes and first == covered)
+            if is_old and self.ask.decided(line.line_key, removal.fact) != THEIRS:
+                return self._remove_order_item(line, active[0], removal, prebook=item)
+        return None
+
+    def _facts_of_orders(
+        self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...]
+    ) -> list[tuple[str, str, tuple[PurchaseOrderItemFacts, ...]]]:
+        """Facts for a person: the fact, the sentence, and what must go if ours shall stand."""
+        key = line.line_key
+        found: list[tuple[str, str, tuple[PurchaseOrderItemFacts, ...]]] = []
+        for each in active:
+            if each.changes:
+                words = ", ".join(map(str, each.changes))
+                message = f"Line {key}: a person changed {words} on purchase order {each.number} in Komet."
+                found.append((f"order item {each.item_id}: {words}", message, (each,)))
+        if active:
+            covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
+            person = self.s.origin is Origin.AXERRIO or first != covered
+            if covered != item.boxes and person and not line.boxes:
+                numbers = ", ".join(dict.fromkeys(each.number for each in active))
+                words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
+                found.append((words, f"Line {key}: {words}. A person changed it in Komet.", active))
+            return found
+        for each in item.purchase_order_items:
+            if each.boxes and each.status is PurchaseOrderStatus.CANCELLED:
+                message = f"Procurement cancelled purchase order {each.number} (line {key}); it is still wanted."
+                found.append((f"order item {each.item_id} cancelled", message, ()))
+            elif not each.boxes and not each.is_deleted_by_us:
+                message = f"Line {key}: its item of purchase order {each.number} was removed in Komet."
+                found.append((f"order item {each.item_id} removed", message, ()))
+        return found
+
+    def _is_given_up_by_procurement(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+        facts = self._facts_of_orders(line, item, ())
+        return bool(facts) and self.ask.decided(line.line_key, facts[-1][0]) == THEIRS
+
+
+def _active(item: PrebookItemFacts) -> tuple[PurchaseOrderItemFacts, ...]:
+    """Purchase order items that hold boxes and were not cancelled."""
+    return tuple(each for each in item.live_purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED)
+
+
+def _says(write: WriteFacts, line: LineFacts) -> Json | None:
+    return write.sent.get(line.line_key)
+
+
+def _covers(write: WriteFacts, line: LineFacts, item: PrebookItemFacts) -> bool:
+    """The purchase order create was made for this prebook item."""
+    says = _says(write, line)
+    return says is None or says.get("prebook_item_id") in (None, item.item_id)
+
+
+def _deletes(write: WriteFacts, line: LineFacts, item_id: str) -> bool:
+    says = _says(write, line)
+    return says is not None and says.get("item_id") == item_id
+
+
+def _named_in(refused: WriteFacts) -> list[str]:
+    """Keys of the lines whose products a refusal names."""
+    said = (refused.error or "").casefold()
+    words = {key: [word for each in naming(says) for word in each if word] for key, says in refused.sent.items()}
+    return [key for key, of_line in words.items() if any(word.casefold() in said for word in of_line)]
+
+
+def _speaks_of_the_article(code: str, message: str) -> bool:
+    words = f"{code} {message}".casefold()
+    return "article" in words or "product" in words

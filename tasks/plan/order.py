@@ -1,0 +1,381 @@
+"""The order: its lines' steps become writes, looks, a state and a reason."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from models.canonical import OrderStatus, Origin, PurchaseOrderStatus, References
+from models.states import PROGRESS, Feed, HoldCode, Kind, OrderState, WriteState
+from tasks.plan.back import Back
+from tasks.plan.facts import (
+    CLOSED_AFTER,
+    KOMET_WRITES,
+    PURCHASE_ORDER_CREATES,
+    Hold,
+    LineFacts,
+    Look,
+    Plan,
+    PlannedWrite,
+    PrebookItemFacts,
+    Situation,
+    WriteFacts,
+)
+from tasks.plan.lines import Lines
+from tasks.plan.questions import OURS, THEIRS, Questions, Step
+from tasks.plan.shipping import Shipping
+
+#: A line's purchase order stands: from here on boxes may leave.
+_ON_THE_WAY = (OrderState.ORDERED, OrderState.APPROVED)
+
+
+class Planner:
+    """Plans one order."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.s = situation
+        self.ask = Questions(situation)
+        self.lines = Lines(self.ask)
+        self.shipping = Shipping(self.ask)
+        self.back = Back(self.ask)
+
+    def plan(self) -> Plan:
+        """Say what leads on."""
+        s = self.s
+        if s.skipped is not None:
+            return Plan(OrderState.CLOSED, s.skipped, _SKIPPED[s.skipped].format(date=s.wanted.departure_date))
+        if not self._something_stands() and s.unreadable is None:
+            quiet = self._quiet()
+            if quiet is not None:
+                return quiet
+        steps = {line.line_key: step for line in s.lines if (step := self._step(line)) is not None}
+        hold = self._order_hold(steps)
+        holds = [hold] if hold else []
+        holds += [step.hold for step in steps.values() if step.hold]
+        refused = self.back.hold()
+        holds += [refused] if refused else []
+        writes = self.back.writes(steps)
+        if hold is None:
+            writes = self._komet_writes(steps) + writes
+        looks = {look for step in steps.values() for look in step.looks} | self._order_looks(steps, holds)
+        return self._conclude(steps, holds, self._in_order(writes), looks)
+
+    def _in_order(self, writes: tuple[PlannedWrite, ...]) -> tuple[PlannedWrite, ...]:
+        """An order born in Komet goes to Axerrio first; else Komet's side comes before what is reported of it."""
+        return tuple(sorted(writes, key=lambda write: _SEQUENCE.index(write.kind)))
+
+    def _quiet(self) -> Plan | None:
+        """Nothing of it stands in the other system, and nothing shall: no plan is needed."""
+        s = self.s
+        if s.origin is Origin.KOMET:
+            gone = self.ask.is_withdrawn or not any(line.is_open for line in s.lines)
+            return Plan(OrderState.CANCELLED, None, "Removed in Komet before Axerrio had it.") if gone else None
+        if self.ask.is_withdrawn:
+            return Plan(OrderState.CANCELLED, None, "Cancelled in Axerrio, and nothing of it stands in Komet.")
+        if s.wanted.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED):
+            return Plan(OrderState.CLOSED, None, f"{s.wanted.status.capitalize()} in Axerrio.")
+        if s.wanted.status is OrderStatus.DRAFT:
+            return Plan(OrderState.RECEIVED, None, "Not confirmed in Axerrio yet.")
+        return None
+
+    def _something_stands(self) -> bool:
+        """Something of it stands in the other system, or may: an acknowledged create counts until it is seen."""
+        s = self.s
+        if any(line.live_items and s.origin is Origin.AXERRIO for line in s.lines):
+            return True
+        if any(line.purchase_order_items for line in s.lines) or self.ask.open(*Kind):
+            return True
+        if s.origin is Origin.KOMET:
+            return s.axerrio.applied is not None
+        of_lines = {line.line_key: line for line in s.lines}
+        told = s.references_applied not in (None, References()) and not s.is_deleted
+        return told or any(
+            write.state is WriteState.DONE
+            and any(_item_of(write.id, of_lines.get(key)) is None for key in write.line_keys)
+            for write in self.ask.writes((Kind.PREBOOK_CREATE,))
+        )
+
+    def _step(self, line: LineFacts) -> Step | None:
+        step = self.lines.step(line)
+        if step is None or step.hold is not None or step.state not in _ON_THE_WAY:
+            return step
+        items = [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
+        if not items:  # it cannot be undone, and a person decided that it stays
+            return step
+        if not self.back.is_linked(line):
+            return replace(step, state=OrderState.PREBOOKED)
+        approved = all(each.status is not None and each.status.is_approved for each in items)
+        state = OrderState.APPROVED if approved and self.back.has_told_approval else OrderState.ORDERED
+        step = self.shipping.step(line, replace(step, state=state))
+        days = {each.ship_date or line.ship_date for each in items} - {None}
+        if step.state is not OrderState.SHIPPED or not approved:  # procurement, and people, may still act
+            watched = tuple(self.ask.purchase_orders(day, active=False) for day in days if day is not None)
+            known = {(look.feed, look.key) for look in step.looks}
+            step = replace(step, looks=(*step.looks, *(w for w in watched if (w.feed, w.key) not in known)))
+        return step
+
+    def _conclude(
+        self,
+        steps: dict[str, Step],
+        holds: list[Hold],
+        writes: tuple[PlannedWrite, ...],
+        looks: Iterable[Look],
+    ) -> Plan:
+        s = self.s
+        states = [step.state for step in steps.values() if step.state is not None]
+        open_writes = [write for write in s.writes if write.state.is_open]
+        line_states = {
+            key: step.state if step.hold is None else _shown(step.hold.code)
+            for key, step in steps.items()
+            if step.state is not None
+        }
+        attempts = self._attempts()
+        rest: dict[str, Any] = {
+            "line_states": line_states,
+            "waits_for": {key: step.waits_for for key, step in steps.items() if step.waits_for is not None},
+            "looks": tuple(sorted(looks)),
+            "attempts": attempts,
+            "holds": tuple(holds),
+            "notices": tuple(dict.fromkeys(notice for step in steps.values() for notice in step.notices)),
+        }
+        if attempts >= s.max_attempts:
+            last = next((write.error for write in reversed(s.writes) if write.error), "no answer")
+            words = f"{attempts} attempts ended without an answer; the last one: {last}"
+            return Plan(OrderState.FAILED, "failed", words, self.ask.requeue(), **rest)
+        final = self._end(states, holds, open_writes, writes)
+        if final is not None:
+            return Plan(*final, **rest | {"looks": self._late_looks()})
+        repeats = tuple(write.id for write in open_writes if write.kind not in KOMET_WRITES and write.overdue)
+        reason = min(holds, key=_precedence, default=None)
+        state = _shown(reason.code) if reason else self._progress(states)
+        return Plan(
+            state,
+            reason.code if reason else None,
+            reason.message if reason else None,
+            reason.next_command if reason else None,
+            repeats=repeats,
+            writes=writes,
+            **rest,
+        )
+
+    def _progress(self, states: list[OrderState]) -> OrderState:
+        """As far as its slowest line; an order that its origin withdrew is being cancelled."""
+        if self.ask.is_withdrawn or OrderState.CANCELLING in states:
+            return OrderState.CANCELLING
+        return min((state for state in states if state in PROGRESS), key=PROGRESS.index, default=OrderState.RECEIVED)
+
+    def _end(
+        self,
+        states: list[OrderState],
+        holds: list[Hold],
+        open_writes: list[WriteFacts],
+        writes: tuple[PlannedWrite, ...],
+    ) -> tuple[OrderState, str | None, str] | None:
+        """State and reason of an order for which nothing more is to be done."""
+        s = self.s
+        if open_writes or writes:
+            return None
+        if s.wanted.status is OrderStatus.CLOSED:
+            return OrderState.CLOSED, None, "Closed in Axerrio."
+        if s.today > s.wanted.truck_date + CLOSED_AFTER:
+            return OrderState.CLOSED, None, "Its truck left a week ago, and nothing is open."
+        if holds or s.unreadable is not None:
+            return None
+        if self.ask.is_withdrawn and OrderState.CLOSED in states:
+            return OrderState.CLOSED, None, "Cancelled in Axerrio; by a person's decision it stays in Komet."
+        if not states and (self.ask.is_withdrawn or self._was_begun()):
+            where = "Komet" if s.origin is Origin.KOMET else "Axerrio"
+            return OrderState.CANCELLED, None, f"Cancelled in {where}, and everything of ours is gone."
+        return None
+
+    def _was_begun(self) -> bool:
+        return self.s.begun_version is not None
+
+    def _attempts(self) -> int:
+        """Tries that ended unanswered, since the last fresh start."""
+        return sum(
+            1 if write.state is WriteState.ABSENT else write.strikes
+            for write in self.s.writes
+            if write.counts and write.state in (WriteState.ABSENT, WriteState.SENT)
+        )
+
+    # -- holds of the whole order ----------------------------------------------------------------------------
+
+    def _order_hold(self, steps: dict[str, Step]) -> Hold | None:
+        """The reason, if any, why the whole order writes nothing more to Komet."""
+        s = self.s
+        if s.unreadable is not None:
+            return self.ask.hold(HoldCode.UNREADABLE, f"Axerrio's newest record of it cannot be read: {s.unreadable}")
+        if s.wanted.status is OrderStatus.DRAFT and s.origin is Origin.AXERRIO:
+            message = (
+                "Axerrio took the order back to draft after it was sent to Komet. Ours takes it back there too, "
+                "theirs leaves it there."
+            )
+            hold = self.ask.conflict(None, "draft", message, OURS, THEIRS)
+            if hold is not None:
+                return hold
+        if s.origin is Origin.KOMET:
+            return self._inbound_hold()
+        needs = {write.kind for step in steps.values() for write in step.needs}
+        return self._reference_hold() if Kind.PREBOOK_CREATE in needs else None
+
+    def _reference_hold(self) -> Hold | None:
+        """Something that the order names is not mapped."""
+        s = self.s
+        if s.customer_code is None:
+            return self.ask.hold(
+                HoldCode.UNMAPPED_REFERENCE,
+                f"Buyer {s.wanted.buyer_code} ({s.wanted.buyer_name}) has no Komet customer: add it to "
+                f"[connection.buyers] of {s.connection} in the connections file and start the worker again.",
+            )
+        if s.carrier_code is None:
+            return self.ask.hold(
+                HoldCode.INVALID,
+                "The order names no carrier, and Komet takes no prebook without one: add it in Axerrio.",
+            )
+        if s.reference_known and not s.carrier_known:
+            return self.ask.hold(
+                HoldCode.UNMAPPED_REFERENCE,
+                f"Komet lists no active carrier {s.carrier_code}: add it in Komet, or map the carrier "
+                f"{s.wanted.carrier_code} in [connection.carriers] of {s.connection}.",
+            )
+        if s.reference_known and s.unknown_packings:
+            return self.ask.hold(
+                HoldCode.UNMAPPED_REFERENCE,
+                f"Komet lists no box type for packing {s.unknown_packings[0]}: add it in Komet, or map it in "
+                f"[connection.packings] of {s.connection}.",
+            )
+        return None
+
+    def _inbound_hold(self) -> Hold | None:
+        s = self.s
+        if s.customer_code is None and any(line.is_open for line in s.lines):
+            return self.ask.hold(
+                HoldCode.UNMAPPED_REFERENCE,
+                f"Komet's customer {s.wanted.buyer_name or '?'} has no Axerrio buyer: add it to [connection.buyers] of "
+                f"{s.connection} in the connections file, or name a default_buyer, and start the worker again.",
+            )
+        return self.back.edited_in_axerrio()
+
+    # -- looks -----------------------------------------------------------------------------------------------
+
+    def _order_looks(self, steps: dict[str, Step], holds: list[Hold]) -> set[Look]:
+        s = self.s
+        looks = set(self._late_looks())
+        needs = {write.kind for step in steps.values() for write in step.needs}
+        if not s.reference_known and needs & {Kind.PREBOOK_CREATE, Kind.PURCHASE_ORDER_MIXED_CREATE}:
+            looks.add(Look(Feed.KOMET_REFERENCE, "", active=True))
+        elif any(hold.code is HoldCode.UNMAPPED_REFERENCE for hold in holds):
+            looks.add(Look(Feed.KOMET_REFERENCE, "", active=False))
+        return looks
+
+    def _late_looks(self) -> tuple[Look, ...]:
+        """Late truth: a create that was judged absent may show after all."""
+        return tuple(
+            {
+                Look(Feed.KOMET_PREBOOKS, write.look_key, active=False)
+                for write in self.ask.writes((Kind.PREBOOK_CREATE,))
+                if write.state is WriteState.ABSENT and write.look_key >= self.s.today.isoformat()
+            }
+        )
+
+    # -- writes to Komet -------------------------------------------------------------------------------------
+
+    def _komet_writes(self, steps: dict[str, Step]) -> tuple[PlannedWrite, ...]:
+        """One call for many lines wherever the method takes many."""
+        needs: dict[Kind, list[PlannedWrite]] = {}
+        for step in steps.values():
+            if step.hold is None:
+                for write in step.needs:
+                    needs.setdefault(write.kind, []).append(write)
+        writes = [each for kind in _ONE_BY_ONE for each in needs.get(kind, [])]
+        if self.s.reference_known:
+            writes += self._prebooks([write.line_keys[0] for write in needs.get(Kind.PREBOOK_CREATE, [])])
+        for kind in PURCHASE_ORDER_CREATES:
+            if kind is Kind.PURCHASE_ORDER_CREATE or self.s.reference_known:
+                writes += self._purchase_orders(kind, needs)
+        for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
+            parts = needs.get(kind, [])
+            if parts:
+                writes.append(
+                    PlannedWrite(
+                        kind,
+                        tuple(key for part in parts for key in part.line_keys),
+                        awb=tuple(each for part in parts for each in part.awb),
+                        boxes=tuple(each for part in parts for each in part.boxes),
+                    )
+                )
+        return tuple(writes)
+
+    def _prebooks(self, line_keys: list[str]) -> list[PlannedWrite]:
+        of_lines = {line.line_key: line for line in self.s.lines}
+        alone = [key for key in line_keys if self.lines.must_go_alone(of_lines[key])]
+        together = tuple(key for key in line_keys if key not in alone)
+        writes = [PlannedWrite(Kind.PREBOOK_CREATE, together)] if together else []
+        return writes + [PlannedWrite(Kind.PREBOOK_CREATE, (key,)) for key in alone]
+
+    def _purchase_orders(self, kind: Kind, needs: dict[Kind, list[PlannedWrite]]) -> list[PlannedWrite]:
+        """One for each ship date; mixed boxes go onto the purchase order of the plain lines, once that was read."""
+        by_date: dict[date, list[PlannedWrite]] = {}
+        for need in needs.get(kind, []):
+            by_date.setdefault(need.ship_date or date.min, []).append(need)
+        writes = []
+        for ship_date, of_date in sorted(by_date.items()):
+            number = self._pending_purchase_order(ship_date)
+            plain = needs.get(Kind.PURCHASE_ORDER_CREATE, [])
+            if kind is Kind.PURCHASE_ORDER_MIXED_CREATE and number is None and self._is_ordering(ship_date, plain):
+                continue
+            keys = tuple(need.line_keys[0] for need in of_date)
+            writes.append(PlannedWrite(kind, keys, ship_date, number))
+        return writes
+
+    def _is_ordering(self, ship_date: date, needs: list[PlannedWrite]) -> bool:
+        """A purchase order for plain lines of that day is to be made, or was and has not been read yet."""
+        made = self.ask.writes((Kind.PURCHASE_ORDER_CREATE,))
+        unread = [each for each in made if each.state.is_open or (each.state is WriteState.DONE and not each.shown)]
+        return any(need.ship_date == ship_date for need in needs) or any(
+            each.look_key == ship_date.isoformat() for each in unread
+        )
+
+    def _pending_purchase_order(self, ship_date: date) -> str | None:
+        """A purchase order of this order and ship date that is not approved yet: later lines join it."""
+        return next(
+            (
+                item.number
+                for line in self.s.lines
+                for item in line.purchase_order_items
+                if item.ship_date == ship_date and item.status is PurchaseOrderStatus.PENDING and not item.changes
+            ),
+            None,
+        )
+
+
+def _item_of(write_id: int, line: LineFacts | None) -> PrebookItemFacts | None:
+    """The line's item that a create made, once it was seen."""
+    return next((item for item in line.prebook_items if item.write_id == write_id), None) if line else None
+
+
+def _shown(code: HoldCode) -> OrderState:
+    return OrderState.MAPPING_REQUIRED if code is HoldCode.MAPPING_REQUIRED else OrderState.HELD
+
+
+def _precedence(hold: Hold) -> bool:
+    """Of several holds the first is shown, and held before mapping required."""
+    return hold.code is HoldCode.MAPPING_REQUIRED
+
+
+_ONE_BY_ONE = (Kind.PURCHASE_ORDER_ITEM_DELETE, Kind.PREBOOK_ITEM_DELETE)
+_SEQUENCE = (
+    Kind.INBOUND_ORDER,
+    *_ONE_BY_ONE,
+    Kind.PREBOOK_CREATE,
+    *PURCHASE_ORDER_CREATES,
+    Kind.EXTERNAL_REFERENCES,
+    Kind.PROCUREMENT_STATUS,
+    Kind.AWB_ADD,
+    Kind.BOX_CODE_CHANGE,
+)
+_SKIPPED = {
+    "departed": "It left on {date}, before it was first seen.",
+    "before_start": "It was made before the connection's start date.",
+}

@@ -1,0 +1,171 @@
+"""Questions that all parts of the plan ask of a situation, and the sentences in which they hold something."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from clients.errors import RefusalKind
+from models.canonical import OrderStatus
+from models.states import Feed, HoldCode, Kind, OrderState, WriteState
+from tasks.plan.facts import (
+    LOOKS_FOR_ABSENCE,
+    REFUSALS_BEFORE_HOLD,
+    Hold,
+    LineFacts,
+    Look,
+    PlannedWrite,
+    Situation,
+    WriteFacts,
+)
+
+OURS, THEIRS = "ours", "theirs"
+#: Refusals that say nothing about the order or the method: they are over when the token or the budget is mended.
+NOT_THE_ORDERS_FAULT = (RefusalKind.TOKEN, RefusalKind.LIMIT)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where one line stands and what it needs next."""
+
+    #: None: it asks for nothing any more.
+    state: OrderState | None
+    hold: Hold | None = None
+    needs: tuple[PlannedWrite, ...] = ()
+    looks: tuple[Look, ...] = ()
+    #: The article, or Komet's word for the product, without whose mapping it cannot go on.
+    waits_for: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+class Questions:
+    """What can be asked of a situation."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.s = situation
+
+    # -- the order -------------------------------------------------------------------------------------------
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Its origin wants it no more."""
+        s = self.s
+        if s.is_deleted or s.wanted.status is OrderStatus.CANCELLED:
+            return True
+        return s.wanted.status is OrderStatus.DRAFT and self.decided(None, "draft") == OURS
+
+    def is_desired(self, line: LineFacts) -> bool:
+        """The line shall stand in the other system."""
+        return not self.is_withdrawn and line.wanted is not None and line.wanted.status != "cancelled"
+
+    def decided(self, line_key: str | None, fact: str) -> str | None:
+        """What a person decided on a fact of a line, or of the whole order."""
+        return self.s.decisions.get((line_key, fact))
+
+    # -- holds -----------------------------------------------------------------------------------------------
+
+    def hold(self, code: HoldCode, message: str, command: str | None = None) -> Hold:
+        """A hold that ends by itself once what it names is mended."""
+        return Hold(code, message, command or f"axkomet orders show {self.s.key}")
+
+    def conflict(self, line_key: str | None, fact: str, message: str, *choices: str) -> Hold | None:
+        """A hold that a decision settles; None where one of these was taken."""
+        if self.decided(line_key, fact) in choices:
+            return None
+        of_line = f" --line {line_key}" if line_key is not None else ""
+        command = f"axkomet resolve {self.s.key}{of_line} --{choices[0] if choices else THEIRS}"
+        return Hold(HoldCode.CONFLICT, message, command, fact, line_key, choices)
+
+    def requeue(self) -> str:
+        """The command that lets the order begin afresh."""
+        return f"axkomet requeue {self.s.key}"
+
+    # -- writes ----------------------------------------------------------------------------------------------
+
+    def writes(self, kinds: Collection[Kind], line: LineFacts | None = None) -> list[WriteFacts]:
+        """Writes of these kinds, of a line or of the order, the oldest first."""
+        return [
+            write
+            for write in self.s.writes
+            if write.kind in kinds and (line is None or line.line_key in write.line_keys)
+        ]
+
+    def open(self, *kinds: Kind, line: LineFacts | None = None) -> WriteFacts | None:
+        """The open write of these kinds, if any."""
+        return next((write for write in self.writes(kinds, line) if write.state.is_open), None)
+
+    def done(self, kinds: Collection[Kind], line: LineFacts) -> WriteFacts | None:
+        """The newest done write of these kinds for the line."""
+        done = [write for write in self.writes(kinds, line) if write.state is WriteState.DONE]
+        return done[-1] if done else None
+
+    def refusals(self, writes: Iterable[WriteFacts]) -> list[WriteFacts]:
+        """Those refused since the last that was done, as far as they count."""
+        refused: list[WriteFacts] = []
+        for write in writes:
+            if write.state is WriteState.DONE:
+                refused.clear()
+            elif write.state is WriteState.REFUSED and write.counts and write.refusal not in NOT_THE_ORDERS_FAULT:
+                refused.append(write)
+        return refused
+
+    def refusal_hold(self, writes: Iterable[WriteFacts], subject: str = "") -> Hold | None:
+        """The other system said no for good, or too often."""
+        refused = self.refusals(writes)
+        if not refused:
+            return None
+        last = refused[-1]
+        system = "Axerrio" if last.kind.value.startswith("axerrio.") else "Komet"
+        where = f" ({subject})" if subject else ""
+        if last.refusal is RefusalKind.RIGHT:
+            message = f"{system} allows our token no {last.kind} ({last.error}): tick it there, then requeue the order."
+        elif last.refusal is not RefusalKind.OTHER or len(refused) >= REFUSALS_BEFORE_HOLD:
+            message = f"{system} refused {last.kind}{where}: {last.error} Requeue the order once that is mended."
+        else:
+            return None
+        return self.hold(HoldCode.REJECTED, message, self.requeue())
+
+    def in_flight(self, write: WriteFacts, state: OrderState) -> Step:
+        """A Komet write of this line is open: whoever sent it may still be at it, or it is in doubt."""
+        feed = Feed.KOMET_PREBOOKS if write.kind in _SHOWN_AT_PREBOOKS else Feed.KOMET_PURCHASE_ORDERS
+        if write.reads < LOOKS_FOR_ABSENCE:
+            return Step(state, looks=(Look(feed, write.look_key, active=True),))
+        what = _WORDS[write.kind]
+        why = (
+            f"prebook {write.may_be} may be it, without our mark"
+            if write.may_be is not None
+            else "its list cannot be trusted now, since something in it is missing or cannot be read"
+            if write.looks < LOOKS_FOR_ABSENCE
+            else f"whether it was done is not certain until another {what} of this connection was seen"
+        )
+        hold = Hold(
+            HoldCode.IN_DOUBT,
+            f"Komet did not answer to the {what}, and does not show it; {why}. Look in Komet for {write.trace}.",
+            f"axkomet resolve {self.s.key} --resend",
+            f"write {write.id}",
+            None,
+            ("adopt", "resend") if write.kind in _ADOPTABLE else ("resend",),
+        )
+        return Step(state, hold, looks=(Look(feed, write.look_key, active=False),))
+
+    # -- looks -----------------------------------------------------------------------------------------------
+
+    def prebooks(self, *, active: bool, day: date | None = None) -> Look:
+        """A look at the prebooks of a truck date, the order's own where none is named."""
+        return Look(Feed.KOMET_PREBOOKS, (day or self.s.wanted.truck_date).isoformat(), active)
+
+    def purchase_orders(self, day: date, *, active: bool) -> Look:
+        """A look at the purchase orders of a ship date."""
+        return Look(Feed.KOMET_PURCHASE_ORDERS, day.isoformat(), active)
+
+
+_SHOWN_AT_PREBOOKS = (Kind.PREBOOK_CREATE, Kind.PREBOOK_ITEM_DELETE)
+_ADOPTABLE = (Kind.PREBOOK_CREATE,)
+_WORDS = {
+    Kind.PREBOOK_CREATE: "prebook",
+    Kind.PREBOOK_ITEM_DELETE: "deletion of a prebook item",
+    Kind.PURCHASE_ORDER_CREATE: "purchase order",
+    Kind.PURCHASE_ORDER_MIXED_CREATE: "purchase order for mixed boxes",
+    Kind.PURCHASE_ORDER_ITEM_DELETE: "deletion of a purchase order item",
+    Kind.AWB_ADD: "air waybill",
+    Kind.BOX_CODE_CHANGE: "change of box codes",
+}

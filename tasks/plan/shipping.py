@@ -1,0 +1,309 @@
+"""What leaves: boxes go on air waybills in Komet, with the codes of Axerrio's labels.
+
+A shipment's line is sent once its purchase order is approved, and never again before the boxes were read back. Later
+reprints change codes; a changed air waybill or a shipment that was withdrawn is a person's matter, since a vendor's
+token cannot change one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from models.canonical import LineStatus, OrderStatus, Origin, PurchaseOrderStatus, Shipment, ShipmentLine, awb_digits
+from models.states import Feed, HoldCode, Kind, OrderState
+from tasks.plan.facts import (
+    LOOKS_FOR_ABSENCE,
+    AwbPart,
+    BoxChange,
+    BoxFacts,
+    Hold,
+    LineFacts,
+    Look,
+    PlannedWrite,
+    PurchaseOrderItemFacts,
+)
+from tasks.plan.labels import LabelledBox, Labels, lot_of
+from tasks.plan.questions import THEIRS, Questions, Step
+
+Entry = tuple[Shipment, ShipmentLine]
+
+
+class Shipping:
+    """The steps of an order's lines from the purchase order on."""
+
+    def __init__(self, ask: Questions) -> None:
+        self.ask = ask
+        self.s = ask.s
+
+    def step(self, line: LineFacts, step: Step) -> Step:
+        """Go on from a line that is ordered or approved: what of it has left, and what must be told to Komet."""
+        entries = self._entries(line)
+        keys = {shipment.key for shipment, _ in entries}
+        for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
+            write = self.ask.open(kind, line=line)
+            if write is not None and step.state is not None:
+                return self.ask.in_flight(write, step.state)
+        items = self._items(line)
+        foreign = self._foreign_boxes(line, items)
+        if foreign:
+            by_hand = self._shipped_by_hand(line, foreign)
+            return self._held(step, by_hand) if by_hand else replace(step, state=OrderState.SHIPPED)
+        for key in dict.fromkeys(box.shipment_key for box in line.boxes):
+            if key not in keys:
+                hold = self._withdrawn(line, key)
+                if hold is not None:
+                    return self._held(step, hold)
+        labels = Labels(line.axerrio_line_key or "", self.s.labels, self.s.former_codes)
+        notices: list[str] = []
+        for shipment, entry in entries:
+            boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
+            if boxes:
+                hold = self._changed(line, shipment, entry, boxes)
+                if hold is not None:
+                    return self._held(step, hold)
+                continue
+            if not shipment.awb.strip():
+                notices.append(f"Shipment {shipment.key} has no air waybill yet: it is awaited.")
+                continue
+            if shipment.is_temporary and not self.s.sends_temporary_awb:
+                notices.append(f"Shipment {shipment.key} has a temporary air waybill: the real one is awaited.")
+                continue
+            if not self._verified(line, items):
+                return self._read_back(line, step)
+            others = [each for other, each in entries if other.key != shipment.key]
+            return replace(self._send(line, step, shipment, entry, labels, items, others), notices=tuple(notices))
+        step = replace(step, notices=tuple(notices))
+        return self._codes(line, step, labels, items) if line.boxes else step
+
+    # -- what is to leave ------------------------------------------------------------------------------------
+
+    def _entries(self, line: LineFacts) -> list[Entry]:
+        """The line's part of each shipment: of several rows for it in one shipment, one."""
+        entries = []
+        for shipment in self.s.shipments:
+            rows = [each for each in shipment.lines if each.line_key == line.axerrio_line_key]
+            if rows and line.axerrio_line_key is not None:
+                merged = rows[0].model_copy(
+                    update={
+                        "boxes": sum(row.boxes for row in rows),
+                        "box_codes": tuple(code for row in rows for code in row.box_codes),
+                        "label_keys": tuple(key for row in rows for key in row.label_keys),
+                    }
+                )
+                if merged.boxes:
+                    entries.append((shipment, merged))
+        return entries
+
+    def _items(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:
+        """Purchase order items of the line that may carry boxes."""
+        return [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
+
+    def _send(
+        self,
+        line: LineFacts,
+        step: Step,
+        shipment: Shipment,
+        entry: ShipmentLine,
+        labels: Labels,
+        items: Sequence[PurchaseOrderItemFacts],
+        others: Sequence[ShipmentLine],
+    ) -> Step:
+        """Put the shipment's boxes of the line on its air waybill, if everything for it is there."""
+        if not self._may_leave(items):
+            return step
+        if not self.s.labels_current:
+            return replace(step, looks=(*step.looks, Look(Feed.LABELS, "", active=True)))
+        boxes = labels.boxes(entry, others)
+        where = f"Line {line.line_key}, shipment {shipment.key}"
+        if boxes is None:
+            known = sum(1 for label in self.s.labels if label.line_key == line.axerrio_line_key)
+            return self._held(
+                step,
+                self.ask.hold(
+                    HoldCode.INVALID,
+                    f"{where}: its {entry.boxes} boxes cannot be told from Axerrio's {known} labels of the line: the "
+                    "shipment must name as many codes as boxes, each of a label that is not void.",
+                ),
+            )
+        if len(shipment.awb.strip()) > _LONGEST_AWB:
+            words = f"{where}: air waybill {shipment.awb} is longer than {_LONGEST_AWB} characters."
+            return self._held(step, self.ask.hold(HoldCode.INVALID, words))
+        free = [each for each in items if not each.box_codes and not self._carries(line, each)]
+        room = sum(each.boxes for each in free)
+        if len(boxes) > room:
+            return self._held(
+                step,
+                self.ask.hold(
+                    HoldCode.INVALID,
+                    f"{where} carries {len(boxes)} boxes, and {room} of its purchase order have not left yet.",
+                ),
+            )
+        refused = self.ask.refusals(self.ask.writes((Kind.AWB_ADD,), line))
+        if refused and not refused[-1].looks_since_settled:
+            return self._read_back(line, step)
+        hold = self.ask.refusal_hold(self.ask.writes((Kind.AWB_ADD,), line), f"line {line.line_key}")
+        if hold is not None:
+            return self._held(step, hold)
+        parts = self._parts(line, shipment, boxes, free)
+        return replace(step, needs=(PlannedWrite(Kind.AWB_ADD, (line.line_key,), awb=parts),))
+
+    def _may_leave(self, items: Sequence[PurchaseOrderItemFacts]) -> bool:
+        """Komet takes air waybills for what is approved; of an order born there also while it is pending."""
+        waits = [each for each in items if each.status is None or not each.status.is_approved]
+        if not items:
+            return False
+        return not waits or (self.s.origin is Origin.KOMET and self.s.awb_while_pending)
+
+    def _parts(
+        self,
+        line: LineFacts,
+        shipment: Shipment,
+        boxes: Sequence[LabelledBox],
+        free: Sequence[PurchaseOrderItemFacts],
+    ) -> tuple[AwbPart, ...]:
+        """Fill the items in their order."""
+        rest, parts = list(boxes), []
+        lot = lot_of(line.axerrio_line_key or "", self.s.labels)
+        for item in free:
+            part, rest = rest[: item.boxes], rest[item.boxes :]
+            if part:
+                parts.append(
+                    AwbPart(
+                        line_id=line.line_id,
+                        shipment_key=shipment.key,
+                        item_id=item.item_id,
+                        ship_date_of_order=item.ship_date or line.ship_date,
+                        box_codes=tuple(box.box_code for box in part),
+                        label_keys=tuple(box.label_key for box in part),
+                        lot_number=lot,
+                    )
+                )
+        return tuple(parts)
+
+    # -- what has left ---------------------------------------------------------------------------------------
+
+    def _codes(self, line: LineFacts, step: Step, labels: Labels, items: Sequence[PurchaseOrderItemFacts]) -> Step:
+        """Every box that left carries its label's code in Komet, or must get it."""
+        changes = []
+        for box in line.boxes:
+            code = labels.code_of(box.label_key)
+            if code is None:
+                return self._held(
+                    step,
+                    self.ask.hold(
+                        HoldCode.INVALID,
+                        f"Line {line.line_key}: the label of box {box.box_code} is void and has no successor in "
+                        "Axerrio, but the box has left with it.",
+                    ),
+                )
+            if code != box.box_code:
+                changes.append(BoxChange(line.line_id, box.box_code, code, self._ship_date(line)))
+        if not self._verified(line, items):
+            return self._read_back(line, step)
+        if changes:
+            writes = self.ask.writes((Kind.BOX_CODE_CHANGE,), line)
+            refused = self.ask.refusals(writes)
+            if refused and not refused[-1].looks_since_settled:
+                return self._read_back(line, step)
+            hold = self.ask.refusal_hold(writes, f"line {line.line_key}")
+            if hold is not None:
+                return self._held(step, hold)
+            return replace(step, needs=(PlannedWrite(Kind.BOX_CODE_CHANGE, (line.line_key,), boxes=tuple(changes)),))
+        if step.state is not None and self._all_left(line, items):
+            return replace(step, state=OrderState.SHIPPED)
+        return step
+
+    def _all_left(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
+        """All its boxes, or as many as Axerrio says that will ever leave."""
+        of_orders = sum(each.boxes for each in items)
+        if len(line.boxes) >= of_orders:
+            return True
+        record = self.s.axerrio.record if self.s.origin is Origin.KOMET else self.s.wanted
+        of_line = (
+            next((each for each in record.lines if each.line_key == line.axerrio_line_key), None) if record else None
+        )
+        over = (OrderStatus.SHIPPED, OrderStatus.CLOSED)
+        is_over = record is not None and record.status in over
+        return is_over or (of_line is not None and of_line.status is LineStatus.SHIPPED)
+
+    def _verified(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
+        """Komet shows every box of the line that it took."""
+        shown = {code for each in items for code in each.box_codes}
+        return all(box.box_code in shown for box in line.boxes)
+
+    def _read_back(self, line: LineFacts, step: Step) -> Step:
+        """The purchase orders are read before the next call."""
+        done = self.ask.done((Kind.AWB_ADD,), line)
+        ship_date = self._ship_date(line)
+        if done is not None and line.boxes and done.reads >= LOOKS_FOR_ABSENCE:
+            awbs = ", ".join(dict.fromkeys(box.awb for box in line.boxes))
+            hold = self.ask.hold(
+                HoldCode.NOT_VISIBLE,
+                f"Line {line.line_key}: Komet took its boxes on air waybill {awbs} and does not show their codes. "
+                "Look at its purchase order in Komet.",
+            )
+            return replace(self._held(step, hold), looks=(self.ask.purchase_orders(ship_date, active=False),))
+        return replace(step, looks=(self.ask.purchase_orders(ship_date, active=True),))
+
+    def _changed(
+        self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts]
+    ) -> Hold | None:
+        """The shipment says something else than what Komet was told."""
+        told = boxes[0]
+        pairs = (
+            ("air waybill", told.awb, shipment.awb, awb_digits(told.awb) == awb_digits(shipment.awb)),
+            ("house air waybill", told.house_awb, shipment.house_awb, told.house_awb == shipment.house_awb.strip()),
+            ("ship date", told.ship_date, shipment.ship_date, told.ship_date == shipment.ship_date),
+            ("boxes", len(boxes), entry.boxes, len(boxes) == entry.boxes),
+        )
+        changed = ", ".join(f"{name} {old} → {new}" for name, old, new, same in pairs if not same)
+        if not changed:
+            return None
+        message = (
+            f"Line {line.line_key}: Axerrio changed shipment {shipment.key} after it was told to Komet ({changed}). "
+            "A vendor's token cannot change it: have it changed in Komet, then decide for theirs."
+        )
+        return self.ask.conflict(line.line_key, f"shipment {shipment.key}: {changed}", message, THEIRS)
+
+    def _withdrawn(self, line: LineFacts, key: str) -> Hold | None:
+        message = (
+            f"Line {line.line_key}: Axerrio withdrew shipment {key} after its boxes were told to Komet. "
+            "A vendor's token cannot take them back: have it done in Komet, then decide for theirs."
+        )
+        return self.ask.conflict(line.line_key, f"shipment {key} withdrawn", message, THEIRS)
+
+    def _foreign_boxes(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> list[str]:
+        """Codes that Komet shows and that we know nothing of."""
+        ours = {box.box_code for box in line.boxes} | self._codes_sent(line)
+        return sorted(code for each in items for code in each.box_codes if code not in ours)
+
+    def _shipped_by_hand(self, line: LineFacts, foreign: Sequence[str]) -> Hold | None:
+        message = (
+            f"Line {line.line_key}: Komet shows boxes that were not sent from here ({', '.join(foreign[:5])}): "
+            "somebody shipped them by hand."
+        )
+        return self.ask.conflict(line.line_key, f"boxes by hand: {', '.join(foreign)}", message, THEIRS)
+
+    def _codes_sent(self, line: LineFacts) -> set[str]:
+        """Codes that any write of ours may have brought there."""
+        sent = [
+            says
+            for write in self.ask.writes((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
+            if (says := write.sent.get(line.line_key)) is not None
+        ]
+        added = {code for says in sent for item in says.get("items", ()) for code in item["box_codes"]}
+        return added | {code for says in sent for change in says.get("changes", ()) for code in change}
+
+    def _carries(self, line: LineFacts, item: PurchaseOrderItemFacts) -> bool:
+        return any(box.purchase_order_item_id == item.item_id for box in line.boxes)
+
+    def _ship_date(self, line: LineFacts) -> date:
+        """Where its purchase order is found."""
+        dates = [each.ship_date for each in self._items(line) if each.ship_date is not None]
+        return dates[0] if dates else line.ship_date or self.s.wanted.truck_date
+
+    def _held(self, step: Step, hold: Hold) -> Step:
+        return replace(step, hold=hold)
+
+
+_LONGEST_AWB = 25

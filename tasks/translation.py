@@ -1,0 +1,63 @@
+"""Komet's codes as Axerrio names them: the connection's tables and the mappings, read the other way."""
+
+from collections.abc import Mapping
+
+from models.canonical import Article, Carrier, Line, Order
+from tasks.connection import ConnectionSettings
+
+
+class Translation:
+    """Translates an order that was born in Komet.
+
+    Args:
+        settings: of the connection.
+        carriers: Komet's, by code.
+        articles: Axerrio article code by Komet's word for the product, case folded.
+    """
+
+    def __init__(
+        self, settings: ConnectionSettings, carriers: Mapping[str, Carrier], articles: Mapping[str, str]
+    ) -> None:
+        self._buyers: dict[str, str] = {}
+        for buyer, customer in settings.buyers.items():
+            self._buyers.setdefault(customer.code.casefold(), buyer)
+        self._default_buyer = settings.default_buyer
+        self._packings = _inverse(settings.packings)
+        self._carriers = _inverse(settings.carriers)
+        self._carrier_codes = {carrier.carrier_id: code for code, carrier in carriers.items()}
+        self._articles = articles
+
+    def order(self, order: Order) -> Order:
+        """The order in Axerrio's codes; an empty buyer code where none is known."""
+        carrier = self._carrier_codes.get(order.carrier_code or "")
+        return order.model_copy(
+            update={
+                "buyer_code": self._buyers.get(order.buyer_code.casefold()) or self._default_buyer or "",
+                "carrier_code": self._carriers.get(carrier, carrier) if carrier else None,
+                "lines": tuple(self.line(line) for line in order.lines),
+            }
+        )
+
+    def line(self, line: Line) -> Line:
+        """The line in Axerrio's codes."""
+        return line.model_copy(
+            update={
+                "article": self._article(line.article),
+                "packing_code": self._packings.get(line.packing_code, line.packing_code),
+                "breakdown": tuple(
+                    part.model_copy(update={"article": self._article(part.article)}) for part in line.breakdown
+                ),
+            }
+        )
+
+    def _article(self, article: Article) -> Article:
+        code = self._articles.get(article.description.casefold(), "")
+        return article.model_copy(update={"code": code})
+
+
+def _inverse(mapping: Mapping[str, str]) -> dict[str, str]:
+    """The first of several codes that mean the same."""
+    inverse: dict[str, str] = {}
+    for ours, theirs in mapping.items():
+        inverse.setdefault(theirs, ours)
+    return inverse
