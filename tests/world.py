@@ -125,6 +125,60 @@ class World:
             "breakdown": [],
         } | changes
 
+    def mixed(self, key: str, **changes: Any) -> Json:
+        """A line of mixed boxes that Komet takes."""
+        parts = [
+            {"article": {"key": "A-100", "code": "RFREE50", "description": "Rose Freedom 50 cm"}, "bunches": 5},
+            {"article": {"key": "A-101", "code": "RMOND50", "description": "Rose Mondial 50 cm"}, "bunches": 3},
+        ]
+        mixed = {
+            "article": {"key": "A-900", "code": "MIXROSE", "description": "Mixed roses 50 cm"},
+            "packing": {"code": "QB"},
+            "boxes": 2,
+            "bunchesPerBox": 8,
+            "unitType": "bunch",
+            "unitPrice": "8.75",
+            "unitCost": "7.00",
+            "breakdown": [part | {"stemsPerBunch": 25, "unitPrice": "8.75", "unitCost": "7.00"} for part in parts],
+        }
+        return self.line(key, **mixed) | changes
+
+    def sell_in_komet(self, **changes: Any) -> Json:
+        """A Komet user makes a prebook for our vendor; gives its id, number and item_ids."""
+        prebook = {
+            "customer_code": "C100",
+            "carrier_code": "ARM",
+            "truck_date": self.day(5),
+            "items": [self.item(), self.item(boxes=2)],
+        } | changes
+        made = self.control("prebooks", company_token=self.komet_token, prebooks=[prebook])
+        sold: Json = made["prebooks"][0]
+        return sold
+
+    def item(self, **changes: Any) -> Json:
+        """An item of such a prebook."""
+        return {
+            "product_code": "RFREE50",
+            "product_description": "Rose Freedom 50 cm",
+            "box_type_code": "HB",
+            "unit_type": "Stem",
+            "boxes": 4,
+            "bunches": 10,
+            "stems_bunch": 25,
+            "cost": "0.28",
+            "mark_code": "DOCK2",
+        } | changes
+
+    def edit(self, **changes: Any) -> Json:
+        """A person's hand in Komet; gives what the control interface answers."""
+        answer: Json = self.control("edit", company_token=self.komet_token, **changes)
+        return answer
+
+    def in_axerrio(self, what: str, **details: Any) -> Json:
+        """A person's hand in Axerrio: ship, reprint, void, inbound, tenant-settings, mark-shipped, ..."""
+        answer: Json = self.control(what, tenant_token=self.axerrio_token, **details)
+        return answer
+
     def approve(self) -> None:
         """Procurement approves every purchase order."""
         self.control("approve", company_token=self.komet_token, all=True)

@@ -14,7 +14,7 @@ from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.wake import lock_orders, wake
+from tasks.wake import active_waiters, lock_orders, wake
 
 log = structlog.get_logger()
 
@@ -70,7 +70,14 @@ def read_page(
         hints = wake(session, rows, connection, runtime.timing)
     if more:
         hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
-    return hints
+    return hints + _wake_waiters(runtime, connection, claim)
+
+
+def _wake_waiters(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
+    """Whoever waits for this look judges by it. In a transaction of its own, since orders are locked by ascending id."""
+    with runtime.sessions.begin() as session:
+        rows = lock_orders(session, active_waiters(session, claim.scope_id))
+        return wake(session, rows, connection, runtime.timing)
 
 
 def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> None:

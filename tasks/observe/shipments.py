@@ -1,6 +1,7 @@
 """Axerrio's shipments: what left under which air waybill, in its newest version."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -24,14 +25,17 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         keys = [record.content.key for record in records if record.content.key is not None]
         stored = select(Shipment).where(Shipment.connection_id == connection.id, Shipment.key.in_(keys))
         known = {row.key: row for row in session.scalars(stored)}
-        changed = [row.id for record in records if (row := _keep(session, connection, record, known))]
+        moment = now(session)
+        changed = [row.id for record in records if (row := _keep(session, connection, record, known, moment))]
         carried = select(ShipmentLine.order_key).where(ShipmentLine.shipment_id.in_(changed)).distinct()
         return lock_by_key(session, connection, set(session.scalars(carried)))
 
     return read_page(runtime, connection, claim, passive, connection.axerrio.shipments_after, store)
 
 
-def _keep(session: Session, connection: Connection, record: FeedRecord, known: dict[str, Shipment]) -> Shipment | None:
+def _keep(
+    session: Session, connection: Connection, record: FeedRecord, known: dict[str, Shipment], moment: datetime
+) -> Shipment | None:
     """Store a newer version; a tombstone may lack a version, so it goes by sequence."""
     sequence, row = record.sequence or 0, known.get(record.content.key or "")
     match record.content:
@@ -48,7 +52,7 @@ def _keep(session: Session, connection: Connection, record: FeedRecord, known: d
                 session.add(row)
                 known[shipment.key] = row
             row.version, row.sequence, row.is_deleted = shipment.version, sequence, False
-            row.content, row.as_of = shipment.model_dump(mode="json"), now(session)
+            row.content, row.as_of = shipment.model_dump(mode="json"), moment
             session.flush()
             for order_key in {line.order_key for line in shipment.lines}:
                 carried = insert(ShipmentLine).values(shipment_id=row.id, order_key=order_key)
