@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
 from clients.errors import RefusalKind
@@ -249,6 +249,7 @@ class SituationReader:
             former_codes={code: each.key for each in labels for code in each.former_codes},
             labels_current=self._labels_current(row, shipments),
             sends_temporary_awb=settings.send_temporary_awb,
+            leaves_bad_items_out=settings.komet.profile.prebook_partial == "partial",
             awb_while_pending=settings.komet.profile.awb_while_pending == "allowed",
         )
 
@@ -475,6 +476,7 @@ class SituationReader:
             may_be=write.may_be,
             absence_is_proof=state is WriteState.SENT and self._is_proof(write, proof),
             counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
+            is_led=write.order_id == row.id,
             looks_since_settled=since,
             strikes=write.strikes,
             refusal=refusal,
@@ -494,6 +496,7 @@ class SituationReader:
                 table.item_id.in_([each["item_id"] for each in says]),
                 table.boxes > 0,
                 table.missing == 0,
+                self._is_listed(table),
             )
             return bool(says) and self._session.scalar(live) == len(says)
         if write.kind is Kind.BOX_CODE_CHANGE:
@@ -501,6 +504,14 @@ class SituationReader:
             return bool(old) and old <= self._codes_shown(write)
         earned = proof is not None and proof.earned_at is not None
         return earned and (write.kind is Kind.AWB_ADD or self._inside_window(says))
+
+    def _is_listed(self, table: type[PrebookItem] | type[PurchaseOrderItem]) -> ColumnElement[bool]:
+        """Prebook items stand in lists only until their ship date; purchase orders as long as one asks for them."""
+        if table is PurchaseOrderItem:
+            return true()
+        today = today_in(self._now, self._connection.settings.time_zone).isoformat()
+        listed: ColumnElement[bool] = table.content["ship_date"].as_string() >= today
+        return listed
 
     def _codes_shown(self, write: Write) -> set[str]:
         """Box codes that Komet shows on the purchase orders of the write's lines."""

@@ -74,7 +74,7 @@ def read_page(
 
 
 def _wake_waiters(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
-    """Whoever waits for this look judges by it. In a transaction of its own, since orders are locked by ascending id."""
+    """Whoever waits for this look judges by it. In a transaction of its own: orders are locked by ascending id."""
     with runtime.sessions.begin() as session:
         rows = lock_orders(session, active_waiters(session, claim.scope_id))
         return wake(session, rows, connection, runtime.timing)

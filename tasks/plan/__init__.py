@@ -30,10 +30,13 @@ __all__ = ["LOOKS_FOR_ABSENCE", "Plan", "PlannedWrite", "Situation", "Verdict", 
 
 
 def judge(situation: Situation) -> tuple[Verdict, ...]:
-    """Settle open writes: one that was never sent is void; one that is proven not to have arrived is absent."""
+    """Settle open writes: one that was never sent is void; one that is proven not to have arrived is absent.
+
+    Only the order that leads a call may void it: another's run may be about to send it.
+    """
     verdicts = []
     for write in situation.writes:
-        if write.state is WriteState.INTENDED:
+        if write.state is WriteState.INTENDED and write.is_led:
             verdicts.append(Verdict(write.id, WriteState.VOID, "it was never sent"))
         elif (
             write.state is WriteState.SENT

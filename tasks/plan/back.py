@@ -35,23 +35,36 @@ class Back:
         if s.origin is Origin.KOMET and s.unreadable is None:
             inbound = self._inbound(steps)
             writes += [inbound] if inbound is not None else []
-        if s.is_deleted and s.origin is Origin.AXERRIO:
-            return ()  # there is nothing left in Axerrio to write to
-        if not s.axerrio_knows or s.axerrio.is_deleted:
+        if not self._can_be_told:
             return tuple(writes)
         keys = tuple(line.line_key for line in s.lines if line.prebook_items)
         references = self.references()
         in_step = references == (s.references_applied or References())
-        if not in_step and self._may(Kind.EXTERNAL_REFERENCES):
+        if not in_step and self.may_link:
             writes.append(PlannedWrite(Kind.EXTERNAL_REFERENCES, keys, references=references))
         report = self._report()
         if report is not None and in_step and self._may(Kind.PROCUREMENT_STATUS):
             writes.append(PlannedWrite(Kind.PROCUREMENT_STATUS, keys, report=report))
         return tuple(writes)
 
+    @property
+    def _can_be_told(self) -> bool:
+        """Something is left in Axerrio to write to."""
+        s = self.s
+        if s.origin is Origin.KOMET:
+            return s.axerrio_knows and not s.axerrio.is_deleted and s.axerrio.applied is not None
+        return not s.is_deleted
+
+    @property
+    def may_link(self) -> bool:
+        """The write-back can go: it is not under way, and Axerrio did not refuse it for good."""
+        return self._can_be_told and self._may(Kind.EXTERNAL_REFERENCES)
+
     def hold(self) -> Hold | None:
         """Axerrio refused a write for good, or the order born in Komet."""
         s = self.s
+        if self.ask.is_withdrawn:
+            return None  # nobody needs to be told any more
         for kind in _KINDS:
             hold = self.ask.refusal_hold(self.ask.writes((kind,)))
             if hold is not None:

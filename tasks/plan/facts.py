@@ -187,6 +187,8 @@ class WriteFacts:
     may_be: str | None
     #: It counts against the limits: it is younger than the order's last fresh start.
     counts: bool
+    #: This order's run makes the call; else another's, which carries lines of this one too.
+    is_led: bool = True
     #: Looks at its scope that began after it was settled.
     looks_since_settled: int = 0
     #: Tries that ended unanswered while the other system answered others.
@@ -279,6 +281,8 @@ class Situation:
     #: Labels were read after the newest shipment of the order came.
     labels_current: bool = True
     sends_temporary_awb: bool = False
+    #: Komet makes a prebook without the items that it does not take, instead of refusing it whole.
+    leaves_bad_items_out: bool = False
     #: Komet takes an air waybill for a purchase order that is not approved yet.
     awb_while_pending: bool = True
 

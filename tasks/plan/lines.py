@@ -195,7 +195,14 @@ class Lines:
             return None
         acknowledged = self.ask.done((Kind.PREBOOK_CREATE,), line)
         if acknowledged is not None and all(item.write_id != acknowledged.id for item in line.prebook_items):
-            return self._unseen(line, acknowledged.reads, acknowledged.trace, acknowledged.look_key)
+            if not (s.leaves_bad_items_out and acknowledged.shown):
+                return self._unseen(line, acknowledged.reads, acknowledged.trace, acknowledged.look_key)
+            if acknowledged.counts:
+                message = (
+                    f"Komet made the prebook ({acknowledged.trace}) and left line {line.line_key} out. "
+                    "Requeue the order once that is mended."
+                )
+                return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
         removed = self._removed_by_a_person(line)
         if removed is not None:
             return removed

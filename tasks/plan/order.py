@@ -88,7 +88,7 @@ class Planner:
         if s.origin is Origin.KOMET:
             return s.axerrio.applied is not None
         of_lines = {line.line_key: line for line in s.lines}
-        told = s.references_applied not in (None, References()) and not s.is_deleted
+        told = s.references_applied not in (None, References()) and self.back.may_link
         return told or any(
             write.state is WriteState.DONE
             and any(_item_of(write.id, of_lines.get(key)) is None for key in write.line_keys)
@@ -175,7 +175,8 @@ class Planner:
         s = self.s
         if open_writes or writes:
             return None
-        if s.wanted.status is OrderStatus.CLOSED:
+        record = s.axerrio.record if s.origin is Origin.KOMET else s.wanted
+        if record is not None and record.status is OrderStatus.CLOSED:
             return OrderState.CLOSED, None, "Closed in Axerrio."
         if s.today > s.wanted.truck_date + CLOSED_AFTER:
             return OrderState.CLOSED, None, "Its truck left a week ago, and nothing is open."

@@ -129,7 +129,7 @@ class Questions:
         feed = Feed.KOMET_PREBOOKS if write.kind in _SHOWN_AT_PREBOOKS else Feed.KOMET_PURCHASE_ORDERS
         if write.reads < LOOKS_FOR_ABSENCE:
             return Step(state, looks=(Look(feed, write.look_key, active=True),))
-        what = _WORDS[write.kind]
+        what, adoptable = _WORDS[write.kind], write.kind is Kind.PREBOOK_CREATE
         why = (
             f"prebook {write.may_be} may be it, without our mark"
             if write.may_be is not None
@@ -139,11 +139,13 @@ class Questions:
         )
         hold = Hold(
             HoldCode.IN_DOUBT,
-            f"Komet did not answer to the {what}, and does not show it; {why}. Look in Komet for {write.trace}.",
+            f"Komet did not answer to the {what}, and does not show it; {why}. Look in Komet for {write.trace}: "
+            + ("where it stands there, resolve with --adopt and its id; " if adoptable else "")
+            + "where it surely does not, resolve with --resend.",
             f"axkomet resolve {self.s.key} --resend",
             f"write {write.id}",
             None,
-            ("adopt", "resend") if write.kind in _ADOPTABLE else ("resend",),
+            ("adopt", "resend") if adoptable else ("resend",),
         )
         return Step(state, hold, looks=(Look(feed, write.look_key, active=False),))
 
@@ -159,7 +161,6 @@ class Questions:
 
 
 _SHOWN_AT_PREBOOKS = (Kind.PREBOOK_CREATE, Kind.PREBOOK_ITEM_DELETE)
-_ADOPTABLE = (Kind.PREBOOK_CREATE,)
 _WORDS = {
     Kind.PREBOOK_CREATE: "prebook",
     Kind.PREBOOK_ITEM_DELETE: "deletion of a prebook item",
