@@ -301,7 +301,7 @@ class Label(Canonical):
     line_key: str
     #: From 1 to `box_count` within the line.
     box_index: int
-    #: Exactly what the barcode holds, at most 20 characters.
+    #: Exactly what the barcode holds; empty while it is not printed.
     box_code: str
     lot_number: str = ""
     state: LabelState
@@ -324,7 +324,7 @@ class Shipment(Canonical):
     version: int
     #: The day on which it leaves the vendor.
     ship_date: date
-    #: As written in Axerrio; compare by `awb_digits`.
+    #: As written in Axerrio; compare by `awb_digits`. Empty: not known yet.
     awb: str
     house_awb: str = ""
     is_temporary: bool = False

@@ -147,7 +147,7 @@ class LabelRecord(Wire):
     order_key: Key = Field(alias="salesOrderKey")
     line_key: Key = Field(alias="lineKey")
     box_index: Annotated[Count, Field(ge=1)] = Field(alias="boxIndex")
-    box_code: Annotated[Text, Field(max_length=20)] = Field(default="", alias="boxCode")
+    box_code: Text = Field(default="", alias="boxCode")
     lot_number: Text = Field(default="", alias="lotNumber")
     state: LabelState
 
@@ -168,7 +168,7 @@ class ShipmentRecord(Wire):
     key: Key
     version: SequenceNumber
     ship_date: Day = Field(alias="shipDate")
-    awb: Key
+    awb: Text = ""
     house_awb: Text = Field(default="", alias="houseAwb")
     is_temporary: Flag = Field(default=False, alias="isTemporaryAwb")
     lines: tuple[ShipmentLineRecord, ...]
