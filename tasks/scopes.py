@@ -99,9 +99,9 @@ def request(session: Session, scope_ids: Collection[int], timing: Timing) -> lis
     return hints
 
 
-def expect(session: Session, connection_id: int, feed: Feed, key: str, timing: Timing) -> None:
-    """Let the scope be read within a poll: something in it is to be looked at again."""
-    soon = now(session) + timedelta(seconds=timing.poll)
+def expect(session: Session, connection_id: int, feed: Feed, key: str, seconds: float) -> None:
+    """Let the scope be read within so many seconds: something in it is to be looked at again."""
+    soon = now(session) + timedelta(seconds=seconds)
     (scope,) = _locked(session, find_or_make(session, connection_id, feed, key).id)
     if scope.due_at is None or scope.due_at > soon:
         scope.due_at = soon

@@ -69,7 +69,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         ids = {each.seen.prebook_id for each in found}
         strangers = [record for record in listing.records if record.prebook_id not in ids]
         _suspect(session, claim, strangers, known)
-        born = _take_up(session, connection, strangers, reader, runtime.timing)
+        born = _take_up(session, connection, strangers, reader, max(passive, runtime.timing.poll))
         hides = claim.key != CHANGED and not listing.records and _should_show(session, connection, claim)
         scopes.finish(
             session,
@@ -272,7 +272,7 @@ def _take_up(
     connection: Connection,
     strangers: Sequence[canonical.Prebook],
     reader: "_Store",
-    timing: Timing,
+    pause: float,
 ) -> list[Order]:
     """Start an order for each prebook that is certainly not ours; the others are looked at again soon."""
     doubtful = born_in_komet.may_be_ours(session, connection, strangers)
@@ -287,7 +287,7 @@ def _take_up(
             reader.store(row, _Known(seen, row.id, None, digest))
             born.append(row)
     if any(seen.mark is None for seen in strangers if seen.prebook_id in doubtful):
-        scopes.expect(session, connection.id, Feed.KOMET_PREBOOKS, WINDOW, timing)
+        scopes.expect(session, connection.id, Feed.KOMET_PREBOOKS, WINDOW, pause)
     return born
 
 
@@ -369,7 +369,7 @@ class _Store:
                 deletions.note_gone(self._session, self._claim, item)
                 gone.add(item.id)
         if lost and len(gone) < len(lost):
-            scopes.expect(self._session, self._connection.id, Feed.KOMET_PREBOOKS, WINDOW, self._timing)
+            scopes.expect(self._session, self._connection.id, Feed.KOMET_PREBOOKS, WINDOW, self._timing.poll)
         for item_id in gone:
             row = rows[lost[item_id]]
             line_id = self._session.get_one(PrebookItem, item_id).line_id

@@ -410,7 +410,7 @@ class Lines:
         if active:
             return self._remove_order_item(line, active[0], removal, prebook=item)
         if not withdrawn and not self._can_afford(line):
-            return Step(state)
+            return self._waits_for_budget(line, state)
         looked = self._looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)
         if looked is not None:
             return replace(looked, state=state)
@@ -448,7 +448,7 @@ class Lines:
         if not line.orders_fresh:  # procurement may have approved since
             return Step(state, looks=(replace(look, active=True),))
         if state is not OrderState.CANCELLING and not self._can_afford(line):
-            return Step(state)
+            return self._waits_for_budget(line, state)
         looked = self._looked_after_refusal(Kind.PURCHASE_ORDER_ITEM_DELETE, line, each.item_id)
         if looked is not None:
             return replace(looked, state=state)
@@ -474,6 +474,12 @@ class Lines:
         cost = _COST_OF_REMAKING + sum(1 + len(_active(item)) for item in line.live_items)
         begun = any(item.is_deleted_by_us for item in line.prebook_items)
         return begun or self.s.requests_left >= cost
+
+    def _waits_for_budget(self, line: LineFacts, state: OrderState) -> Step:
+        words = (
+            f"Line {line.line_key} is to be made anew, and waits until Komet's request budget has room for all of it."
+        )
+        return Step(state, notices=(words,))
 
     # -- the purchase order ----------------------------------------------------------------------------------
 

@@ -75,6 +75,11 @@ class Shipping:
         step = replace(step, notices=tuple(notices))
         return self._codes(line, step, labels, items) if line.boxes else step
 
+    def is_over(self, line: LineFacts) -> bool:
+        """All of the line that leaves has left, and Komet shows it."""
+        items = self._items(line)
+        return bool(line.boxes) and self._verified(line, items) and self._all_left(line, items)
+
     # -- what is to leave ------------------------------------------------------------------------------------
 
     def _entries(self, line: LineFacts) -> list[Entry]:
