@@ -252,19 +252,16 @@ def _says(write: Write) -> list[Json]:
 
 
 def _covered(session: Session, row: OrderRow, planned: PlannedWrite) -> list[tuple[OrderLine, Line, PrebookItem]]:
-    """The planned lines and the live prebook item of each."""
-    covered = []
-    for line in _rows(row, planned):
-        if line.wanted is None:
-            continue
-        item = session.scalars(
-            select(PrebookItem)
-            .where(PrebookItem.line_id == line.id, PrebookItem.boxes > 0)
-            .order_by(PrebookItem.id)
-            .limit(1)
-        ).one()
-        covered.append((line, Line.model_validate(line.wanted), item))
-    return covered
+    """The planned lines and the prebook item of each."""
+    of_ids = select(PrebookItem).where(
+        PrebookItem.connection_id == row.connection_id, PrebookItem.item_id.in_(planned.covers.values())
+    )
+    items = {item.item_id: item for item in session.scalars(of_ids)}
+    return [
+        (line, Line.model_validate(line.wanted), items[planned.covers[line.line_key]])
+        for line in _rows(row, planned)
+        if line.wanted is not None
+    ]
 
 
 def _frozen_purchase_order(
@@ -510,9 +507,11 @@ def _settle_box_codes(session: Session, _connection: Connection, _row: OrderRow,
 
 def rename_box(session: Session, connection_id: int, current: str, new: str) -> None:
     """The box carries its new code in Komet."""
-    box = session.scalar(select(Box).where(Box.connection_id == connection_id, Box.box_code == current))
-    if box is not None:
-        box.box_code = new
+    rows = select(Box).where(Box.connection_id == connection_id, Box.box_code.in_((current, new)))
+    boxes = {box.box_code: box for box in session.scalars(rows)}
+    if current in boxes and new not in boxes:
+        boxes[current].box_code = new
+        session.flush()
 
 
 # -- axerrio.inbound-orders ------------------------------------------------------------------------------------

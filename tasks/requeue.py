@@ -7,8 +7,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.database import now
-from models.tables import History, Write
+from models.tables import History, Order, Write
 from tasks.wake import lock_orders
+
+
+def begin_afresh(session: Session, row: Order) -> None:
+    """Refusals and attempts so far count no more, whichever order led the call."""
+    row.fresh_after_write = session.scalars(select(func.coalesce(func.max(Write.id), 0))).one()
+    row.setbacks, row.not_before = 0, None
 
 
 class Requeued(StrEnum):
@@ -38,9 +44,8 @@ def requeue(session: Session, order_ids: Sequence[int], reason: str) -> dict[int
         elif row.lease_until is not None and row.lease_until > moment:
             became[row.id] = Requeued.RUNNING
         else:
-            newest = select(func.coalesce(func.max(Write.id), 0)).where(Write.order_id == row.id)
-            row.fresh_after_write = session.scalars(newest).one()
-            row.setbacks, row.attempts, row.not_before, row.hinted_until = 0, 0, None, None
+            begin_afresh(session, row)
+            row.attempts, row.hinted_until = 0, None
             row.due_at = moment
             state = row.state.value
             session.add(History(order_id=row.id, from_state=state, to_state=state, why=f"Requeued: {reason}"))

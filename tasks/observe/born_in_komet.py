@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from clients.komet.convert import customer_of_prebook
@@ -19,6 +20,7 @@ from models.tables import Connection as ConnectionRow
 from models.tables import Order, OrderLine, Prebook, Scope, Write
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.requeue import begin_afresh
 
 #: So long after a create was given up for absent its prebook may still turn up without our mark.
 _DOUBTFUL = timedelta(days=1)
@@ -76,20 +78,23 @@ def begin(session: Session, connection: Connection, seen: canonical.Prebook) -> 
         lines=[],
     )
     _take(row, order)
-    session.add(row)
-    session.flush()
-    session.add(
-        Prebook(
-            connection_id=connection.id,
-            order_id=row.id,
-            prebook_id=seen.prebook_id,
-            number=seen.number,
-            truck_date=seen.truck_date,
-            as_of=moment - timedelta(days=1),
-            items=[],
-        )
-    )
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+            session.add(
+                Prebook(
+                    connection_id=connection.id,
+                    order_id=row.id,
+                    prebook_id=seen.prebook_id,
+                    number=seen.number,
+                    truck_date=seen.truck_date,
+                    as_of=moment - timedelta(days=1),
+                    items=[],
+                )
+            )
+    except IntegrityError:  # another read of the same prebook was quicker
+        return None
     return row
 
 
@@ -114,9 +119,7 @@ def update(session: Session, connection: Connection, row: Order, seen: canonical
     order = order.model_copy(update={"lines": (*order.lines, *hidden)})
     if _take(row, order):
         row.version_at = row.updated_at = now(session)
-        row.setbacks, row.not_before = 0, None
-        newest = select(Write.id).where(Write.order_id == row.id).order_by(Write.id.desc()).limit(1)
-        row.fresh_after_write = session.scalar(newest) or 0
+        begin_afresh(session, row)
 
 
 def lose(session: Session, row: Order, line: OrderLine) -> None:

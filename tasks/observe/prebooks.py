@@ -7,7 +7,7 @@ and the whole window of vendor ship dates, which alone can say that something is
 import hashlib
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import structlog
@@ -50,9 +50,10 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
     took = timedelta(seconds=time.monotonic() - began)
     learned = _Learned()
     with runtime.sessions.begin() as session:
-        if claim.key == CHANGED:  # what is not in it is not gone
+        if claim.key == CHANGED:  # what is not in it is not gone: the whole window says what was mended
+            window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
             for unreadable in listing.unreadable:
-                put_aside(session, claim, unreadable)
+                put_aside(session, replace(claim, scope_id=window.id), unreadable)
         else:
             put_aside_all(session, claim, listing.unreadable)
         found = _find(session, connection, listing.records)

@@ -22,13 +22,13 @@ from models.tables import (
     PrebookItem,
     PurchaseOrder,
     PurchaseOrderItem,
-    Write,
 )
 from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
 from tasks.kinds import learn_inbound_answer
 from tasks.observe.aside import put_aside
 from tasks.observe.sequence import read_page
+from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.situation import articles_of, as_sent, products_of
@@ -189,8 +189,7 @@ class _Store:
         self._update(row, order, sequence)
         if row.skipped is not None:
             row.skipped = self._skipped(order)
-        row.fresh_after_write = self._newest_write(row)
-        row.setbacks, row.not_before = 0, None
+        begin_afresh(self._session, row)
         if row.begun_version is None and order.references is not None:
             _Seed(self._session, self._connection, row, order, self._now).seed()
         return row
@@ -238,10 +237,6 @@ class _Store:
         if start is not None and order.created_at is not None and today_in(order.created_at, self._zone) < start:
             return "before_start"
         return None
-
-    def _newest_write(self, row: Order) -> int:
-        newest = select(Write.id).where(Write.order_id == row.id).order_by(Write.id.desc()).limit(1)
-        return self._session.scalar(newest) or 0
 
 
 class _Seed:

@@ -342,8 +342,10 @@ class PlannedWrite:
     ship_date: date | None = None
     #: An existing purchase order to add to.
     purchase_order_number: str | None = None
-    #: The prebook item or purchase order item to delete.
+    #: The prebook item or purchase order item to delete; of one line: the prebook item to cover.
     item_id: str | None = None
+    #: The prebook item to cover, by line key.
+    covers: Mapping[str, str] = field(default_factory=dict)
     references: References | None = None
     report: ApprovalReport | None = None
     #: The order as Axerrio shall have it; None beside INBOUND_ORDER: it shall be cancelled there.

@@ -23,7 +23,9 @@ class Labels:
         self._by_code = {label.box_code: label.key for label in of_line}
         self._former = {code: key for code, key in former_codes.items() if key in self._index}
         #: The newest label that is not void decides; labels come the oldest first.
-        self._current = {label.box_index: label for label in of_line if label.state is not LabelState.VOID}
+        self._current = {
+            label.box_index: label for label in of_line if label.state is not LabelState.VOID and label.box_code
+        }
 
     def code_of(self, label_key: str) -> str | None:
         """The code that the box of a label has now; None where its label is void and has no successor."""

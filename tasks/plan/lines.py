@@ -120,7 +120,7 @@ class Lines:
         if changed:
             words = ", ".join(f"{name.replace('_', ' ')} {old[name]} → {new[name]}" for name in changed)
             return _Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
-        if not item.mapped and item.seen and naming(sent) != naming(wanted):
+        if not item.mapped and item.seen and naming(sent) != naming(wanted) and self._edit_of(item) is None:
             return _Removal(f"mapped, item {item.item_id}", "its product was mapped")
         if self._is_to_be_remade(line, item):
             return _Removal(f"ours, item {item.item_id}", "a person decided for ours", is_decided=True)
@@ -139,7 +139,7 @@ class Lines:
 
     def _surplus(self, line: LineFacts, items: list[PrebookItemFacts]) -> Step | None:
         """A line that stands several times: the surplus goes while it has no purchase order, else a person decides."""
-        keep = max(items, key=lambda each: len(each.live_purchase_order_items))
+        keep = max(items, key=lambda each: (len(each.live_purchase_order_items), self._edit_of(each) is not None))
         numbers = " and ".join(item.name for item in items)
         for item in items:
             if item is keep:
@@ -149,14 +149,13 @@ class Lines:
             if choice == THEIRS:
                 continue
             removal = _Removal(fact, f"it stands twice, in prebooks {numbers}", is_decided=choice == OURS)
-            if item.live_purchase_order_items and choice is None:
-                return Step(OrderState.PREBOOKED, self._doubled(line, fact, numbers))
+            edit = self._edit_of(item)
+            if choice is None and (item.live_purchase_order_items or edit is not None):
+                why = f"and a person changed {edit}" if edit else "each with a purchase order"
+                message = f"Line {line.line_key} stands twice in Komet, in prebooks {numbers}, {why}."
+                return Step(OrderState.PREBOOKED, self.ask.conflict(line.line_key, fact, message, OURS, THEIRS))
             return self._remove(line, item, removal)
         return None
-
-    def _doubled(self, line: LineFacts, fact: str, numbers: str) -> Hold | None:
-        message = f"Line {line.line_key} stands twice in Komet, in prebooks {numbers}, each with a purchase order."
-        return self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
 
     def _with_item(self, line: LineFacts, item: PrebookItemFacts) -> Step:
         """The line has one item as it was sent: did a person change it, does Komet know its product?"""
@@ -430,7 +429,8 @@ class Lines:
         key, number = line.line_key, each.number
         look = self.ask.purchase_orders(each.ship_date or line.ship_date or self.s.wanted.truck_date, active=False)
         stands = f"prebook {prebook.name} and purchase order {number}" if prebook else f"purchase order {number}"
-        if each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes:
+        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
+        if in_komet or self.ask.has_left(line):
             message = (
                 f"Line {key}: {removal.words}, and its boxes have shipped on purchase order {number}: "
                 "that cannot be undone from here."

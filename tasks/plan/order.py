@@ -330,7 +330,8 @@ class Planner:
             if kind is Kind.PURCHASE_ORDER_MIXED_CREATE and number is None and self._is_ordering(ship_date, plain):
                 continue
             keys = tuple(need.line_keys[0] for need in of_date)
-            writes.append(PlannedWrite(kind, keys, ship_date, number))
+            covers = {need.line_keys[0]: need.item_id for need in of_date if need.item_id is not None}
+            writes.append(PlannedWrite(kind, keys, ship_date, number, covers=covers))
         return writes
 
     def _is_ordering(self, ship_date: date, needs: list[PlannedWrite]) -> bool:

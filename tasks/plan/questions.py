@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from clients.errors import RefusalKind
-from models.canonical import OrderStatus
+from models.canonical import LineStatus, Order, OrderStatus, Origin
 from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
@@ -56,6 +56,14 @@ class Questions:
     def is_desired(self, line: LineFacts) -> bool:
         """The line shall stand in the other system."""
         return not self.is_withdrawn and line.wanted is not None and line.wanted.status != "cancelled"
+
+    def has_left(self, line: LineFacts) -> bool:
+        """Axerrio says that the line or the whole order was shipped: nothing more of it will leave."""
+        record = self.s.axerrio.record if self.s.origin is Origin.KOMET else self.s.wanted
+        if record is None:
+            return False
+        of_line = next((each for each in record.lines if each.line_key == line.axerrio_line_key), None)
+        return is_shipped(record) or (of_line is not None and of_line.status is LineStatus.SHIPPED)
 
     def decided(self, line_key: str | None, fact: str) -> str | None:
         """What a person decided on a fact of a line, or of the whole order."""
@@ -158,6 +166,11 @@ class Questions:
     def purchase_orders(self, day: date, *, active: bool) -> Look:
         """A look at the purchase orders of a ship date."""
         return Look(Feed.KOMET_PURCHASE_ORDERS, day.isoformat(), active)
+
+
+def is_shipped(order: Order) -> bool:
+    """The whole order was shipped."""
+    return order.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED)
 
 
 _SHOWN_AT_PREBOOKS = (Kind.PREBOOK_CREATE, Kind.PREBOOK_ITEM_DELETE)

@@ -220,16 +220,7 @@ class Shipping:
 
     def _all_left(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
         """All its boxes, or as many as Axerrio says that will ever leave."""
-        of_orders = sum(each.boxes for each in items)
-        if len(line.boxes) >= of_orders:
-            return True
-        record = self.s.axerrio.record if self.s.origin is Origin.KOMET else self.s.wanted
-        of_line = (
-            next((each for each in record.lines if each.line_key == line.axerrio_line_key), None) if record else None
-        )
-        over = (OrderStatus.SHIPPED, OrderStatus.CLOSED)
-        is_over = record is not None and record.status in over
-        return is_over or (of_line is not None and of_line.status is LineStatus.SHIPPED)
+        return len(line.boxes) >= sum(each.boxes for each in items) or self.ask.has_left(line)
 
     def _verified(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
         """Komet shows every box of the line that it took."""
