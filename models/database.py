@@ -44,7 +44,8 @@ def now(session: Session) -> datetime:
     return session.execute(select(func.axkomet_now(type_=DateTime(timezone=True)))).scalar_one()
 
 
-def _config(engine: Engine) -> Config:
+def migrations_of(engine: Engine) -> Config:
+    """The migrations, to be run on an engine."""
     config = Config(attributes={"engine": engine})
     config.set_main_option("script_location", str(files("models") / "migrations"))
     return config
@@ -52,12 +53,12 @@ def _config(engine: Engine) -> Config:
 
 def upgrade(engine: Engine) -> None:
     """Bring the schema to the newest version. Safe to run at once from several processes: they take turns."""
-    command.upgrade(_config(engine), "head")
+    command.upgrade(migrations_of(engine), "head")
 
 
 def schema_versions(engine: Engine) -> tuple[str | None, str]:
     """The schema's version in the database (None: empty) and the one this code needs."""
-    head = ScriptDirectory.from_config(_config(engine)).get_current_head()
+    head = ScriptDirectory.from_config(migrations_of(engine)).get_current_head()
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current, str(head)
