@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, distinct, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from models.canonical import Line, PurchaseOrderStatus
@@ -352,7 +352,7 @@ def _connection(
         .where(Write.connection_id == row.id, Write.state == WriteState.SENT, Write.deadline_at < moment)
     )
     unreadable = session.scalar(
-        select(func.count())
+        select(func.count(distinct(UnreadableRecord.digest)))  # one record can stand in several lists
         .select_from(UnreadableRecord)
         .join(Scope, UnreadableRecord.scope_id == Scope.id)
         .where(Scope.connection_id == row.id, UnreadableRecord.resolved_at.is_(None))

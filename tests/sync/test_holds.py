@@ -13,60 +13,6 @@ def message(ledger: Ledger, key: str) -> str:
     return str(ledger.order(key)["reason"]["message"])
 
 
-def test_a_mixed_box_holds_the_whole_order(ledger: Ledger, world: World) -> None:
-    part = {"article": {"key": "A", "code": "RFREE50", "description": "Rose Freedom 50 cm"}}
-    breakdown = [part | {"bunches": 10, "stemsPerBunch": 25, "unitCost": "1", "unitPrice": "2"}]
-    key = world.place(lines=[world.line("1"), world.line("2", breakdown=breakdown)])
-    ledger.live(120)
-    assert (ledger.state(key), ledger.reason(key)) == ("held", "invalid")
-    assert "mixed box" in message(ledger, key)
-    assert world.requests("prebook.create") == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"lines": "more boxes"}, "boxes 4"),
-        ({"truckDate": 6}, "truck_date"),
-        ({"carrierCode": "PRIME"}, "carrier"),
-        ({"lines": "one more"}, "added"),
-        ({"lines": "one less"}, "removed"),
-    ],
-)
-def test_a_newer_version_after_sending_is_held(
-    ledger: Ledger, world: World, change: dict[str, object], says: str
-) -> None:
-    key = world.place()
-    ledger.live(120)
-    lines = {
-        "more boxes": [world.line("1", boxes=9), world.line("2", boxes=2)],
-        "one more": [world.line("1"), world.line("2", boxes=2), world.line("3")],
-        "one less": [world.line("1")],
-    }
-    made = {
-        name: world.day(value) if name == "truckDate" and isinstance(value, int) else lines.get(str(value), value)
-        for name, value in change.items()
-    }
-    world.place(key=key, **made)
-    ledger.live(120)
-    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
-    assert says in message(ledger, key)
-    assert world.requests("prebook.create") == 1
-    world.place(key=key, **world.order())
-    ledger.live(60)
-    assert ledger.state(key) == "ordered", "changed back"
-
-
-def test_a_newer_version_that_komet_would_not_see_sends_nothing(ledger: Ledger, world: World) -> None:
-    key = world.place()
-    ledger.live(120)
-    line = world.line("1", unitPrice="0.99", notes="new")
-    world.place(key=key, comments="call first", lines=[line, world.line("2", boxes=2)])
-    ledger.live(60)
-    assert ledger.order(key)["axerrio"]["version"] == 2
-    assert ledger.state(key) == "ordered"
-
-
 def test_cancelled_before_sending_sends_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
     key = world.place(status="draft")
     ledger = make_ledger()
@@ -75,40 +21,6 @@ def test_cancelled_before_sending_sends_nothing(make_ledger: Callable[..., Ledge
     ledger.live(60)
     assert ledger.state(key) == "cancelled"
     assert world.requests("prebook.create") == 0
-
-
-def test_cancelled_after_sending_is_held(ledger: Ledger, world: World) -> None:
-    key, other = world.place(), world.place()
-    ledger.live(120)
-    world.place(key=key, status="cancelled")
-    world.control("orders/delete", tenant_token=world.axerrio_token, keys=[other])
-    ledger.live(120)
-    for each in (key, other):
-        assert (ledger.state(each), ledger.reason(each)) == ("held", "conflict")
-        assert "cancelled" in message(ledger, each)
-
-
-def test_cancelled_while_the_call_is_in_doubt_is_held_once_it_shows(ledger: Ledger, world: World) -> None:
-    world.fault("lost_answer", "prebook.create", times=1)
-    key = world.place()
-    ledger.work()
-    world.place(key=key, status="cancelled")
-    ledger.live(120)
-    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
-    assert world.requests("prebook.create") == 1
-    assert world.requests("purchase.order.create") == 0
-
-
-def test_cancelled_while_in_doubt_and_never_arrived_ends_cancelled(ledger: Ledger, world: World) -> None:
-    ledger.earn_proof()
-    world.fault("reset_before", "prebook.create", times=1)
-    key = world.place()
-    ledger.live(30)
-    assert ledger.writes(key, "komet.prebook.create") == ["sent"]
-    world.place(key=key, status="cancelled")
-    ledger.live(400)
-    assert ledger.state(key) == "cancelled"
-    assert world.requests("prebook.create") == 2
 
 
 def test_an_unknown_product_waits_and_the_rest_goes_on(ledger: Ledger, world: World) -> None:
@@ -183,22 +95,6 @@ def test_a_refusal_that_is_not_understood_is_tried_three_times(ledger: Ledger, w
     ledger.live(300)
     assert (ledger.state(other), ledger.reason(other)) == ("held", "rejected")
     assert ledger.writes(other, "komet.prebook.create") == ["refused"] * 3
-
-
-def test_a_person_changes_the_boxes_in_komet(ledger: Ledger, world: World) -> None:
-    world.settings(list_lag_seconds=0)
-    strange = {"key": "A-7", "code": "TULIP", "description": "Tulip"}
-    key = world.place(lines=[world.line("1", article=strange)])
-    ledger.live(120)
-    assert ledger.state(key) == "mapping_required"
-    item = ledger.order(key)["lines"][0]["prebook_item_id"]
-    product = {"id": 7010, "code": "TULIP", "description": "Tulip"}
-    world.control("edit", company_token=world.komet_token, prebook_item_id=int(item), boxes=9)
-    world.control("map", company_token=world.komet_token, code="TULIP", product=product)
-    ledger.live(300)
-    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
-    assert "we sent 4 boxes" in message(ledger, key)
-    assert world.requests("purchase.order.create") == 0
 
 
 def test_attempts_are_used_up(make_ledger: Callable[..., Ledger], world: World) -> None:

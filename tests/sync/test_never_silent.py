@@ -40,8 +40,8 @@ def test_one_unreadable_prebook_leads_to_a_hold(ledger: Ledger, world: World, mo
     real = KometClient.list_prebooks
     broken = Unreadable(sequence=None, key="1", reason="number is missing", raw="{}")
 
-    def list_prebooks(self: KometClient, *, truck_date: date) -> Any:
-        return _replace(real(self, truck_date=truck_date), unreadable=(broken,), complete=False)
+    def list_prebooks(self: KometClient, **asked: Any) -> Any:
+        return _replace(real(self, **asked), unreadable=(broken,), complete=False)
 
     monkeypatch.setattr(KometClient, "list_prebooks", list_prebooks)
     world.fault("reset_before", "prebook.create", times=1)
@@ -173,11 +173,14 @@ def test_requests_that_were_never_sent_use_up_no_budget(ledger: Ledger, redis_ur
 
 
 def test_a_cancelled_order_that_a_person_emptied_in_komet_ends(ledger: Ledger, world: World) -> None:
-    key = world.place()
-    ledger.live(30)
+    key = ledger.earn_proof()
+    world.approve()
+    ledger.live(60)
     world.place(key=key, status="cancelled")
     ledger.live(60)
     assert ledger.reason(key) == "conflict"
+    for order in world.company["purchase_orders"]:
+        world.edit(purchase_order_number=order["number"], status="X")
     for item in world.company["prebooks"][0]["items"]:
         world.control("edit", company_token=world.komet_token, prebook_item_id=item["id"], boxes=0)
     ledger.live(3600, pace=300)
