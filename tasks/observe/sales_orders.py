@@ -67,7 +67,8 @@ def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
             continue
         with runtime.sessions.begin() as session:
             row = lock_order(session, order_id)
-            if row is not None and row.inbound_answer is not None:
+            held = row.inbound_answer if row is not None else None
+            if row is not None and held is not None and held["status"] == InboundStatus.PENDING:
                 learn_inbound_answer(row, answer)
                 hints += wake(session, [row], connection, runtime.timing)
     return hints
@@ -147,6 +148,10 @@ class _Store:
             return None
         row.axerrio_holds, row.axerrio_as_of = order.model_dump(mode="json"), self._claim.began_at
         row.axerrio_key, row.axerrio_number, row.unreadable = order.key, order.number, None
+        answer = row.inbound_answer
+        refused = answer is not None and any(line["is_accepted"] is False for line in answer["lines"])
+        if answer is not None and (refused or answer["status"] == InboundStatus.REJECTED):
+            row.inbound_answer = answer | {"status": InboundStatus.PENDING}  # a person may have taken it: ask again
         keys = {line.external_line_id: line.line_key for line in order.lines}
         for line in row.lines:
             line.axerrio_line_key = keys.get(line.line_key) or line.axerrio_line_key

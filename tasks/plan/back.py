@@ -1,11 +1,15 @@
 """What Axerrio is told: the order itself where it was born in Komet, its place in Komet, and the approval."""
 
+from collections.abc import Collection
+
+from clients.errors import RefusalKind
 from models.canonical import (
     ApprovalReport,
     InboundStatus,
     LineReference,
     LineStatus,
     Order,
+    OrderStatus,
     Origin,
     PurchaseOrderReference,
     PurchaseOrderState,
@@ -14,11 +18,12 @@ from models.canonical import (
 )
 from models.states import HoldCode, Kind
 from tasks.plan.facts import Hold, LineFacts, PlannedWrite, PurchaseOrderItemFacts
-from tasks.plan.questions import OURS, THEIRS, Questions, Step
+from tasks.plan.questions import OURS, THEIRS, Questions, Step, is_shipped
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
 #: Fields of a line that Axerrio must keep as Komet has them, and their words.
 _OF_LINE = ("boxes", "bunches_per_box", "stems_per_bunch", "mark_code", "unit_cost", "departure_date")
+_SHIPPED = LineStatus.SHIPPED
 
 
 class Back:
@@ -66,7 +71,8 @@ class Back:
         if self.ask.is_withdrawn:
             return None  # nobody needs to be told any more
         for kind in _KINDS:
-            hold = self.ask.refusal_hold(self.ask.writes((kind,)))
+            too_late = kind is Kind.INBOUND_ORDER and self._takes_no_change
+            hold = self._too_late() if too_late else self.ask.refusal_hold(self.ask.writes((kind,)))
             if hold is not None:
                 return hold
         answer = s.axerrio.answer
@@ -93,18 +99,62 @@ class Back:
         # A change that waits for a person's word waits on both sides.
         if any(step.hold is not None and step.hold.code is HoldCode.CONFLICT for step in steps.values()):
             return None
-        lines = tuple(line.wanted for line in s.lines if line.is_open and line.wanted is not None)
         keys = tuple(line.line_key for line in s.lines)
-        applied = s.axerrio.applied
-        if not lines or self.ask.is_withdrawn:
-            return PlannedWrite(Kind.INBOUND_ORDER, keys) if applied is not None else None
-        if s.customer_code is None or self.edited_in_axerrio() is not None:
+        applied, wanted = s.axerrio.applied, self._wanted()
+        if self._takes_no_change:
             return None
-        wanted = s.wanted.model_copy(update={"lines": lines, "version": 0, "buyer_code": s.customer_code})
-        again = self._is_rejected() and not s.axerrio.answer_counts
+        if wanted is None:
+            return PlannedWrite(Kind.INBOUND_ORDER, keys) if applied is not None else None
+        if s.customer_code is None or self.departed() is not None or self.edited_in_axerrio() is not None:
+            return None
+        again = self._is_ours_again() or (self._is_rejected() and not s.axerrio.answer_counts)
         if applied is not None and _same(applied, wanted) and not again:
             return None
         return PlannedWrite(Kind.INBOUND_ORDER, keys, inbound=wanted)
+
+    def _wanted(self) -> Order | None:
+        """The order as Axerrio shall have it; None: not at all."""
+        s = self.s
+        lines = tuple(line.wanted for line in s.lines if line.is_open and line.wanted is not None)
+        if not lines or self.ask.is_withdrawn:
+            return None
+        return s.wanted.model_copy(update={"lines": lines, "version": 0, "buyer_code": s.customer_code or ""})
+
+    def departed(self) -> Hold | None:
+        """It was received in time, and left before Axerrio had it."""
+        s, wanted = self.s, self._wanted()
+        if wanted is None or s.axerrio.applied is not None or self.ask.open(Kind.INBOUND_ORDER) is not None:
+            return None
+        days = [line.departure_date for line in wanted.lines]
+        last = max((day for day in days if day is not None), default=wanted.truck_date)
+        if wanted.truck_date >= s.today and (None in days or last >= s.today):
+            return None
+        return self.ask.hold(HoldCode.DEPARTED, f"It left on {last} before it was sent to Axerrio.")
+
+    @property
+    def _takes_no_change(self) -> bool:
+        """Axerrio shipped it, by its own record or by its answer to our last try."""
+        record = self.s.axerrio.record
+        if record is not None and (is_shipped(record) or any(each.status is _SHIPPED for each in record.lines)):
+            return True
+        refused = self.ask.refusals(self.ask.writes((Kind.INBOUND_ORDER,)))
+        return bool(refused) and refused[-1].refusal is RefusalKind.CONFLICT
+
+    def _too_late(self) -> Hold | None:
+        """What Komet changed after Axerrio shipped the order."""
+        before, wanted = self.s.axerrio.applied or self.s.axerrio.record, self._wanted()
+        if before is None or wanted is None:
+            changes = [] if before is wanted else ["cancelled"]
+        else:
+            changes = _differences(before, wanted)
+        if not changes:
+            return None
+        words = ", ".join(changes)
+        message = (
+            f"Axerrio has shipped the order and takes no change of it any more, and Komet changed it ({words}): "
+            "that cannot be undone from here."
+        )
+        return self.ask.conflict(None, f"shipped in Axerrio: {words}", message, THEIRS)
 
     def _is_rejected(self) -> bool:
         answer = self.s.axerrio.answer
@@ -114,41 +164,34 @@ class Back:
 
     def edited_in_axerrio(self) -> Hold | None:
         """A person changed in Axerrio an order that was born in Komet."""
-        applied, holds = self.s.axerrio.applied, self.s.axerrio.holds
-        if applied is None:
+        fact, words = self._edit()
+        if not fact:
             return None
-        if self.s.axerrio.is_deleted:
-            return self._edited("deleted", "the order, which Komet still wants: it was deleted there")
-        if holds is None:
-            return None
-        if holds.status == "cancelled":
-            return self._edited("cancelled", "the order, which Komet still wants: it was cancelled there")
-        there = {line.external_line_id: line for line in holds.lines}
-        accepted = {line.line_key for line in self.s.lines if line.axerrio_line_key is not None}
-        changes = []
-        if holds.truck_date != applied.truck_date:
-            changes.append(f"truck date {applied.truck_date} → {holds.truck_date}")
-        for line in applied.lines:
-            other = there.pop(line.line_key, None)
-            if line.line_key not in accepted:
-                continue
-            if other is None or other.status is LineStatus.CANCELLED:
-                changes.append(f"line {line.line_key} ({line.boxes} boxes) → none")
-                continue
-            for name in _OF_LINE:
-                ours, theirs = getattr(line, name), getattr(other, name)
-                if ours not in (None, "", 0) and ours != theirs:
-                    changes.append(f"line {line.line_key} {name.replace('_', ' ')} {ours} → {theirs}")
-        added = [line for line in there.values() if line.status is LineStatus.OPEN]
-        changes += [f"a line of {line.boxes} boxes {line.article.code} was added" for line in added]
-        return self._edited(", ".join(changes), f"it ({', '.join(changes)})") if changes else None
-
-    def _edited(self, fact: str, words: str) -> Hold | None:
         message = (
             f"A person changed in Axerrio {words}. Komet is its origin: ours sends Komet's version again, theirs "
             "leaves Axerrio's."
         )
-        return self.ask.conflict(None, f"axerrio: {fact}", message, THEIRS, OURS)
+        return self.ask.conflict(None, fact, message, THEIRS, OURS)
+
+    def _is_ours_again(self) -> bool:
+        """A person decided that Komet's version is sent again."""
+        fact, _ = self._edit()
+        return bool(fact) and self.ask.decided(None, fact) == OURS
+
+    def _edit(self) -> tuple[str, str]:
+        """What a person changed in Axerrio: one word for the fact, and one for people; both empty where nothing."""
+        applied, holds = self.s.axerrio.applied, self.s.axerrio.holds
+        if applied is None:
+            return "", ""
+        if self.s.axerrio.is_deleted:
+            return "axerrio: deleted", "the order, which Komet still wants: it was deleted there"
+        if holds is None:
+            return "", ""
+        if holds.status is OrderStatus.CANCELLED:
+            return "axerrio: cancelled", "the order, which Komet still wants: it was cancelled there"
+        refused = {line.line_key for line in self.s.lines if line.axerrio_line_key is None}
+        changes = ", ".join(_differences(applied, holds, refused))
+        return (f"axerrio: {changes}", f"it ({changes})") if changes else ("", "")
 
     # -- its place in Komet ----------------------------------------------------------------------------------
 
@@ -228,6 +271,28 @@ class Back:
 def _live(line: LineFacts) -> list[PurchaseOrderItemFacts]:
     """Its purchase order items that were not cancelled."""
     return [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
+
+
+def _differences(before: Order, after: Order, ignored: Collection[str | None] = ()) -> list[str]:
+    """What became another one in an order, for people; lines go by their Komet items, some of which do not count."""
+    changes = []
+    if after.truck_date != before.truck_date:
+        changes.append(f"truck date {before.truck_date} → {after.truck_date}")
+    there = {line.external_line_id: line for line in after.lines}
+    for line in before.lines:
+        key = line.external_line_id
+        other = there.pop(key, None)
+        if key in ignored or line.status is LineStatus.CANCELLED:
+            continue
+        if other is None or other.status is LineStatus.CANCELLED:
+            changes.append(f"line {key} ({line.boxes} boxes) → none")
+            continue
+        for name in _OF_LINE:
+            old, new = getattr(line, name), getattr(other, name)
+            if old not in (None, "", 0) and old != new:
+                changes.append(f"line {key} {name.replace('_', ' ')} {old} → {new}")
+    added = [line for line in there.values() if line.status is LineStatus.OPEN]
+    return changes + [f"a line of {line.boxes} boxes {line.article.description} was added" for line in added]
 
 
 def _same(applied: Order, wanted: Order) -> bool:

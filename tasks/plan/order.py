@@ -259,7 +259,7 @@ class Planner:
                 f"Komet's customer {s.wanted.buyer_name or '?'} has no Axerrio buyer: add it to [connection.buyers] of "
                 f"{s.connection} in the connections file, or name a default_buyer, and start the worker again.",
             )
-        return self.back.edited_in_axerrio()
+        return self.back.departed() or self.back.edited_in_axerrio()
 
     # -- looks -----------------------------------------------------------------------------------------------
 

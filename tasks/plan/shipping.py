@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from models.canonical import LineStatus, OrderStatus, Origin, PurchaseOrderStatus, Shipment, ShipmentLine, awb_digits
+from models.canonical import Origin, PurchaseOrderStatus, Shipment, ShipmentLine, awb_digits
 from models.states import Feed, HoldCode, Kind, OrderState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
