@@ -254,6 +254,8 @@ def _joined(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> P
 
     Orders that somebody has locked are left out instead of waited for: so locks need no order here.
     """
+    if planned.alone:
+        return planned
     moment = now(session)
     mine = select(ShipmentLine.shipment_id).where(ShipmentLine.order_key == row.axerrio_key)
     keys = (
@@ -280,7 +282,7 @@ def _joined(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> P
         if judge(situation):
             continue  # it must be judged by itself first
         for write in make_plan(situation).writes:
-            if write.kind is planned.kind:
+            if write.kind is planned.kind and not write.alone:
                 planned = planned.with_parts_of(write)
     return planned
 
@@ -305,8 +307,10 @@ def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> W
     session.flush()
     for line_id, sent in frozen.lines.items():
         session.add(WriteLine(write_id=write.id, line_id=line_id, kind=planned.kind, is_open=True, sent=sent))
-    for warning in frozen.warnings:
-        note(session, row, f"As sent: {warning}.", write.id)
+    covered = select(Order).join(OrderLine, OrderLine.order_id == Order.id).where(OrderLine.id.in_(frozen.lines))
+    for each in session.scalars(covered.distinct().order_by(Order.id)) if frozen.warnings else ():
+        for warning in frozen.warnings:
+            note(session, each, f"As sent: {warning}.", write.id)
     session.flush()
     return write
 
@@ -432,11 +436,15 @@ def _orders_of(session: Session, write_id: int) -> set[int]:
 
 def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
     with run.runtime.sessions.begin() as session:
-        row = lock_order(session, run.order_id)
+        rows = lock_orders(session, _orders_of(session, write_id))
+        row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None or not write.state.is_open:
             return
         moment = now(session)
+        for each in rows:
+            if each is not row:
+                each.due_at = moment  # it waits for its boxes to show, or is told of the refusal
         write.error = row.last_error = error.detail
         _back_off(row, moment, run.runtime.timing, _least_wait(error, run.runtime.timing))
         if isinstance(error, NoBudget):

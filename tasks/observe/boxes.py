@@ -78,12 +78,13 @@ def _parts(session: Session, line_ids: Collection[int]) -> list[WriteLine]:
 
 
 def _adopt_awb(session: Session, line: WriteLine, codes: dict[str, str]) -> bool:
-    """Every item of the part shows its boxes."""
+    """Keep the boxes of the part that show; True where all of them do."""
     items = (line.sent or {})["items"]
-    there = [item for item in items if all(code in codes for code in item["box_codes"])]
-    for item in there:
-        record_boxes(session, line.write, line, item, codes[item["box_codes"][0]])
-    return len(there) == len(items)
+    for item in items:
+        there = [pair for pair in zip(item["box_codes"], item["label_keys"], strict=True) if pair[0] in codes]
+        for code, label_key in there:
+            record_boxes(session, line.write, line, {"box_codes": [code], "label_keys": [label_key]}, codes[code])
+    return all(code in codes for item in items for code in item["box_codes"])
 
 
 def _adopt_changes(session: Session, line: WriteLine, codes: dict[str, str]) -> bool:

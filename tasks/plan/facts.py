@@ -320,6 +320,8 @@ class AwbPart:
     ship_date_of_order: date | None
     box_codes: tuple[str, ...]
     label_keys: tuple[str, ...]
+    #: Its digits.
+    awb: str
     lot_number: str = ""
 
 
@@ -353,6 +355,8 @@ class PlannedWrite:
     #: Of this order's lines, and of others' that were planned for the same call.
     awb: tuple[AwbPart, ...] = ()
     boxes: tuple[BoxChange, ...] = ()
+    #: It must not share a call with other orders.
+    alone: bool = False
 
     def with_parts_of(self, other: "PlannedWrite") -> "PlannedWrite":
         """The same call with another order's boxes in it too."""

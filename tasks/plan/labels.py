@@ -27,6 +27,10 @@ class Labels:
             label.box_index: label for label in of_line if label.state is not LabelState.VOID and label.box_code
         }
 
+    def place(self, label_key: str) -> int | str:
+        """Of which box of the line a label is; the label itself where that is not known any more."""
+        return self._index.get(label_key, label_key)
+
     def code_of(self, label_key: str) -> str | None:
         """The code that the box of a label has now; None where its label is void and has no successor."""
         label = self._current.get(self._index.get(label_key, 0))

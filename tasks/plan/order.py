@@ -307,6 +307,7 @@ class Planner:
                         tuple(key for part in parts for key in part.line_keys),
                         awb=tuple(each for part in parts for each in part.awb),
                         boxes=tuple(each for part in parts for each in part.boxes),
+                        alone=any(part.alone for part in parts),
                     )
                 )
         return tuple(writes)

@@ -1,8 +1,8 @@
 """What leaves: boxes go on air waybills in Komet, with the codes of Axerrio's labels.
 
-A shipment's line is sent once its purchase order is approved, and never again before the boxes were read back. Later
-reprints change codes; a changed air waybill or a shipment that was withdrawn is a person's matter, since a vendor's
-token cannot change one.
+A shipment's line is sent once its purchase order is approved, and never again before the boxes were read back; then
+only what Komet left out of it. Later reprints change codes; a changed air waybill or a shipment that was withdrawn is
+a person's matter, since a vendor's token cannot change one.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from tasks.plan.facts import (
     Look,
     PlannedWrite,
     PurchaseOrderItemFacts,
+    WriteFacts,
 )
 from tasks.plan.labels import LabelledBox, Labels, lot_of
 from tasks.plan.questions import THEIRS, Questions, Step
@@ -44,7 +45,8 @@ class Shipping:
             if write is not None and step.state is not None:
                 return self.ask.in_flight(write, step.state)
         items = self._items(line)
-        foreign = self._foreign_boxes(line, items)
+        labels = self._labels(line)
+        foreign = self._foreign_boxes(line, items, labels)
         if foreign:
             by_hand = self._shipped_by_hand(line, foreign)
             return self._held(step, by_hand) if by_hand else replace(step, state=OrderState.SHIPPED)
@@ -53,22 +55,23 @@ class Shipping:
                 hold = self._withdrawn(line, key)
                 if hold is not None:
                     return self._held(step, hold)
-        labels = Labels(line.axerrio_line_key or "", self.s.labels, self.s.former_codes)
         notices: list[str] = []
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             if boxes:
-                hold = self._changed(line, shipment, entry, boxes)
+                told = self._told(line, shipment, boxes, labels)
+                hold = self._changed(line, shipment, entry, boxes, told)
                 if hold is not None:
                     return self._held(step, hold)
-                continue
+                if told <= len(boxes):
+                    continue
             if not shipment.awb.strip():
                 notices.append(f"Shipment {shipment.key} has no air waybill yet: it is awaited.")
                 continue
             if shipment.is_temporary and not self.s.sends_temporary_awb:
                 notices.append(f"Shipment {shipment.key} has a temporary air waybill: the real one is awaited.")
                 continue
-            if not self._verified(line, items):
+            if not self._verified(line, items, labels):
                 return self._read_back(line, step)
             others = [each for other, each in entries if other.key != shipment.key]
             return replace(self._send(line, step, shipment, entry, labels, items, others), notices=tuple(notices))
@@ -78,7 +81,10 @@ class Shipping:
     def is_over(self, line: LineFacts) -> bool:
         """All of the line that leaves has left, and Komet shows it."""
         items = self._items(line)
-        return bool(line.boxes) and self._verified(line, items) and self._all_left(line, items)
+        return bool(line.boxes) and self._verified(line, items, self._labels(line)) and self._all_left(line, items)
+
+    def _labels(self, line: LineFacts) -> Labels:
+        return Labels(line.axerrio_line_key or "", self.s.labels, self.s.former_codes)
 
     # -- what is to leave ------------------------------------------------------------------------------------
 
@@ -133,6 +139,11 @@ class Shipping:
         if len(shipment.awb.strip()) > _LONGEST_AWB:
             words = f"{where}: air waybill {shipment.awb} is longer than {_LONGEST_AWB} characters."
             return self._held(step, self.ask.hold(HoldCode.INVALID, words))
+        too_long = self._too_long(where, [box.box_code for box in boxes])
+        if too_long is not None:
+            return self._held(step, too_long)
+        has_left = {labels.place(box.label_key) for box in line.boxes}
+        boxes = [box for box in boxes if labels.place(box.label_key) not in has_left]
         free = [each for each in items if not each.box_codes and not self._carries(line, each)]
         room = sum(each.boxes for each in free)
         if len(boxes) > room:
@@ -143,14 +154,28 @@ class Shipping:
                     f"{where} carries {len(boxes)} boxes, and {room} of its purchase order have not left yet.",
                 ),
             )
-        refused = self.ask.refusals(self.ask.writes((Kind.AWB_ADD,), line))
+        parts = self._parts(line, shipment, boxes, free)
+        return self._ask_for(line, step, PlannedWrite(Kind.AWB_ADD, (line.line_key,), awb=parts)) if parts else step
+
+    def _too_long(self, where: str, codes: Sequence[str]) -> Hold | None:
+        for code in codes:
+            if len(code) > _LONGEST_CODE:
+                words = f"{where}: box code {code} has more than {_LONGEST_CODE} characters: print another one."
+                return self.ask.hold(HoldCode.INVALID, words)
+        return None
+
+    def _ask_for(self, line: LineFacts, step: Step, planned: PlannedWrite) -> Step:
+        """The write, unless Komet refused the same before: then its boxes are read first, and too often is enough."""
+        writes = self.ask.writes((planned.kind,), line)
+        refused = self.ask.refusals(writes)
         if refused and not refused[-1].looks_since_settled:
             return self._read_back(line, step)
-        hold = self.ask.refusal_hold(self.ask.writes((Kind.AWB_ADD,), line), f"line {line.line_key}")
+        same = [write for write in refused if _planned(planned) <= _sent(write, line)]
+        hold = self.ask.refusal_hold(same, f"line {line.line_key}")
         if hold is not None:
             return self._held(step, hold)
-        parts = self._parts(line, shipment, boxes, free)
-        return replace(step, needs=(PlannedWrite(Kind.AWB_ADD, (line.line_key,), awb=parts),))
+        # A call that was refused whole says nothing of this line: alone it will tell.
+        return replace(step, needs=(replace(planned, alone=any(not write.acknowledged for write in same)),))
 
     def _may_leave(self, items: Sequence[PurchaseOrderItemFacts]) -> bool:
         """Komet takes air waybills for what is approved; of an order born there also while it is pending."""
@@ -180,6 +205,7 @@ class Shipping:
                         ship_date_of_order=item.ship_date or line.ship_date,
                         box_codes=tuple(box.box_code for box in part),
                         label_keys=tuple(box.label_key for box in part),
+                        awb=awb_digits(shipment.awb),
                         lot_number=lot,
                     )
                 )
@@ -203,17 +229,14 @@ class Shipping:
                 )
             if code != box.box_code:
                 changes.append(BoxChange(line.line_id, box.box_code, code, self._ship_date(line)))
-        if not self._verified(line, items):
+        if not self._verified(line, items, labels):
             return self._read_back(line, step)
+        too_long = self._too_long(f"Line {line.line_key}", [change.new for change in changes])
+        if too_long is not None:
+            return self._held(step, too_long)
         if changes:
-            writes = self.ask.writes((Kind.BOX_CODE_CHANGE,), line)
-            refused = self.ask.refusals(writes)
-            if refused and not refused[-1].looks_since_settled:
-                return self._read_back(line, step)
-            hold = self.ask.refusal_hold(writes, f"line {line.line_key}")
-            if hold is not None:
-                return self._held(step, hold)
-            return replace(step, needs=(PlannedWrite(Kind.BOX_CODE_CHANGE, (line.line_key,), boxes=tuple(changes)),))
+            planned = PlannedWrite(Kind.BOX_CODE_CHANGE, (line.line_key,), boxes=tuple(changes))
+            return self._ask_for(line, step, planned)
         if step.state is not None and self._all_left(line, items):
             return replace(step, state=OrderState.SHIPPED)
         return step
@@ -222,14 +245,14 @@ class Shipping:
         """All its boxes, or as many as Axerrio says that will ever leave."""
         return len(line.boxes) >= sum(each.boxes for each in items) or self.ask.has_left(line)
 
-    def _verified(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
-        """Komet shows every box of the line that it took."""
+    def _verified(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> bool:
+        """Komet shows every box of the line that it took, be it under its label's new code already."""
         shown = {code for each in items for code in each.box_codes}
-        return all(box.box_code in shown for box in line.boxes)
+        return all(box.box_code in shown or labels.code_of(box.label_key) in shown for box in line.boxes)
 
     def _read_back(self, line: LineFacts, step: Step) -> Step:
         """The purchase orders are read before the next call."""
-        done = self.ask.done((Kind.AWB_ADD,), line)
+        done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
         ship_date = self._ship_date(line)
         if done is not None and line.boxes and done.reads >= LOOKS_FOR_ABSENCE:
             awbs = ", ".join(dict.fromkeys(box.awb for box in line.boxes))
@@ -241,8 +264,17 @@ class Shipping:
             return replace(self._held(step, hold), looks=(self.ask.purchase_orders(ship_date, active=False),))
         return replace(step, looks=(self.ask.purchase_orders(ship_date, active=True),))
 
+    def _told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
+        """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last."""
+        places = {labels.place(box.label_key) for box in boxes}
+        says = [write.sent.get(line.line_key, {}) for write in self.ask.writes((Kind.AWB_ADD,), line)]
+        last = [each for each in says if each.get("shipment") == shipment.key][-1:]
+        for item in (item for each in last for item in each["items"]):
+            places |= {labels.place(key) for key in item.get("label_keys", ())}
+        return len(places)
+
     def _changed(
-        self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts]
+        self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], boxes_told: int
     ) -> Hold | None:
         """The shipment says something else than what Komet was told."""
         told = boxes[0]
@@ -250,7 +282,7 @@ class Shipping:
             ("air waybill", told.awb, shipment.awb, awb_digits(told.awb) == awb_digits(shipment.awb)),
             ("house air waybill", told.house_awb, shipment.house_awb, told.house_awb == shipment.house_awb.strip()),
             ("ship date", told.ship_date, shipment.ship_date, told.ship_date == shipment.ship_date),
-            ("boxes", len(boxes), entry.boxes, len(boxes) == entry.boxes),
+            ("boxes", boxes_told, entry.boxes, boxes_told == entry.boxes),
         )
         changed = ", ".join(f"{name} {old} → {new}" for name, old, new, same in pairs if not same)
         if not changed:
@@ -268,9 +300,10 @@ class Shipping:
         )
         return self.ask.conflict(line.line_key, f"shipment {key} withdrawn", message, THEIRS)
 
-    def _foreign_boxes(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> list[str]:
-        """Codes that Komet shows and that we know nothing of."""
+    def _foreign_boxes(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> list[str]:
+        """Codes that Komet shows and that we know nothing of; a person may have given ours its label's new code."""
         ours = {box.box_code for box in line.boxes} | self._codes_sent(line)
+        ours |= {code for box in line.boxes if (code := labels.code_of(box.label_key)) is not None}
         return sorted(code for each in items for code in each.box_codes if code not in ours)
 
     def _shipped_by_hand(self, line: LineFacts, foreign: Sequence[str]) -> Hold | None:
@@ -302,4 +335,20 @@ class Shipping:
         return replace(step, hold=hold)
 
 
-_LONGEST_AWB = 25
+def _planned(planned: PlannedWrite) -> set[tuple[str, str]]:
+    """What a write would say of each box: the code that it shall have, and its air waybill or the code that it has."""
+    return {(code, part.awb) for part in planned.awb for code in part.box_codes} | {
+        (change.new, change.current) for change in planned.boxes
+    }
+
+
+def _sent(write: WriteFacts, line: LineFacts) -> set[tuple[str, str]]:
+    """The same of a write that was sent."""
+    says = write.sent.get(line.line_key, {})
+    awb = awb_digits(says.get("awb", ""))
+    return {(code, awb) for item in says.get("items", ()) for code in item["box_codes"]} | {
+        (new, current) for current, new in says.get("changes", ())
+    }
+
+
+_LONGEST_AWB, _LONGEST_CODE = 25, 20
