@@ -196,10 +196,14 @@ class Back:
     # -- its place in Komet ----------------------------------------------------------------------------------
 
     def is_linked(self, line: LineFacts) -> bool:
-        """Axerrio holds the line's prebook item and purchase order item."""
-        wanted = {reference.line_key: reference for reference in self.references().lines}
+        """Axerrio holds one of the line's prebook items and one of its purchase order items: a split moves neither."""
         applied = self.s.references_applied.lines if self.s.references_applied else ()
-        return wanted.get(line.axerrio_line_key or "") in applied
+        held = next((each for each in applied if each.line_key == line.axerrio_line_key), None)
+        return (
+            held is not None
+            and held.prebook_item_id in {item.item_id for item in line.live_items}
+            and held.purchase_order_item_id in {item.item_id for item in _live(line)}
+        )
 
     def references(self) -> References:
         """What Axerrio shall hold of the order's place in Komet."""
