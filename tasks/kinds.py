@@ -5,7 +5,7 @@ One table, from which the Celery tasks take their names too. A new kind of write
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -95,8 +95,9 @@ class WriteKind:
     freeze: Callable[[Session, Connection, OrderRow, PlannedWrite], FrozenWrite]
     #: Makes the call; `before_send` is called last before the first byte leaves. Gives what the answer says, as JSON.
     send: Send
-    #: Records what the answer means, in the transaction that settles the write.
-    settle: Callable[[Session, Connection, OrderRow, Write], None]
+    #: Records what the answer means, in the transaction that settles the write. Gives words for products: whoever
+    #: waits for one of them may go on.
+    settle: Callable[[Session, Connection, OrderRow, Write], Collection[str] | None]
     #: Safe to send again with the same body and key.
     repeatable: bool = False
     #: It covers lines of other orders too, where these ask for the same.
@@ -197,7 +198,11 @@ def _send_item_delete(connection: Connection, _order: Address, write: Write, bef
     return {}
 
 
-def _settle_item_delete(session: Session, _connection: Connection, row: OrderRow, write: Write) -> None:
+def _settle_item_delete(
+    session: Session, _connection: Connection, row: OrderRow, write: Write
+) -> Collection[str] | None:
+    """An item that is gone can be mapped in Komet no more: who waits for that makes an item of its own."""
+    words: set[str] = set()
     for says in _says(write):
         item = session.scalar(
             select(PrebookItem).where(
@@ -206,6 +211,15 @@ def _settle_item_delete(session: Session, _connection: Connection, row: OrderRow
         )
         if item is not None:
             item.boxes, item.deleted_at = 0, write.acknowledged_at
+            words |= forget_unknown(item)
+    return words
+
+
+def forget_unknown(item: PrebookItem) -> set[str]:
+    """The item says no more which products Komet does not know; gives the articles that it spoke of."""
+    words = {each["article"] for each in item.unknown_products}
+    item.unknown_products = []
+    return words
 
 
 def _freeze_order_item_delete(

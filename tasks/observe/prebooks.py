@@ -22,6 +22,7 @@ from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, W
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.kinds import forget_unknown
 from tasks.notes import note_once
 from tasks.observe import born_in_komet, deletions
 from tasks.observe.aside import put_aside, put_aside_all
@@ -116,7 +117,7 @@ class _Learned:
 
     def __init__(self) -> None:
         self.proof = False
-        #: Words of products that Komet knows now and did not know before.
+        #: Words of products that no item shows as unknown any more: Komet knows them now, or the item is gone.
         self.mapped: set[str] = set()
 
 
@@ -369,6 +370,7 @@ class _Store:
             if item.missing >= MISSES_FOR_GONE:
                 deletions.note_gone(self._session, self._claim, item)
                 gone.add(item.id)
+                self._learned.mapped |= forget_unknown(item)
         if lost and len(gone) < len(lost):
             scopes.expect(self._session, self._connection.id, Feed.KOMET_PREBOOKS, WINDOW, self._timing.poll)
         for item_id in gone:
@@ -477,7 +479,7 @@ class _Store:
         for item in prebook.items:
             if item.sent is None or item.content is None:
                 continue
-            unknown = [] if item.is_tied else _unknown_products(item.sent, item.content)
+            unknown = [] if item.is_tied or not item.boxes else _unknown_products(item.sent, item.content)
             before = {each["article"] for each in item.unknown_products}
             self._learned.mapped |= before - {each["article"] for each in unknown}
             if item.unknown_products != unknown:

@@ -387,7 +387,7 @@ class Lines:
         if said is None or said.is_accepted is not False:
             return None
         words = said.message or said.code or "no reason given"
-        product = line.wanted.article.description if line.wanted else ""
+        product = _product_named(line.wanted, words) if line.wanted else ""
         if _speaks_of_the_article(said.code, said.message):
             message = f"Axerrio does not know the article of Komet's {product} (line {line.line_key}): {words}"
             command = (
@@ -606,6 +606,16 @@ def _named_in(refused: WriteFacts) -> list[str]:
     said = (refused.error or "").casefold()
     words = {key: [word for each in naming(says) for word in each if word] for key, says in refused.sent.items()}
     return [key for key, of_line in words.items() if any(word.casefold() in said for word in of_line)]
+
+
+def _product_named(line: Line, words: str) -> str:
+    """Komet's word for the product that a rejection names: of a mixed box it may be one in it."""
+    products = (line.article, *(part.article for part in line.breakdown))
+    said = words.casefold()
+    named = (
+        each for each in products if any(name and name.casefold() in said for name in (each.code, each.description))
+    )
+    return next(named, line.article).description
 
 
 def _speaks_of_the_article(code: str, message: str) -> bool:
