@@ -23,8 +23,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 orders = typer.Typer(help="Look at orders.", no_args_is_help=True)
+mapping = typer.Typer(help="What Axerrio's articles are in Komet.", no_args_is_help=True)
 database = typer.Typer(help="The ledger's schema.", no_args_is_help=True)
 app.add_typer(orders, name="orders")
+app.add_typer(mapping, name="mapping")
 app.add_typer(database, name="db")
 
 Found = TypeVar("Found")
@@ -251,10 +253,7 @@ def requeue(
             numbers[row.id] = row.name
         if state:
             found = find_orders(session, OrderFilter(state=_state(state), connection=connection))
-            numbers = {
-                order["id"]: order["axerrio"]["number"] or f"prebook {order['komet']['prebook_number']}"
-                for order in found
-            }
+            numbers = {order["id"]: order["name"] for order in found}
     if not numbers:
         raise Problem("No order matches.", exit_code=3)
     if state and not yes and sys.stdin.isatty():
@@ -263,6 +262,143 @@ def requeue(
         became = requeue_rows(session, list(numbers), reason)
     for order_id, what in became.items():
         typer.echo(f"{numbers[order_id]} {what.value}")
+
+
+@app.command()
+def resolve(
+    key: Annotated[str, typer.Argument(help="Key of an order, as `orders show` takes it.")],
+    line: Annotated[str | None, typer.Option(help="Only of this line.")] = None,
+    ours: Annotated[bool, typer.Option("--ours", help="A conflict: make it as its origin has it.")] = False,
+    theirs: Annotated[bool, typer.Option("--theirs", help="A conflict: leave the other system as it is.")] = False,
+    adopt: Annotated[
+        str | None, typer.Option(metavar="ID", help="A prebook in doubt: it is this one, by its Komet id.")
+    ] = None,
+    resend: Annotated[bool, typer.Option("--resend", help="A write in doubt: it never arrived, make it anew.")] = False,
+    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
+) -> None:
+    """Decide a conflict, or what became of a write in doubt. Example: axkomet resolve 2026-48210 --line 1 --theirs."""
+    from tasks import resolve as decisions
+    from worker.assembly import open_services, timing_of
+    from worker.desk import find_row
+    from worker.offline import silent_connection, user
+
+    given = {"ours": ours, "theirs": theirs, "adopt": adopt is not None, "resend": resend}
+    chosen = [decisions.Choice(name) for name, is_given in given.items() if is_given]
+    if len(chosen) != 1:
+        raise Problem("Choose exactly one of --ours, --theirs, --adopt ID and --resend.")
+    (choice,), by = chosen, decisions.By(user(), reason)
+    settings = _settings()
+    timing = timing_of(settings)
+    urls, ledger = open_services(settings)
+    with ledger.sessions.begin() as session:
+        row = _by_key(find_row, session, key)
+        of_line = decisions.line_of(row, line) if line is not None else None
+        if line is not None and of_line is None:
+            raise Problem(f"{row.name} has no line {line}.", exit_code=3)
+        if adopt is not None:
+            resolution = decisions.adopt(session, row.id, adopt, by, timing, line=of_line)
+        elif resend:
+            resolution = decisions.resend(session, row.id, by, line=of_line)
+        else:
+            with silent_connection(settings, urls, ledger, row.connection_id) as connection:
+                resolution = decisions.decide_conflicts(session, connection, row.id, choice, by, timing, line=of_line)
+        name = row.name
+    for what in resolution.decided:
+        typer.echo(f"{name}: decided {choice}: {what}")
+    for why_not in resolution.refused:
+        typer.echo(f"axkomet: {name}: {why_not}", err=True)
+    if not resolution.decided and not resolution.refused:
+        raise Problem(f"{name} has nothing to decide with --{choice}.", exit_code=3)
+    if resolution.refused:
+        _finish(4 if resolution.decided else 1)
+
+
+@app.command()
+def poll(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    feed: Annotated[str | None, typer.Argument(help="Such as sales-orders or komet-prebooks; all where none.")] = None,
+) -> None:
+    """Read feeds now, and not when their time comes. Example: axkomet poll miami komet-prebooks."""
+    from models.states import Feed
+    from tasks.polling import poll as poll_scopes
+    from tasks.scopes import words
+    from worker.assembly import open_services, timing_of
+
+    known = [each.value for each in Feed]
+    if feed is not None and feed not in known:
+        raise Problem(f"{feed} is no feed: it is one of {', '.join(known)}.")
+    settings = _settings()
+    _, ledger = open_services(settings)
+    with ledger.sessions.begin() as session:
+        id_ = _connection_id(session, connection)
+        scopes = poll_scopes(session, id_, Feed(feed) if feed is not None else None, timing_of(settings))
+        due = [words(scope) for scope in scopes if scope.stopped_reason is None]
+        stopped = [f"{words(scope)} stands still: {scope.stopped_reason}." for scope in scopes if scope.stopped_reason]
+    for each in due:
+        typer.echo(f"{connection}: {each} is due now")
+    for each in stopped:
+        typer.echo(f"axkomet: {connection}: {each}", err=True)
+    if not due and not stopped:
+        raise Problem(f"{connection}: no order waits for {feed}, so there is nothing to read.", exit_code=3)
+    if stopped:
+        _finish(4 if due else 1)
+
+
+# -- mappings --------------------------------------------------------------------------------------------------
+
+
+@mapping.command("list")
+def list_mappings(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Only what orders wait for.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List mappings, those that most orders wait for first. Example: axkomet mapping list --missing."""
+    from worker.assembly import open_services
+    from worker.desk import find_mappings
+    from worker.screens import mapping_list
+
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        _known_connection(session, connection)
+        found = find_mappings(session, connection, missing=missing)
+    _show(found, as_json, mapping_list)
+
+
+@mapping.command("set")
+def set_mapping(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    article: Annotated[str, typer.Argument(help="Axerrio's code of the article.")],
+    product_code: Annotated[str | None, typer.Option(help="Komet's code of the product.")] = None,
+    product_description: Annotated[str | None, typer.Option(help="Komet's description of the product.")] = None,
+) -> None:
+    """Say what an article is in Komet. Example: axkomet mapping set miami RFREE50 --product-code ROSFRE50."""
+    from tasks.mapping import set_mapping as store
+    from worker.assembly import open_services
+    from worker.offline import user
+
+    article, code, description = (each.strip() if each else "" for each in (article, product_code, product_description))
+    if not article:
+        raise Problem("Name the article by Axerrio's code.")
+    if not (code or description):
+        raise Problem("Name Komet's product with --product-code, --product-description or both.")
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        id_ = _connection_id(session, connection)
+    outcome = store(
+        ledger.sessions,
+        id_,
+        article,
+        product_code=code or None,
+        product_description=description or None,
+        who=user(),
+    )
+    article = outcome.article_code
+    if outcome.is_unknown:
+        typer.echo(f"axkomet: Axerrio's catalogue of {connection} has no article {article}; it is kept.", err=True)
+    product = " ".join(filter(None, (code, description)))
+    word = "was mapped so already" if outcome.was_set else f"is {product} in Komet from now on"
+    typer.echo(f"{article} {word}; {len(outcome.released)} order(s) released.")
 
 
 def _by_key(find: "Callable[[Session, str], Found | None]", session: "Session", key: str) -> "Found":
@@ -290,14 +426,21 @@ def _state(word: str | None) -> Any:
         raise Problem(f"--state {word} is no state: it is one of {known}.") from None
 
 
-def _known_connection(session: "Session", word: str | None) -> None:
+def _known_connection(session: "Session", name: str | None) -> None:
+    if name is not None:
+        _connection_id(session, name, option="--connection ")
+
+
+def _connection_id(session: "Session", name: str, *, option: str = "") -> int:
+    """The id of the connection's row; a name that the ledger does not know is the user's mistake."""
     from sqlalchemy import select
 
     from models.tables import Connection
 
-    known = session.scalars(select(Connection.name).order_by(Connection.name)).all()
-    if word is not None and word not in known:
-        raise Problem(f"--connection {word} is no connection of the ledger, which knows {', '.join(known) or 'none'}.")
+    known = dict(session.execute(select(Connection.name, Connection.id).order_by(Connection.name)).all())
+    if name not in known:
+        raise Problem(f"{option}{name} is no connection of the ledger, which knows {', '.join(known) or 'none'}.")
+    return int(known[name])
 
 
 def _date(option: str, word: str | None) -> date | None:

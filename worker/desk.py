@@ -32,6 +32,7 @@ from models.tables import (
 )
 from tasks.budget import budget_of
 from tasks.connection import ConnectionSettings
+from tasks.mapping import list_mappings
 from tasks.runtime import Timing
 from tasks.situation import MISSES_FOR_GONE
 
@@ -112,7 +113,7 @@ def find_row(session: Session, key: str) -> Order | None:
     rows = session.scalars(select(Order).where(Order.id.in_(found)).options(selectinload(Order.lines))).all()
     if len(rows) > 1:
         raise AmbiguousKeyError(
-            [f"id:{row.id} (axerrio:{row.axerrio_key}, by its {_NAMES[found[row.id]]} {rest})" for row in rows]
+            [f"id:{row.id} ({_known_as(row)}, by its {_NAMES[found[row.id]]} {rest})" for row in rows]
         )
     return rows[0] if rows else None
 
@@ -143,6 +144,10 @@ def find_order(session: Session, key: str) -> Json | None:
         for each in session.scalars(select(Write).where(Write.order_id == row.id).order_by(Write.id))
     ]
     return view
+
+
+def _known_as(row: Order) -> str:
+    return f"axerrio:{row.axerrio_key}" if row.axerrio_key is not None else row.name
 
 
 def _by_key(key: str) -> dict[str, Select[int]]:
@@ -213,6 +218,7 @@ def _view(
         reason = {"code": row.reason_code, "message": row.reason, "next_command": row.next_command}
     return {
         "id": row.id,
+        "name": row.name,
         "connection": connection,
         "origin": row.origin,
         "state": row.state.value,
@@ -289,6 +295,26 @@ def _status(order: PurchaseOrder) -> str:
 
 def _time(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
+
+
+# -- mappings --------------------------------------------------------------------------------------------------
+
+
+def find_mappings(session: Session, connection: str | None, *, missing: bool) -> list[Json]:
+    """Mappings and what is waited for, as the interface shows them (see `tasks.mapping.list_mappings`)."""
+    return [
+        {
+            "connection": each.connection,
+            "article_code": each.article_code,
+            "description": each.description,
+            "product_code": each.product_code,
+            "product_description": each.product_description,
+            "orders": each.orders,
+            "nearest_departure": each.nearest_departure.isoformat() if each.nearest_departure else None,
+            "candidates": [{"code": one.code, "description": one.description} for one in each.candidates],
+        }
+        for each in list_mappings(session, connection, missing=missing)
+    ]
 
 
 # -- the whole -------------------------------------------------------------------------------------------------

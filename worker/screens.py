@@ -14,9 +14,11 @@ Json = dict[str, Any]
 _WIDE = 200
 
 _COLOURS = {
+    "shipped": "bold green",
     "approved": "green",
     "ordered": "cyan",
     "prebooked": "blue",
+    "cancelling": "magenta",
     "mapping_required": "yellow",
     "held": "yellow",
     "failed": "red",
@@ -43,7 +45,7 @@ def order_list(orders: Sequence[Json]) -> RenderableType:
     for order in orders:
         reason = order["reason"]
         table.add_row(
-            order["axerrio"]["number"],
+            order["name"],
             order["connection"],
             state_text(order["state"]),
             order["departure_date"],
@@ -56,9 +58,11 @@ def order_list(orders: Sequence[Json]) -> RenderableType:
 
 def order_account(order: Json) -> RenderableType:
     """One order: why it waits and what to type, then lines, history and writes."""
+    origin = "born in Komet" if order["origin"] == "komet" else None
+    known_as = ", ".join(filter(None, (origin, order["axerrio"]["key"], f"version {order['axerrio']['version']}")))
     head = Text.assemble(
-        (f"{order['axerrio']['number']} ", "bold"),
-        f"({order['axerrio']['key']}, version {order['axerrio']['version']}, {order['connection']}) is ",
+        (f"{order['name']} ", "bold"),
+        f"({known_as}, {order['connection']}) is ",
         state_text(order["state"]),
         f"; departs {order['departure_date']}, truck {order['truck_date']}",
     )
@@ -72,17 +76,21 @@ def order_account(order: Json) -> RenderableType:
     numbers = ", ".join(each["number"] or each["id"] for each in order["komet"]["prebooks"])
     purchase_orders = ", ".join(f"{each['number']} ({each['status']})" for each in order["komet"]["purchase_orders"])
     parts.append(Text(f"In Komet: prebook {numbers or '-'}, purchase orders {purchase_orders or '-'}"))
-    lines = _table("line", "article", "boxes", "state", "prebook item", "purchase order item")
+    lines = _table("line", "article", "description", "boxes", "state", "prebook item", "purchase order item")
+    shipped = _table("line", "air waybill", "shipped", "boxes", "codes")
     for line in order["lines"]:
         bought = ", ".join(f"{each['number']}/{each['id']}" for each in line["purchase_order_items"])
         lines.add_row(
             line["line_key"],
             line["article_code"] or "-",
+            line["description"] or "-",
             str(line["boxes"] or "-"),
             state_text(line["state"]),
             line["prebook_item_id"] or "-",
             bought or "-",
         )
+        for (awb, day), codes in _by_waybill(line["boxes_shipped"]).items():
+            shipped.add_row(line["line_key"], awb, day, str(len(codes)), " ".join(codes))
     history = _table("when", "from", "to", "why")
     for row in order.get("history", []):
         history.add_row(_short(row["at"]), row["from"] or "-", row["to"], row["why"])
@@ -90,10 +98,37 @@ def order_account(order: Json) -> RenderableType:
     for row in order.get("writes", []):
         times = (_short(row["sent_at"]), _short(row["settled_at"]))
         writes.add_row(row["kind"], row["state"], str(row["attempts"]), *times, row["error"] or "")
-    for title, table in (("Lines", lines), ("History", history), ("Writes", writes)):
+    for title, table in (("Lines", lines), ("Shipped", shipped), ("History", history), ("Writes", writes)):
         if table.row_count:
             parts += [Text(f"\n{title}", style="bold"), table]
     return Group(*parts)
+
+
+def _by_waybill(boxes: Iterable[Json]) -> dict[tuple[str, str], list[str]]:
+    """Codes of boxes by air waybill and ship date."""
+    codes: dict[tuple[str, str], list[str]] = {}
+    for box in boxes:
+        codes.setdefault((box["awb"], box["ship_date"]), []).append(box["box_code"])
+    return codes
+
+
+def mapping_list(mappings: Sequence[Json]) -> RenderableType:
+    """A line for each mapping, and for each article that orders wait for."""
+    if not mappings:
+        return Text("No mappings.")
+    table = _table("connection", "article", "description", "product in Komet", "orders wait", "departs", "maybe")
+    for each in mappings:
+        product = " ".join(filter(None, (each["product_code"], each["product_description"])))
+        table.add_row(
+            each["connection"],
+            each["article_code"] or Text("?", style="yellow"),
+            each["description"] or "-",
+            product or Text("?", style="yellow"),
+            Text(str(each["orders"]), style="yellow") if each["orders"] else "-",
+            each["nearest_departure"] or "-",
+            ", ".join(" ".join(filter(None, (one["code"], one["description"]))) for one in each["candidates"]) or "-",
+        )
+    return table
 
 
 def status_screen(status: Json) -> RenderableType:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url, text
 
 from tests.processes.plant import Json, environment
-from tests.sync.conftest import Ledger, make_ledger
+from tests.sync.conftest import Ledger, ledger, make_ledger
 from tests.world import World
 from worker.supervisor import axkomet_command
 
-__all__ = ["make_ledger"]
+__all__ = ["ledger", "make_ledger"]
 
 
 @dataclass
@@ -43,6 +44,12 @@ class Shell:
         assert done.stdout == ""
         return sentence
 
+    def later(self, at_work: Ledger) -> None:
+        """Let the commands live at the ledger's time, which a test moves."""
+        url = make_url(self.env["AXKOMET_DATABASE_URL"])
+        with at_work.engine.begin() as connection:
+            connection.execute(text(f"ALTER DATABASE {url.database} SET axkomet.clock_offset = '{at_work.offset}s'"))
+
 
 @pytest.fixture
 def shell(tmp_path: Path, world: World, database_url: str, redis_url: str) -> Shell:
@@ -54,5 +61,5 @@ def shell(tmp_path: Path, world: World, database_url: str, redis_url: str) -> Sh
 @pytest.fixture
 def ordered(world: World, make_ledger: Callable[..., Ledger]) -> Json:
     """An order that is `ordered`, as the ledger shows it."""
-    ledger = make_ledger()
-    return ledger.order(ledger.earn_proof())
+    made = make_ledger()
+    return made.order(made.earn_proof())

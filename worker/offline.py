@@ -1,0 +1,49 @@
+"""What commands need that plan an order and make no call."""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+
+from models import tables
+from tasks.connection import Connection
+from worker.assembly import Ledger, make_connection
+from worker.connections import load_connections
+from worker.problems import Problem
+from worker.settings import ServiceUrls, Settings
+
+
+@contextmanager
+def silent_connection(
+    settings: Settings, urls: ServiceUrls, ledger: Ledger, connection_id: int
+) -> Iterator[Connection]:
+    """The connection of a row as the connections file has it, for plans only: it holds no tokens.
+
+    Raises:
+        Problem: the connections file has a mistake, or names it no more.
+    """
+    with ledger.sessions() as session:
+        row = session.get_one(tables.Connection, connection_id)
+    named = load_connections(settings.connections)
+    found = next((each for each in named if each.name == row.name), None)
+    found = found or next((each for each in named if each.joins == row.joins), None)
+    if found is None:
+        raise Problem(f"The connections file {settings.connections} names no connection {row.name}.")
+    redis = Redis.from_url(urls.redis_url)
+    connection = make_connection(connection_id, found, ("", ""), settings, ledger.sessions, redis)
+    try:
+        yield connection
+    finally:
+        connection.komet.close()
+        connection.axerrio.close()
+        redis.close()
+
+
+def user() -> str:
+    """Who types: the user of the operating system."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
