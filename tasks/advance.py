@@ -34,7 +34,7 @@ from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, 
 from tasks.plan.facts import KOMET_WRITES
 from tasks.runtime import Hint, Runtime, Timing, new_owner
 from tasks.situation import SituationReader
-from tasks.wake import hint_of, lock_order, lock_orders
+from tasks.wake import hint_of, lock_order, lock_orders, wake_those_that_wait_for
 
 log = structlog.get_logger()
 
@@ -417,11 +417,12 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object]) -> None:
         write.error = None
         if write.state is not WriteState.DONE:
             _close(session, write, WriteState.DONE, None)
-        KINDS[write.kind].settle(session, run.connection, row, write)
+        words = KINDS[write.kind].settle(session, run.connection, row, write) or ()
         row.setbacks, row.not_before, row.last_error = 0, None, None
         for each in rows:
             if each.lease_owner != run.owner:
                 each.due_at = now(session)
+    run.runtime.send_hints(wake_those_that_wait_for(run.runtime, run.connection, words))
 
 
 def _orders_of(session: Session, write_id: int) -> set[int]:

@@ -51,7 +51,16 @@ from models.tables import (
 from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.plan.facts import AwbPart, PlannedWrite
-from tasks.situation import articles_of, as_sent, canonical, carrier_code_of, catalogue, customer_of, products_of
+from tasks.situation import (
+    articles_of,
+    as_sent,
+    canonical,
+    carrier_code_of,
+    catalogue,
+    customer_of,
+    material_of,
+    products_of,
+)
 
 #: Komet takes 64 kB at most (Getting Started); we stay below.
 MOST_BYTES = 60_000
@@ -285,7 +294,12 @@ def _frozen_purchase_order(
     return FrozenWrite(
         body,
         {
-            line.id: {"prebook_item_id": item.item_id, "boxes": item.boxes, "ship_date": day.isoformat()}
+            line.id: {
+                "prebook_item_id": item.item_id,
+                "boxes": item.boxes,
+                "ship_date": day.isoformat(),
+                "material": material_of(item.content),
+            }
             for line, _, item in covered
         },
         scope=(Feed.KOMET_PURCHASE_ORDERS, day.isoformat()),

@@ -176,6 +176,14 @@ def differences(before: Json | None, after: Json | None, fields: Sequence[str]) 
     return tuple(Change(name, old, new) for name, old, new in pairs if old and new and not _equal(name, old, new))
 
 
+def material_of(content: Json | None) -> Json:
+    """What counts of a prebook item as Komet shows it, beside its boxes."""
+    if content is None:
+        return {}
+    parts = [[each["product_id"], each["bunches"], each["stems_per_bunch"]] for each in content["components"]]
+    return {name: content.get(name) for name in _MATERIAL_OF_ITEM} | {"components": parts}
+
+
 def _equal(name: str, old: object, new: object) -> bool:
     return old == new or (name == "cost" and Decimal(str(old)) == Decimal(str(new)))
 
@@ -346,6 +354,7 @@ class SituationReader:
             mapped=item.mapped,
             seen=item.content is not None,
             sent=item.sent,
+            material=material_of(item.content),
             write_id=prebook.write_id,
             changes=changes,
             is_deleted_by_us=item.deleted_at is not None,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedRecord
 from clients.errors import Unanswered
-from models.canonical import InboundStatus, Line, LineReference, Origin, Tombstone, Unreadable
+from models.canonical import InboundStatus, Line, LineReference, LineStatus, Origin, Tombstone, Unreadable
 from models.canonical import Order as CanonicalOrder
 from models.database import now
 from models.tables import (
@@ -152,7 +152,8 @@ class _Store:
         refused = answer is not None and any(line["is_accepted"] is False for line in answer["lines"])
         if answer is not None and (refused or answer["status"] == InboundStatus.REJECTED):
             row.inbound_answer = answer | {"status": InboundStatus.PENDING}  # a person may have taken it: ask again
-        keys = {line.external_line_id: line.line_key for line in order.lines}
+        live = [line for line in order.lines if line.status is not LineStatus.CANCELLED]
+        keys = {line.external_line_id: line.line_key for line in live}
         for line in row.lines:
             line.axerrio_line_key = keys.get(line.line_key) or line.axerrio_line_key
         return row

@@ -6,6 +6,7 @@ from clients.errors import RefusalKind
 from models.canonical import (
     ApprovalReport,
     InboundStatus,
+    Line,
     LineReference,
     LineStatus,
     Order,
@@ -115,10 +116,17 @@ class Back:
     def _wanted(self) -> Order | None:
         """The order as Axerrio shall have it; None: not at all."""
         s = self.s
-        lines = tuple(line.wanted for line in s.lines if line.is_open and line.wanted is not None)
+        lines = tuple(wanted for line in s.lines if (wanted := self._line_wanted(line)) is not None)
         if not lines or self.ask.is_withdrawn:
             return None
         return s.wanted.model_copy(update={"lines": lines, "version": 0, "buyer_code": s.customer_code or ""})
+
+    def _line_wanted(self, line: LineFacts) -> Line | None:
+        """The line as Axerrio shall have it. While Komet does not know its product it is left as Axerrio has it."""
+        if not line.is_open or all(item.mapped for item in line.live_items):
+            return line.wanted if line.is_open else None
+        applied = self.s.axerrio.applied.lines if self.s.axerrio.applied is not None else ()
+        return next((each for each in applied if each.line_key == line.line_key), None)
 
     def departed(self) -> Hold | None:
         """It was received in time, and left before Axerrio had it."""
@@ -207,7 +215,12 @@ class Back:
 
     def references(self) -> References:
         """What Axerrio shall hold of the order's place in Komet."""
-        lines = [line for line in self.s.lines if line.live_items and line.axerrio_line_key is not None]
+        of_axerrio = self.s.origin is Origin.AXERRIO  # it knows no more of a line that it removed
+        lines = [
+            line
+            for line in self.s.lines
+            if line.live_items and line.axerrio_line_key is not None and not (of_axerrio and line.wanted is None)
+        ]
         items = [item for line in lines for item in line.live_items]
         if not items:
             return References()

@@ -85,6 +85,8 @@ class PrebookItemFacts:
     seen: bool
     #: What its create said of the line; None for an item that was born in Komet.
     sent: Json | None
+    #: What it says of its goods, as last seen.
+    material: Json = field(default_factory=dict)
     #: The create that made it; None for one that Axerrio's references name, or that was born in Komet.
     write_id: int | None = None
     changes: tuple[Change, ...] = ()

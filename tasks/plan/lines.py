@@ -11,7 +11,7 @@ from typing import Any
 
 from clients.errors import RefusalKind
 from models.canonical import InboundStatus, Line, OrderStatus, Origin, PurchaseOrderStatus
-from models.states import Feed, HoldCode, Kind, OrderState
+from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
@@ -85,18 +85,23 @@ class Lines:
 
     def _of_axerrio(self, line: LineFacts) -> Step | None:
         matching, kept = [], False
-        for item in line.live_items:
-            removal = self._stale(line, item)
+        for item in line.prebook_items:
+            if not item.is_live and not _active(item):
+                continue
+            removal = self._stale(line, item) or self._left_over(line, item)
             if removal is None:
-                matching.append(item)
+                matching += [item] if item.is_live else []
                 continue
             if self.ask.decided(line.line_key, removal.fact) == THEIRS:
                 kept = True
-                if self.ask.is_desired(line):
+                if self.ask.is_desired(line) and item.is_live:
                     matching.append(item)
                 continue
             return self._remove(line, item, removal)
         if not self.ask.is_desired(line):
+            unseen = self._made_and_unseen(line)
+            if unseen is not None:
+                return replace(unseen, state=OrderState.CANCELLING)
             return Step(OrderState.CLOSED) if kept else None
         if len(matching) > 1:
             surplus = self._surplus(line, matching)
@@ -129,6 +134,13 @@ class Lines:
     def _is_to_be_remade(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         fact = self._edit_of(item)
         return fact is not None and self.ask.decided(line.line_key, fact) == OURS
+
+    def _left_over(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
+        """A person deleted the item, and decided for ours: what still covers it goes before it is made anew."""
+        fact = f"gone, item {item.item_id}"
+        if item.is_live or self.ask.decided(line.line_key, fact) != OURS:
+            return None
+        return _Removal(fact, "a person decided for ours", is_decided=True)
 
     def _edit_of(self, item: PrebookItemFacts) -> str | None:
         """What a person changed on an item of ours, in words; None: nothing."""
@@ -187,21 +199,29 @@ class Lines:
         state = OrderState.PREBOOKED if line.live_items else OrderState.RECEIVED
         return Step(state, hold, looks=looks, waits_for=article)
 
+    def _made_and_unseen(self, line: LineFacts) -> Step | None:
+        """Komet took a prebook for the line, and no list has shown its item."""
+        made = self.ask.done((Kind.PREBOOK_CREATE,), line)
+        if made is None or any(item.write_id == made.id for item in line.prebook_items):
+            return None
+        if not (self.s.leaves_bad_items_out and made.shown):
+            return self._unseen(line, made.reads, made.trace, made.look_key)
+        if not (made.counts and self.ask.is_desired(line)):
+            return None
+        message = (
+            f"Komet made the prebook ({made.trace}) and left line {line.line_key} out. "
+            "Requeue the order once that is mended."
+        )
+        return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
+
     def _without_item(self, line: LineFacts) -> Step | None:
         """Nothing of the line stands in Komet: it is on its way to being seen, was removed, or must be made."""
         s, wanted = self.s, line.wanted
         if wanted is None:
             return None
-        acknowledged = self.ask.done((Kind.PREBOOK_CREATE,), line)
-        if acknowledged is not None and all(item.write_id != acknowledged.id for item in line.prebook_items):
-            if not (s.leaves_bad_items_out and acknowledged.shown):
-                return self._unseen(line, acknowledged.reads, acknowledged.trace, acknowledged.look_key)
-            if acknowledged.counts:
-                message = (
-                    f"Komet made the prebook ({acknowledged.trace}) and left line {line.line_key} out. "
-                    "Requeue the order once that is mended."
-                )
-                return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
+        unseen = self._made_and_unseen(line)
+        if unseen is not None:
+            return unseen
         removed = self._removed_by_a_person(line)
         if removed is not None:
             return removed
@@ -375,9 +395,20 @@ class Lines:
         refused = self._refused_by_axerrio(line)
         if refused is not None:
             return refused
-        if line.axerrio_line_key is None:
-            return Step(OrderState.RECEIVED)
-        return self._known_product(line, item) or self._purchase(line, item)
+        unknown = self._unknown_to_komet(line, item)
+        if unknown is not None:
+            return unknown
+        return Step(OrderState.RECEIVED) if line.axerrio_line_key is None else self._purchase(line, item)
+
+    def _unknown_to_komet(self, line: LineFacts, item: PrebookItemFacts) -> Step | None:
+        """A Komet user sold a product by a word that Komet does not know: only there it can be mapped."""
+        if item.mapped:
+            return None
+        message = (
+            f"Komet does not know the product of line {line.line_key}: map it in prebook {item.name} on its screen."
+        )
+        hold = replace(self.ask.hold(HoldCode.MAPPING_REQUIRED, message), line_key=line.line_key)
+        return Step(OrderState.RECEIVED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
 
     def _refused_by_axerrio(self, line: LineFacts) -> Step | None:
         answer = self.s.axerrio.answer
@@ -442,7 +473,7 @@ class Lines:
             word = each.status.value if each.status else "not understood"
             message = (
                 f"Line {key}: {removal.words} after it was sent, and {stands} stands in Komet, {word}. "
-                "Ours makes it anew as Axerrio has it, theirs leaves Komet as it is."
+                f"Ours makes it anew as {self._origin} has it, theirs leaves Komet as it is."
             )
             return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, OURS, THEIRS), looks=(look,))
         if not line.orders_fresh:  # procurement may have approved since
@@ -456,6 +487,10 @@ class Lines:
             Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
         )
         return Step(state, needs=(write,))
+
+    @property
+    def _origin(self) -> str:
+        return "Axerrio" if self.s.origin is Origin.AXERRIO else "Komet's prebook"
 
     def _looked_after_refusal(self, kind: Kind, line: LineFacts, item_id: str) -> Step | None:
         """After a refused deletion the lists are read before anything else: the item may be gone already."""
@@ -502,7 +537,7 @@ class Lines:
         """No purchase order covers the item: it is on its way to being seen, or must be made."""
         kinds = PURCHASE_ORDER_CREATES
         mine = [write for write in self.ask.writes(kinds, line) if _covers(write, line, item)]
-        done = next((write for write in reversed(mine) if write.state == "done"), None)
+        done = next((write for write in reversed(mine) if write.state is WriteState.DONE), None)
         look = self.ask.purchase_orders(ship_date, active=True)
         if done is not None and not done.shown:
             if done.reads < LOOKS_FOR_ABSENCE:
@@ -529,27 +564,47 @@ class Lines:
     ) -> Step | None:
         """What procurement or a person did to the purchase orders that cover the item; None: nothing that matters."""
         look = self.ask.purchase_orders(ship_date, active=False)
-        for fact, message, again in self._facts_of_orders(line, item, active):
+        outdated = self._outdated(line, item, active, ship_date)
+        for fact, message, again in self._facts_of_orders(line, item, active, is_outdated=outdated is not None):
             choice = self.ask.decided(line.line_key, fact)
             if choice == OURS and again:
                 return self._remove_order_item(line, again[0], _Removal(fact, message, is_decided=True), prebook=item)
             if choice is None:
                 hold = self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
                 return Step(OrderState.PREBOOKED, hold, looks=(look,))
-        moved = [each for each in active if each.ship_date not in (None, ship_date)]
-        covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
-        if self.s.origin is Origin.KOMET and active and not line.boxes:
-            # The prebook is the origin's own word: where the purchase order still says the old one it is made anew.
-            words = f"Komet's prebook says {item.boxes} boxes for {ship_date}, purchase order {active[0].number} "
-            words += f"{covered} for {active[0].ship_date}"
-            removal = _Removal(f"prebook changed: {words}", words)
-            is_old = (moved and not moved[0].changes) or (covered != item.boxes and first == covered)
-            if is_old and self.ask.decided(line.line_key, removal.fact) != THEIRS:
-                return self._remove_order_item(line, active[0], removal, prebook=item)
+        if outdated is not None and self.ask.decided(line.line_key, outdated.fact) != THEIRS:
+            return self._remove_order_item(line, active[0], outdated, prebook=item)
         return None
 
+    def _outdated(
+        self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
+    ) -> _Removal | None:
+        """A prebook born in Komet says something else than when we bought its item: it is bought anew.
+
+        What we did not buy ourselves is a person's.
+        """
+        mine = [write for write in self.ask.writes(PURCHASE_ORDER_CREATES, line) if _covers(write, line, item)]
+        done = next((write for write in reversed(mine) if write.state is WriteState.DONE), None)
+        says = _says(done, line) if done is not None else None
+        if self.s.origin is not Origin.KOMET or says is None or len(active) != 1 or line.boxes:
+            return None
+        if active[0].first_boxes != says["boxes"]:
+            return None
+        now = {"boxes": item.boxes, "ship_date": ship_date.isoformat(), **item.material}
+        before = {"boxes": says["boxes"], "ship_date": says["ship_date"], **says.get("material", {})}
+        changed = [name for name, value in now.items() if value and before.get(name) and before[name] != value]
+        if not changed:
+            return None
+        words = ", ".join(f"{name.replace('_', ' ')} {before[name]} → {now[name]}" for name in changed)
+        return _Removal(f"prebook changed: {words}", f"Komet's prebook changed it ({words})")
+
     def _facts_of_orders(
-        self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...]
+        self,
+        line: LineFacts,
+        item: PrebookItemFacts,
+        active: tuple[PurchaseOrderItemFacts, ...],
+        *,
+        is_outdated: bool = False,
     ) -> list[tuple[str, str, tuple[PurchaseOrderItemFacts, ...]]]:
         """Facts for a person: the fact, the sentence, and what must go if ours shall stand."""
         key = line.line_key
@@ -561,11 +616,11 @@ class Lines:
                 found.append((f"order item {each.item_id}: {words}", message, (each,)))
         if active:
             covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
-            person = self.s.origin is Origin.AXERRIO or first != covered
+            person = not is_outdated or first != covered
             if covered != item.boxes and person and not line.boxes:
                 numbers = ", ".join(dict.fromkeys(each.number for each in active))
                 words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
-                found.append((words, f"Line {key}: {words}. A person changed it in Komet.", active))
+                found.append((words, f"Line {key}: {words}. A person did that in Komet.", active))
             return found
         for each in item.purchase_order_items:
             if each.boxes and each.status is PurchaseOrderStatus.CANCELLED:
