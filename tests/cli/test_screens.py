@@ -1,13 +1,17 @@
 """What the commands show: the shapes of their JSON, and their exit codes."""
 
 import json
+import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from models.tables import Box, OrderLine
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json
-from tests.world import World
+from tests.sync.conftest import Ledger
+from tests.world import World, today_in
 
 COMMANDS = (
     "",
@@ -135,6 +139,29 @@ def test_an_order_of_which_nothing_is_known_yet(shell: Shell, world: World, make
         assert line["purchase_order_items"] == []
         for name in ("mapped", "prebook_id", "prebook_item_id", "purchase_order_item_id", "purchase_order_number"):
             assert line[name] is None
+
+
+def test_an_order_born_in_komet(shell: Shell, ledger: Ledger, world: World) -> None:
+    """It is called by its prebook until Axerrio gave it a number; what left of it is shown by air waybill."""
+    world.in_axerrio("tenant-settings", inbound="pending")
+    sold = world.sell_in_komet()
+    ledger.live(30)
+    name = f"prebook {sold['number']}"
+    shown = json.loads(shell.run("orders", "show", f"prebook:{sold['number']}", "--json").stdout)
+    assert (shown["name"], shown["origin"], shown["axerrio"]["number"]) == (name, "komet", None)
+    with ledger.runtime.sessions.begin() as session:
+        line = session.scalars(select(OrderLine).order_by(OrderLine.id)).first()
+        assert line is not None
+        rest = {"shipment_key": "SH-1", "purchase_order_item_id": "1", "house_awb": "", "ship_date": today_in()}
+        for code in ("AX1", "AX2"):
+            box = Box(connection_id=1, line_id=line.id, box_code=code, label_key=code, awb="729-1234 5675", **rest)
+            session.add(box)
+    screen = shell.run("orders", "show", str(sold["number"])).stdout
+    assert screen.startswith(f"{name} (born in Komet, version 1, miami) is received")
+    assert "Rose Freedom 50 cm" in screen
+    assert re.search(rf"729-1234 5675\s+{today_in()}\s+2\s+AX1 AX2", screen)
+    assert name in shell.run("orders", "list", "--origin", "komet").stdout
+    assert f"{name} due now" in shell.run("requeue", str(sold["number"])).stdout
 
 
 def test_an_empty_list_is_no_failure(shell: Shell) -> None:
