@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import structlog
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from models import canonical
@@ -27,10 +28,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Ours:
-    """A purchase order of the list that covers prebook items of ours."""
+    """A purchase order of the list that covers prebook items of ours, or did when it was seen before."""
 
     seen: canonical.PurchaseOrder
-    #: By prebook item id.
+    #: Of those whose items it covers, or covered.
     order_ids: frozenset[int]
     digest: str
 
@@ -50,7 +51,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
     with runtime.sessions.begin() as session:
         put_aside_all(session, claim, (*listing.unreadable, *(elsewhere.unreadable if elsewhere else ())))
         items = _our_items(session, connection, records)
-        ours = _ours(records, items)
+        ours = _ours(session, connection, records, items)
         unshown = _unshown(session, items.values())
         changed = _changed(session, connection, ours, items, unshown)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
@@ -77,16 +78,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
 def _awaited(session: Session, claim: Claim) -> list[str]:
     """Numbers of the known purchase orders of those who wait for this scope, where they stood on its date."""
     waiting = (
-        select(PurchaseOrder.number)
-        .join(PurchaseOrderItem, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
-        .join(
-            PrebookItem,
-            and_(
-                PrebookItem.connection_id == PurchaseOrderItem.connection_id,
-                PrebookItem.item_id == PurchaseOrderItem.prebook_item_id,
-            ),
-        )
-        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+        _with_orders(PurchaseOrder.number)
         .join(Wait, Wait.order_id == Prebook.order_id)
         .where(
             Wait.scope_id == claim.scope_id,
@@ -109,17 +101,7 @@ def _lost(session: Session, connection: Connection, numbers: Sequence[str]) -> d
     if not numbers:
         return {}
     rows = session.execute(
-        select(PurchaseOrderItem.id, Prebook.order_id)
-        .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
-        .join(
-            PrebookItem,
-            and_(
-                PrebookItem.connection_id == PurchaseOrderItem.connection_id,
-                PrebookItem.item_id == PurchaseOrderItem.prebook_item_id,
-            ),
-        )
-        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
-        .where(
+        _with_orders(PurchaseOrderItem.id, Prebook.order_id).where(
             PurchaseOrder.connection_id == connection.id,
             PurchaseOrder.number.in_(numbers),
             PurchaseOrderItem.boxes > 0,
@@ -149,16 +131,47 @@ def _our_items(
     return {row.item_id: row for row in rows}
 
 
-def _ours(records: Sequence[canonical.PurchaseOrder], items: dict[str, PrebookItem]) -> list[_Ours]:
+def _ours(
+    session: Session,
+    connection: Connection,
+    records: Sequence[canonical.PurchaseOrder],
+    items: dict[str, PrebookItem],
+) -> list[_Ours]:
+    before: dict[str, set[int]] = {}
+    for id_, order_id in session.execute(
+        _with_orders(PurchaseOrder.purchase_order_id, Prebook.order_id).where(
+            PurchaseOrder.connection_id == connection.id,
+            PurchaseOrder.purchase_order_id.in_([record.purchase_order_id for record in records]),
+            PurchaseOrderItem.boxes > 0,
+        )
+    ):
+        before.setdefault(id_, set()).add(order_id)
     ours = []
     for record in records:
-        order_ids = {
-            items[item.prebook_item_id].prebook.order_id for item in record.items if item.prebook_item_id in items
-        }
+        named = {item.prebook_item_id for item in record.items if item.prebook_item_id in items}
+        order_ids = {items[each].prebook.order_id for each in named if each is not None}
+        order_ids |= before.get(record.purchase_order_id, set())  # the last of its items may have been taken off
         if order_ids:
             digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
             ours.append(_Ours(record, frozenset(order_ids), digest))
     return ours
+
+
+def _with_orders(*columns: Any) -> Select[Any]:
+    """These columns of the known purchase orders, their items, and the prebook items that they cover."""
+    return (
+        select(*columns)
+        .select_from(PurchaseOrderItem)
+        .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
+        .join(
+            PrebookItem,
+            and_(
+                PrebookItem.connection_id == PurchaseOrderItem.connection_id,
+                PrebookItem.item_id == PurchaseOrderItem.prebook_item_id,
+            ),
+        )
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+    )
 
 
 def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, Write]:

@@ -277,8 +277,8 @@ class Planner:
         """Late truth: a create that was judged absent may show after all."""
         return tuple(
             {
-                Look(Feed.KOMET_PREBOOKS, write.look_key, active=False)
-                for write in self.ask.writes((Kind.PREBOOK_CREATE,))
+                Look(_SHOWN_AT[write.kind], write.look_key, active=False)
+                for write in self.ask.writes(tuple(_SHOWN_AT))
                 if write.state is WriteState.ABSENT and write.look_key >= self.s.today.isoformat()
             }
         )
@@ -370,6 +370,12 @@ def _precedence(hold: Hold) -> bool:
     return hold.code is HoldCode.MAPPING_REQUIRED
 
 
+#: Where creates show.
+_SHOWN_AT = {
+    Kind.PREBOOK_CREATE: Feed.KOMET_PREBOOKS,
+    Kind.PURCHASE_ORDER_CREATE: Feed.KOMET_PURCHASE_ORDERS,
+    Kind.PURCHASE_ORDER_MIXED_CREATE: Feed.KOMET_PURCHASE_ORDERS,
+}
 _ONE_BY_ONE = (Kind.PURCHASE_ORDER_ITEM_DELETE, Kind.PREBOOK_ITEM_DELETE)
 _SEQUENCE = (
     Kind.INBOUND_ORDER,
