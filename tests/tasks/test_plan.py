@@ -870,7 +870,8 @@ def test_nothing_of_a_prebook_born_in_komet_is_deleted_but_our_own_purchase_orde
 
 
 def test_a_purchase_order_that_says_the_old_boxes_of_a_changed_prebook_is_made_anew() -> None:
-    there = linked(born_in_komet(facts("1", prebook_items=(item("1", bought("1")),))))
+    ours = a_write(90, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", shown=True)
+    there = linked(born_in_komet(facts("1", prebook_items=(item("1", bought("1")),)), writes=(ours,)))
     grown = replace(there.lines[0].prebook_items[0], boxes=6)
     line = replace(there.lines[0], wanted=a_line("1", boxes=6), prebook_items=(grown,))
     plan = make_plan(replace(there, lines=(line,)))
@@ -879,6 +880,15 @@ def test_a_purchase_order_that_says_the_old_boxes_of_a_changed_prebook_is_made_a
     by_hand = replace(grown.purchase_order_items[0], boxes=5, first_boxes=4)
     edited = replace(line, prebook_items=(replace(grown, purchase_order_items=(by_hand,)),))
     assert make_plan(replace(there, lines=(edited,))).reason_code == HoldCode.CONFLICT
+
+
+def test_what_a_buyer_bought_of_a_changed_prebook_is_his() -> None:
+    there = linked(born_in_komet(facts("1", prebook_items=(item("1", bought("1")),))))
+    grown = replace(there.lines[0].prebook_items[0], boxes=6)
+    line = replace(there.lines[0], wanted=a_line("1", boxes=6), prebook_items=(grown,))
+    plan = make_plan(replace(there, lines=(line,)))
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert not planned(plan, *KOMET_WRITES)
 
 
 def test_axerrio_may_wait_refuse_or_be_changed_by_a_person() -> None:
