@@ -24,8 +24,6 @@ from tasks.runtime import Timing
 from tasks.situation import SituationReader
 from tasks.wake import lock_orders
 
-#: How the fact of a person's change in Axerrio begins, of an order born in Komet.
-_EDITED_IN_AXERRIO = "axerrio: "
 _NEVER_ARRIVED = "a person decided that it never arrived"
 
 
@@ -122,8 +120,6 @@ def decide_conflicts(
         if hold.fact is None or choice.value not in hold.choices:
             continue
         _decide(session, row, hold.line_key, hold.fact, choice, by)
-        if choice is Choice.OURS and hold.fact.startswith(_EDITED_IN_AXERRIO):
-            row.inbound_applied = None  # so Komet's version is sent again
         decided.append(f"line {hold.line_key}: {hold.fact}" if hold.line_key is not None else hold.fact)
     if decided:
         _wake(session, [row])
