@@ -4,20 +4,20 @@ What is stored speaks Komet's codes. It is translated when it is planned (`tasks
 setting that comes later counts at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
-from clients.komet.convert import customer_of_prebook
+from clients.komet.convert import bind_items, customer_of_prebook
 from models import canonical
-from models.canonical import Article, Component, Line, LineStatus, OrderStatus, Origin, UnitType
+from models.canonical import Article, BoxType, Component, Line, LineStatus, OrderStatus, Origin, UnitType
 from models.database import now
 from models.states import Feed, Kind, WriteState
 from models.tables import Connection as ConnectionRow
-from models.tables import Order, OrderLine, Prebook, Scope, Write
+from models.tables import Order, OrderLine, Prebook, Scope, Write, WriteLine
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.requeue import begin_afresh
@@ -26,11 +26,28 @@ from tasks.requeue import begin_afresh
 _DOUBTFUL = timedelta(days=1)
 
 
-def may_be_ours(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> set[str]:
-    """Ids of the prebooks that a write of ours may still turn out to have made, or that carry a mark of our form."""
+def is_alike(write: Write, seen: canonical.Prebook, box_types: Mapping[str, BoxType]) -> bool:
+    """Without its mark the prebook could be what the write made: for its customer, and each item would be bound."""
+    sent = {each.line.line_key: each.sent for each in write.lines if each.sent is not None}
+    if customer_of_prebook(write.body) not in (seen.customer_code, None) or len(seen.items) != len(sent):
+        return False
+    return len(bind_items(sent, seen.items, box_types=box_types).pairs) == len(sent)
+
+
+def may_be_ours(
+    session: Session, connection: Connection, records: Sequence[canonical.Prebook], box_types: Mapping[str, BoxType]
+) -> dict[str, int | None]:
+    """Prebooks that a write of ours may still turn out to have made, or that carry a mark of our form.
+
+    While a create is open, or acknowledged and unseen, any prebook of its customer and truck date may be it; once it
+    was judged absent, for a day, only one that looks like it. Others must not wait: a truck leaves within a day.
+
+    Returns:
+        By prebook id: the order whose write it may be, None where only its mark speaks for it.
+    """
     moment = now(session)
-    rows = session.execute(
-        select(Scope.key, Write.body)
+    writes = session.execute(
+        select(Scope.key, Write)
         .join(Scope, Write.scope_id == Scope.id)
         .where(
             Write.connection_id == connection.id,
@@ -43,19 +60,17 @@ def may_be_ours(session: Session, connection: Connection, records: Sequence[cano
                 (Write.state == WriteState.DONE) & Write.shown_at.is_(None),
             ),
         )
-    )
-    doubtful = {(day, customer_of_prebook(body)) for day, body in rows}
-    return {
-        each.prebook_id
-        for each in records
-        if each.mark is not None
-        or any(
-            each.truck_date is not None
-            and day == each.truck_date.isoformat()
-            and (each.customer_code is None or customer == each.customer_code)
-            for day, customer in doubtful
-        )
-    }
+        .options(selectinload(Write.lines).joinedload(WriteLine.line))
+    ).all()
+    doubtful: dict[str, int | None] = {each.prebook_id: None for each in records if each.mark is not None}
+    for each in records:
+        for day, write in writes:
+            if each.truck_date is None or day != each.truck_date.isoformat():
+                continue
+            same_customer = each.customer_code in (customer_of_prebook(write.body), None)
+            if is_alike(write, each, box_types) or (same_customer and write.state is not WriteState.ABSENT):
+                doubtful[each.prebook_id] = write.order_id
+    return doubtful
 
 
 def begin(session: Session, connection: Connection, seen: canonical.Prebook) -> Order | None:
@@ -120,6 +135,8 @@ def update(session: Session, connection: Connection, row: Order, seen: canonical
     if _take(row, order):
         row.version_at = row.updated_at = now(session)
         begin_afresh(session, row)
+        if row.skipped == "departed":
+            row.skipped = _skipped(session, connection, order)
 
 
 def lose(session: Session, row: Order, line: OrderLine) -> None:

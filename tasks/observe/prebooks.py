@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from clients.komet.client import Listing
-from clients.komet.convert import bind_items, customer_of_prebook
+from clients.komet.convert import bind_items
 from models import canonical
 from models.states import Feed, Kind, WriteState
 from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
@@ -161,13 +161,10 @@ def _suspect(session: Session, claim: Claim, strangers: Sequence[canonical.Prebo
         Write.scope_id == claim.scope_id, Write.state == WriteState.SENT, Write.kind == Kind.PREBOOK_CREATE
     )
     for write in session.scalars(in_doubt.options(selectinload(Write.lines).joinedload(WriteLine.line))):
-        sent = {each.line.line_key: each.sent for each in write.lines if each.sent is not None}
         alike = [
             each.number
             for each in strangers
-            if each.mark is None
-            and customer_of_prebook(write.body) in (each.customer_code, None)
-            and len(each.items) == len(sent) == len(bind_items(sent, each.items, box_types=known.box_types).pairs)
+            if each.mark is None and born_in_komet.is_alike(write, each, known.box_types)
         ]
         write.may_be = alike[0] if alike else None
 
@@ -277,11 +274,11 @@ def _take_up(
     pause: float,
 ) -> list[Order]:
     """Start an order for each prebook that is certainly not ours; the others are looked at again soon."""
-    doubtful = born_in_komet.may_be_ours(session, connection, strangers)
+    doubtful = born_in_komet.may_be_ours(session, connection, strangers, reader.known.box_types)
     born = []
     for seen in strangers:
         if seen.prebook_id in doubtful:
-            _report_copy(session, connection, seen)
+            _report_doubt(session, connection, seen, doubtful[seen.prebook_id])
             continue
         row = born_in_komet.begin(session, connection, seen)
         if row is not None:
@@ -293,17 +290,22 @@ def _take_up(
     return born
 
 
-def _report_copy(session: Session, connection: Connection, seen: canonical.Prebook) -> None:
-    """A second carrier of a mark of ours, made by a person: reported on the order, and touched by nothing."""
+def _report_doubt(session: Session, connection: Connection, seen: canonical.Prebook, order_id: int | None) -> None:
+    """A prebook that is taken for nobody's is told on the order that it may be of; it is touched by nothing."""
     if seen.mark is None:
-        return
-    order_id = session.scalar(
-        select(Write.order_id).where(Write.connection_id == connection.id, Write.mark == seen.mark)
-    )
+        said = (
+            f"Prebook {seen.number} in Komet may be this order's, without our mark: it starts no order yet."
+        )
+    else:
+        said = (
+            f"Prebook {seen.number} in Komet carries this order's mark too: a person copied it. It is left alone."
+        )
+        order_id = session.scalar(
+            select(Write.order_id).where(Write.connection_id == connection.id, Write.mark == seen.mark)
+        )
     if order_id is None:
         log.warning("a prebook carries a mark of another ledger", prebook=seen.number, mark=seen.mark)
         return
-    said = f"Prebook {seen.number} in Komet carries the mark of this order too: a person copied it. It is left alone."
     note_once(session, session.get_one(Order, order_id), said)
 
 
@@ -322,7 +324,7 @@ class _Store:
         self._session = session
         self._connection = connection
         self._claim = claim
-        self._known = known
+        self.known = known
         self._learned = learned
         self._timing = timing
 
@@ -449,7 +451,7 @@ class _Store:
         stored = {item.item_id: item for item in prebook.items if item.line_id is None}
         free = [item for item in found.seen.items if item.item_id in stored]
         ids = {line.line_key: line.id for line in row.lines}
-        binding = bind_items(sent, free, box_types=self._known.box_types)
+        binding = bind_items(sent, free, box_types=self.known.box_types)
         for line_key, item_id in binding.pairs.items():
             item = stored[item_id]
             item.line_id, item.sent = ids[line_key], sent[line_key]
