@@ -229,7 +229,7 @@ def _says(kind: Kind, key: str) -> dict[str, Any]:
         case Kind.BOX_CODE_CHANGE:
             return {"changes": [[code_of(key, 1), f"{code_of(key, 1)}-new"]]}
         case _:
-            return {"prebook_item_id": f"88{key}", "boxes": 4}
+            return {"prebook_item_id": f"88{key}", "boxes": 4, "ship_date": SHIP_DATE.isoformat()}
 
 
 def an_answer(keys: Mapping[str, bool | None], status: InboundStatus = InboundStatus.ACCEPTED) -> InboundOrder:

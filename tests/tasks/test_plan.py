@@ -274,7 +274,7 @@ def bare_situations(draw: st.DrawFn) -> Situation:
         origin=origin,
         wanted=an_order((line.wanted for line in of_lines if line.wanted), status, origin=origin),
         writes=of_writes,
-        begun_version=draw(st.sampled_from((None, 1, 1))),
+        begun_version=1 if any(line.prebook_items for line in of_lines) else draw(st.sampled_from((None, 1))),
         seeded_version=draw(st.sampled_from((None,) * 7 + (1,))),
         is_deleted=not in_komet and draw(rarely),
         unreadable="status: perhaps" if draw(rarely) else None,
