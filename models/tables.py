@@ -347,8 +347,9 @@ class Write(Base):
     shown_at: Mapped[datetime | None]
     #: Tries that ended unanswered while the other system answered others.
     strikes: Mapped[int] = mapped_column(server_default="0")
-    #: A prebook without our mark that may be it, by customer, truck date and items: its number.
+    #: A prebook without our mark that may be it, by customer, truck date and items: its number and its id.
     may_be: Mapped[str | None]
+    may_be_id: Mapped[str | None]
     #: It was acknowledged, and its grace ended without its being seen.
     missed_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]

@@ -64,6 +64,7 @@ from tasks.plan.facts import (
     Situation,
     WriteFacts,
 )
+from tasks.plan.questions import EDITED, OURS
 from tasks.runtime import Timing
 from tasks.translation import Translation
 
@@ -483,6 +484,7 @@ class SituationReader:
             looks=looks,
             reads=reads,
             may_be=write.may_be,
+            may_be_id=write.may_be_id,
             absence_is_proof=state is WriteState.SENT and self._is_proof(write, proof),
             counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
             is_led=write.order_id == row.id,
@@ -578,8 +580,17 @@ class SituationReader:
     # -- people and Axerrio ----------------------------------------------------------------------------------
 
     def _decisions(self, row: OrderRow) -> dict[tuple[str | None, str], str]:
+        """By line and fact. A decision to send Komet's version again is used up by the write that did."""
         decided = select(Decision).where(Decision.order_id == row.id).order_by(Decision.id)
-        return {(each.line_key, each.fact): each.choice for each in self._session.scalars(decided)}
+        sent = select(func.max(Write.settled_at)).where(
+            Write.order_id == row.id, Write.kind == Kind.INBOUND_ORDER, Write.state == WriteState.DONE
+        )
+        told_at = self._session.scalar(sent)
+        return {
+            (each.line_key, each.fact): each.choice
+            for each in self._session.scalars(decided)
+            if not (each.choice == OURS and each.fact.startswith(EDITED) and told_at is not None and told_at > each.at)
+        }
 
     def _axerrio(self, row: OrderRow) -> AxerrioFacts:
         if row.origin != Origin.KOMET:

@@ -102,7 +102,7 @@ def put(tenant: Tenant, external_id: str, body: object) -> Response:
     if inbound is None:
         inbound = tenant.inbound[external_id] = Inbound(external_id, asked)
     _changeable(tenant, inbound)
-    same = not created and inbound.body == asked
+    same = not created and inbound.body == asked and not _edited(tenant, inbound)
     inbound.body, inbound.cancelled = asked, False
     match tenant.settings.inbound:
         case "accepted":
@@ -190,7 +190,7 @@ def accept(tenant: Tenant, inbound: Inbound, rejections: Mapping[str, Rejection]
         departure = date.fromisoformat(header["truckDate"]) - timedelta(days=DAYS_BEFORE_TRUCK)
         header["departureDate"] = departure.isoformat()
     content = header | {"lines": lines}
-    if not lines or content == inbound.applied:
+    if not lines or (content == inbound.applied and not _edited(tenant, inbound)):
         return
     open_keys = {line["lineKey"] for line in lines}
     cancelled = [line | {"status": "cancelled"} for line in before if line["lineKey"] not in open_keys]
@@ -199,7 +199,12 @@ def accept(tenant: Tenant, inbound: Inbound, rejections: Mapping[str, Rejection]
     identity = {"externalId": inbound.external_id, "origin": "komet", "status": "confirmed"}
     all_lines = sorted([*lines, *cancelled], key=lambda line: (len(line["lineKey"]), line["lineKey"]))
     numbered = [line | {"lineNumber": n} for n, line in enumerate(all_lines, start=1)]
-    tenant.save(content | number | identity | {"lines": numbered}, whole=True)
+    inbound.version = tenant.save(content | number | identity | {"lines": numbered}, whole=True).version
+
+
+def _edited(tenant: Tenant, inbound: Inbound) -> bool:
+    """A person changed the order in Axerrio since the body was applied."""
+    return inbound.order_key is not None and tenant.orders.records[inbound.order_key].version != inbound.version
 
 
 def _number(tenant: Tenant, inbound: Inbound) -> Json:

@@ -108,7 +108,8 @@ class Inbound:
     status: str = "pending"
     order_key: str | None = None
     lines: list[Json] = field(default_factory=list)
-    applied: Json | None = None  # what of the body stands in the order
+    applied: Json | None = None  # what of the body stands in the order, unless a person edited it since
+    version: int = 0  # of the order, as the body was applied
     cancelled: bool = False
 
 

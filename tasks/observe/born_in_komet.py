@@ -59,6 +59,7 @@ def may_be_ours(
                 (Write.state == WriteState.ABSENT) & (Write.settled_at > moment - _DOUBTFUL),
                 (Write.state == WriteState.DONE) & Write.shown_at.is_(None),
             ),
+            Write.id.not_in(select(Prebook.write_id).where(Prebook.write_id.is_not(None))),  # its prebook is known
         )
         .options(selectinload(Write.lines).joinedload(WriteLine.line))
     ).all()

@@ -162,11 +162,10 @@ def _suspect(session: Session, claim: Claim, strangers: Sequence[canonical.Prebo
     )
     for write in session.scalars(in_doubt.options(selectinload(Write.lines).joinedload(WriteLine.line))):
         alike = [
-            each.number
-            for each in strangers
-            if each.mark is None and born_in_komet.is_alike(write, each, known.box_types)
+            each for each in strangers if each.mark is None and born_in_komet.is_alike(write, each, known.box_types)
         ]
-        write.may_be = alike[0] if alike else None
+        write.may_be = alike[0].number if alike else None
+        write.may_be_id = alike[0].prebook_id if alike else None
 
 
 def _marks_are_hidden(found: Sequence[_Known]) -> bool:
@@ -293,13 +292,9 @@ def _take_up(
 def _report_doubt(session: Session, connection: Connection, seen: canonical.Prebook, order_id: int | None) -> None:
     """A prebook that is taken for nobody's is told on the order that it may be of; it is touched by nothing."""
     if seen.mark is None:
-        said = (
-            f"Prebook {seen.number} in Komet may be this order's, without our mark: it starts no order yet."
-        )
+        said = f"Prebook {seen.number} in Komet may be this order's, without our mark: it starts no order yet."
     else:
-        said = (
-            f"Prebook {seen.number} in Komet carries this order's mark too: a person copied it. It is left alone."
-        )
+        said = f"Prebook {seen.number} in Komet carries this order's mark too: a person copied it. It is left alone."
         order_id = session.scalar(
             select(Write.order_id).where(Write.connection_id == connection.id, Write.mark == seen.mark)
         )
@@ -409,8 +404,9 @@ class _Store:
             item = PrebookItem(
                 connection_id=self._connection.id, item_id=seen.item_id, touched=False, unknown_products=[], boxes=0
             )
-            # A prebook that a person made may be covered by a person too: purchase orders are looked at first.
-            item.touched = prebook.write_id is None
+            # What a person made, or what nobody knew of, a person may have covered: purchase orders are looked at first.
+            made = self._session.get(Write, prebook.write_id) if prebook.write_id is not None else None
+            item.touched = made is None or made.acknowledged_at is None
         elif (item.boxes, item.mapped) != (seen.boxes, seen.mapped):
             item.touched = True
         if item not in prebook.items:

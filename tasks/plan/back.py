@@ -19,7 +19,7 @@ from models.canonical import (
 )
 from models.states import HoldCode, Kind
 from tasks.plan.facts import Hold, LineFacts, PlannedWrite, PurchaseOrderItemFacts
-from tasks.plan.questions import OURS, THEIRS, Questions, Step, is_shipped
+from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step, is_shipped
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
 #: Fields of a line that Axerrio must keep as Komet has them, and their words.
@@ -192,14 +192,14 @@ class Back:
         if applied is None:
             return "", ""
         if self.s.axerrio.is_deleted:
-            return "axerrio: deleted", "the order, which Komet still wants: it was deleted there"
+            return f"{EDITED}deleted", "the order, which Komet still wants: it was deleted there"
         if holds is None:
             return "", ""
         if holds.status is OrderStatus.CANCELLED:
-            return "axerrio: cancelled", "the order, which Komet still wants: it was cancelled there"
+            return f"{EDITED}cancelled", "the order, which Komet still wants: it was cancelled there"
         refused = {line.line_key for line in self.s.lines if line.axerrio_line_key is None}
         changes = ", ".join(_differences(applied, holds, refused))
-        return (f"axerrio: {changes}", f"it ({changes})") if changes else ("", "")
+        return (f"{EDITED}{changes}", f"it ({changes})") if changes else ("", "")
 
     # -- its place in Komet ----------------------------------------------------------------------------------
 

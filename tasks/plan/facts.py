@@ -185,7 +185,7 @@ class WriteFacts:
     reads: int
     #: Absence from complete looks is proof.
     absence_is_proof: bool
-    #: Number of a prebook without our mark that may be it.
+    #: Number and id of a prebook without our mark that may be it.
     may_be: str | None
     #: It counts against the limits: it is younger than the order's last fresh start.
     counts: bool
@@ -195,6 +195,7 @@ class WriteFacts:
     looks_since_settled: int = 0
     #: Tries that ended unanswered while the other system answered others.
     strikes: int = 0
+    may_be_id: str | None = None
     refusal: RefusalKind | None = None
     error: str | None = None
     #: Text by which a person finds it: mark or numbers.

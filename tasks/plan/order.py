@@ -147,7 +147,7 @@ class Planner:
             return Plan(OrderState.FAILED, "failed", words, self.ask.requeue(), **rest)
         final = self._end(states, holds, open_writes, writes)
         if final is not None:
-            return Plan(*final, **rest | {"looks": self._late_looks()})
+            return Plan(*final, **rest | {"looks": self._late_looks(), "waits_for": {}})
         repeats = tuple(write.id for write in open_writes if write.kind not in KOMET_WRITES and write.overdue)
         reason = min(holds, key=_precedence, default=None)
         state = _shown(reason.code) if reason else self._progress(states)

@@ -19,6 +19,8 @@ from tasks.plan.facts import (
 )
 
 OURS, THEIRS = "ours", "theirs"
+#: How the fact begins that a person edited in Axerrio an order born in Komet.
+EDITED = "axerrio: "
 #: Refusals that say nothing about the order or the method: they are over when the token or the budget is mended.
 NOT_THE_ORDERS_FAULT = (RefusalKind.TOKEN, RefusalKind.LIMIT)
 
@@ -139,7 +141,7 @@ class Questions:
             return Step(state, looks=(Look(feed, write.look_key, active=True),))
         what, adoptable = _WORDS[write.kind], write.kind is Kind.PREBOOK_CREATE
         why = (
-            f"prebook {write.may_be} may be it, without our mark"
+            f"prebook {write.may_be} (id {write.may_be_id}) may be it, without our mark"
             if write.may_be is not None
             else "its list cannot be trusted now, since something in it is missing or cannot be read"
             if write.looks < LOOKS_FOR_ABSENCE
@@ -150,7 +152,7 @@ class Questions:
             f"Komet did not answer to the {what}, and does not show it; {why}. Look in Komet for {write.trace}: "
             + ("where it stands there, resolve with --adopt and its id; " if adoptable else "")
             + "where it surely does not, resolve with --resend.",
-            f"axkomet resolve {self.s.key} --resend",
+            f"axkomet resolve {self.s.key} " + (f"--adopt {write.may_be_id}" if write.may_be_id else "--resend"),
             f"write {write.id}",
             None,
             ("adopt", "resend") if adoptable else ("resend",),

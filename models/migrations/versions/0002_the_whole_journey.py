@@ -242,6 +242,7 @@ def upgrade() -> None:
         "write_lines", sa.Column("sent", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True)
     )
     op.add_column("write_lines", sa.Column("error", sa.Text(), nullable=True))
+    op.add_column("writes", sa.Column("may_be_id", sa.Text(), nullable=True))
 
     for table, column, check, words in _WORDS:
         op.drop_constraint(op.f(f"ck_{table}_{check}"), table, type_="check")
