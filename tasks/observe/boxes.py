@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from models.states import Kind, WriteState
-from models.tables import Box, PrebookItem, PurchaseOrderItem, Write, WriteLine
+from models.tables import Box, Label, PrebookItem, PurchaseOrderItem, Write, WriteLine
 from tasks import proofs
 from tasks.kinds import record_boxes, rename_box
 from tasks.scopes import Claim
@@ -30,6 +30,7 @@ def adopt(session: Session, claim: Claim, line_ids: Collection[int]) -> list[boo
             done = _adopt_changes(session, line, codes)
         if done:
             earned.append(_settle(session, claim, line))
+    _adopt_renamed(session, claim, shown)
     for code, item_id in {code: item for codes in shown.values() for code, item in codes.items()}.items():
         session.execute(
             update(Box)
@@ -58,7 +59,14 @@ def _codes_shown(session: Session, line_ids: Collection[int]) -> dict[int, dict[
 
 
 def _parts(session: Session, line_ids: Collection[int]) -> list[WriteLine]:
-    """Parts of calls about boxes of these lines that are not known to have shown."""
+    """Parts of calls about boxes of these lines that are not known to have shown.
+
+    One that was given up and sent anew is left out: what shows is taken for the later one's.
+    """
+    later = aliased(WriteLine)
+    sent_anew = select(later.write_id).where(
+        later.line_id == WriteLine.line_id, later.kind == WriteLine.kind, later.write_id > WriteLine.write_id
+    )
     return list(
         session.scalars(
             select(WriteLine)
@@ -68,7 +76,8 @@ def _parts(session: Session, line_ids: Collection[int]) -> list[WriteLine]:
                 Write.kind.in_((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE)),
                 Write.sent_at.is_not(None),
                 WriteLine.sent.is_not(None),
-                (Write.shown_at.is_(None)) | WriteLine.is_open | WriteLine.error.is_not(None),
+                or_(Write.shown_at.is_(None), WriteLine.is_open, WriteLine.error.is_not(None)),
+                or_(Write.state != WriteState.ABSENT, ~sent_anew.exists()),
             )
             .order_by(Write.id)
             .options(joinedload(WriteLine.write))
@@ -94,6 +103,15 @@ def _adopt_changes(session: Session, line: WriteLine, codes: dict[str, str]) -> 
     for current, new in there:
         rename_box(session, line.write.connection_id, current, new)
     return len(there) == len(changes)
+
+
+def _adopt_renamed(session: Session, claim: Claim, shown: dict[int, dict[str, str]]) -> None:
+    """A person gave a box its label's code by hand."""
+    every = {code for codes in shown.values() for code in codes}
+    for box in session.scalars(select(Box).where(Box.line_id.in_(shown), Box.box_code.not_in(every))):
+        label = session.get(Label, (claim.connection_id, box.label_key))
+        if label is not None and label.content["box_code"] in shown[box.line_id]:
+            rename_box(session, claim.connection_id, box.box_code, label.content["box_code"])
 
 
 def _settle(session: Session, claim: Claim, line: WriteLine) -> bool:

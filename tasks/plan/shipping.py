@@ -72,7 +72,7 @@ class Shipping:
                 notices.append(f"Shipment {shipment.key} has a temporary air waybill: the real one is awaited.")
                 continue
             if not self._verified(line, items, labels):
-                return self._read_back(line, step)
+                return self._unseen(line, step)
             others = [each for other, each in entries if other.key != shipment.key]
             return replace(self._send(line, step, shipment, entry, labels, items, others), notices=tuple(notices))
         step = replace(step, notices=tuple(notices))
@@ -215,7 +215,7 @@ class Shipping:
 
     def _codes(self, line: LineFacts, step: Step, labels: Labels, items: Sequence[PurchaseOrderItemFacts]) -> Step:
         """Every box that left carries its label's code in Komet, or must get it."""
-        changes = []
+        changes, shown = [], _shown(items)
         for box in line.boxes:
             code = labels.code_of(box.label_key)
             if code is None:
@@ -227,10 +227,10 @@ class Shipping:
                         "Axerrio, but the box has left with it.",
                     ),
                 )
-            if code != box.box_code:
+            if code != box.box_code and code not in shown:
                 changes.append(BoxChange(line.line_id, box.box_code, code, self._ship_date(line)))
         if not self._verified(line, items, labels):
-            return self._read_back(line, step)
+            return self._unseen(line, step)
         too_long = self._too_long(f"Line {line.line_key}", [change.new for change in changes])
         if too_long is not None:
             return self._held(step, too_long)
@@ -246,23 +246,26 @@ class Shipping:
         return len(line.boxes) >= sum(each.boxes for each in items) or self.ask.has_left(line)
 
     def _verified(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> bool:
-        """Komet shows every box of the line that it took, be it under its label's new code already."""
-        shown = {code for each in items for code in each.box_codes}
+        """Komet shows every box of the line that it took; a person may have given it its label's new code by hand."""
+        shown = _shown(items)
         return all(box.box_code in shown or labels.code_of(box.label_key) in shown for box in line.boxes)
 
     def _read_back(self, line: LineFacts, step: Step) -> Step:
         """The purchase orders are read before the next call."""
+        return replace(step, looks=(self.ask.purchase_orders(self._ship_date(line), active=True),))
+
+    def _unseen(self, line: LineFacts, step: Step) -> Step:
+        """Komet does not show boxes that it took: it is looked at again, and a person at last."""
         done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
-        ship_date = self._ship_date(line)
-        if done is not None and line.boxes and done.reads >= LOOKS_FOR_ABSENCE:
-            awbs = ", ".join(dict.fromkeys(box.awb for box in line.boxes))
-            hold = self.ask.hold(
-                HoldCode.NOT_VISIBLE,
-                f"Line {line.line_key}: Komet took its boxes on air waybill {awbs} and does not show their codes. "
-                "Look at its purchase order in Komet.",
-            )
-            return replace(self._held(step, hold), looks=(self.ask.purchase_orders(ship_date, active=False),))
-        return replace(step, looks=(self.ask.purchase_orders(ship_date, active=True),))
+        if done is None or done.reads < LOOKS_FOR_ABSENCE:
+            return self._read_back(line, step)
+        awbs = ", ".join(dict.fromkeys(box.awb for box in line.boxes))
+        hold = self.ask.hold(
+            HoldCode.NOT_VISIBLE,
+            f"Line {line.line_key}: Komet took its boxes on air waybill {awbs} and does not show their codes. "
+            "Look at its purchase order in Komet.",
+        )
+        return replace(self._held(step, hold), looks=(self.ask.purchase_orders(self._ship_date(line), active=False),))
 
     def _told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
         """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last."""
@@ -333,6 +336,10 @@ class Shipping:
 
     def _held(self, step: Step, hold: Hold) -> Step:
         return replace(step, hold=hold)
+
+
+def _shown(items: Sequence[PurchaseOrderItemFacts]) -> set[str]:
+    return {code for each in items for code in each.box_codes}
 
 
 def _planned(planned: PlannedWrite) -> set[tuple[str, str]]:

@@ -8,6 +8,7 @@ import pytest
 from tests.sync.conftest import Ledger
 from tests.sync.docks import (
     AWB,
+    AWB_ADD,
     approved,
     assert_shipped,
     codes,
@@ -392,3 +393,58 @@ def in_komet(world: World, method: str, **fields: Any) -> None:
     body = {"authenticationToken": world.komet_token} | fields
     answer = world.http.post(f"{world.addresses['komet']}/{method}", json=body)
     assert answer.json()["status"] == "1", answer.text
+
+
+# -- no answer -------------------------------------------------------------------------------------------------
+
+
+def test_an_air_waybill_whose_answer_was_lost_is_adopted_by_its_boxes(ledger: Ledger, world: World) -> None:
+    first, second = approved(ledger, world, {}, {})
+    world.fault("lost_answer", ADD, times=1)
+    ship(world, first, second)
+    polls(ledger)
+    for key in (first, second):
+        assert_shipped(ledger, world, key)
+    assert world.requests(ADD) == 1
+
+
+def test_an_air_waybill_that_never_arrived_is_held_until_proof_is_earned_and_then_goes_again(
+    ledger: Ledger, world: World
+) -> None:
+    lost, other, earning = approved(ledger, world, {}, {}, {})
+    world.fault("reset_before", ADD, times=1)
+    ship(world, lost, other)
+    polls(ledger, 6)
+    for key in (lost, other):
+        assert held(ledger, key).startswith("in_doubt: Komet did not answer to the air waybill, and does not show it;")
+    assert world.requests(ADD) == 1
+    ship(world, earning, awb="020-81140743")
+    polls(ledger, 5)
+    for key in (lost, other, earning):
+        assert_shipped(ledger, world, key)
+    assert ledger.writes(lost, AWB_ADD) in (["absent", "done"], ["absent"])
+    assert world.requests(ADD) == 3
+
+
+def test_with_proof_it_goes_again_only_after_two_looks(ledger: Ledger, world: World) -> None:
+    earning, lost = approved(ledger, world, {}, {})
+    ship(world, earning)
+    polls(ledger)
+    world.fault("error_before", ADD, times=1)
+    ship(world, lost)
+    polls(ledger, 3)
+    assert world.requests(ADD) == 2, "not within the grace"
+    polls(ledger, 3)
+    assert_shipped(ledger, world, lost)
+    assert ledger.writes(lost, AWB_ADD) == ["absent", "done"]
+    assert world.requests(ADD) == 3
+
+
+def test_a_call_that_was_refused_whole_goes_order_by_order(ledger: Ledger, world: World) -> None:
+    first, second = approved(ledger, world, {}, {})
+    world.fault("refuse", ADD, times=1, message="Something of it is wrong")
+    ship(world, first, second)
+    polls(ledger, 4)
+    for key in (first, second):
+        assert_shipped(ledger, world, key)
+    assert world.requests(ADD) == 3
