@@ -404,7 +404,7 @@ class _Store:
             item = PrebookItem(
                 connection_id=self._connection.id, item_id=seen.item_id, touched=False, unknown_products=[], boxes=0
             )
-            # What a person made, or what nobody knew of, a person may have covered: purchase orders are looked at first.
+            # What a person made or nobody knew of, a person may have covered: purchase orders are looked at first.
             made = self._session.get(Write, prebook.write_id) if prebook.write_id is not None else None
             item.touched = made is None or made.acknowledged_at is None
         elif (item.boxes, item.mapped) != (seen.boxes, seen.mapped):

@@ -439,6 +439,8 @@ class Lines:
         active = _active(item)
         if active:
             return self._remove_order_item(line, active[0], removal, prebook=item)
+        if not line.orders_looked and line.ship_date is not None:  # a person may have covered it
+            return Step(state, looks=(self.ask.purchase_orders(line.ship_date, active=True),))
         if not withdrawn and not self._can_afford(line):
             return self._waits_for_budget(line, state)
         looked = self._looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)
@@ -507,7 +509,7 @@ class Lines:
     def _can_afford(self, line: LineFacts) -> bool:
         """A replacement begins only when its whole cost is in the budget; once begun it goes on."""
         cost = _COST_OF_REMAKING + sum(1 + len(_active(item)) for item in line.live_items)
-        begun = any(item.is_deleted_by_us for item in line.prebook_items)
+        begun = any(each.is_deleted_by_us for item in line.live_items for each in item.purchase_order_items)
         return begun or self.s.requests_left >= cost
 
     def _waits_for_budget(self, line: LineFacts, state: OrderState) -> Step:
