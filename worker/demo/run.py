@@ -2,10 +2,12 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,15 @@ from rich.text import Text
 
 from worker.assembly import open_ledger
 from worker.demo.day import TIMES, Day
+from worker.demo.pairs import connections_file, pairs
 from worker.demo.screen import Screen, figures
-from worker.demo.verdict import judge
-from worker.demo.world import World, connections_file, pairs
+from worker.demo.world import World
 from worker.logs import configure_logs
 from worker.problems import Problem
 from worker.screens import terminal
-from worker.services import LOOPBACK, free_port, port_taken, usable_home
+from worker.services import LOOPBACK, Child, free_port, port_taken, usable_home
 from worker.settings import ENV_PREFIX, Settings, load_settings
-from worker.supervisor import LOOK_SECONDS, Role, Supervisor
+from worker.supervisor import LOOK_SECONDS, Role, Supervisor, axkomet_command
 from worker.up import look, migrate, roles_of
 
 Json = dict[str, Any]
@@ -37,7 +39,7 @@ def run_demo(*, keep: bool) -> int:
         keep: leave everything running at the end, with Flower, until Ctrl-C.
 
     Returns:
-        The exit code: 0 nothing lost and nothing doubled, 1 something was, 130 after Ctrl-C.
+        The exit code: 0 all went all the way and nothing is lost or doubled, 1 it is not so, 130 after Ctrl-C.
 
     Raises:
         Problem: the home cannot be used, another demo runs in it, or something does not start.
@@ -56,7 +58,7 @@ def run_demo(*, keep: bool) -> int:
         log_format="json",
         **TIMES,
     )
-    settings.connections.write_text(connections_file(world), "utf-8")
+    settings.connections.write_text(connections_file(world.pairs, world.komet_url, world.axerrio_url), "utf-8")
     roles = [world.role, *_with_env(roles_of(settings, flower=keep), settings, world)]
     with contextlib.closing(world), _logging_to(home / "demo.log"):
         console.print("Starting PostgreSQL, Valkey, a simulated Komet and Axerrio, worker and beat ...")
@@ -66,21 +68,20 @@ def run_demo(*, keep: bool) -> int:
                 return 130
             ledger = open_ledger(supervisor.urls.database_url)
             try:
-                day = _play(Day(world, ledger, supervisor), supervisor, Screen(console))
+                day = Day(world, ledger, supervisor, partial(_start_command, supervisor, roles[-1].env))
+                _play(day, supervisor, Screen(console))
             finally:
                 ledger.engine.dispose()
             if not day.over:
                 return 130
-            dump = world.dump()
-            verdict = judge(dump, day.placed)
-            requests = sum(sum(company["requests"].values()) for company in dump["companies"])
-            console.print(figures(day, verdict, requests))
+            verdict = day.judge()
+            console.print(figures(day, verdict))
             if keep:
                 console.print(_look_around(settings, users, supervisor, day, roles[-1]), soft_wrap=True)  # to paste
                 while not supervisor.stop_requested:
                     supervisor.poll()
                     time.sleep(LOOK_SECONDS)
-    return 0 if verdict.holds else 1
+    return 0 if verdict.holds and day.ledger_is_done else 1
 
 
 def _empty(home: Path) -> None:
@@ -139,14 +140,28 @@ def _ready(supervisor: Supervisor, settings: Settings, world: World) -> bool:
     raise Problem(f"Not ready after {_READY_SECONDS:.0f} s ({' '.join(problems)}): see {settings.home / 'log'}.", 1)
 
 
-def _play(day: Day, supervisor: Supervisor, screen: Screen) -> Day:
+def _start_command(supervisor: Supervisor, env: Mapping[str, str], *arguments: str) -> Child:
+    """Start `axkomet` with these arguments, as one would from another terminal."""
+    own = {
+        "HOME": str(supervisor.home),
+        "DATABASE_URL": supervisor.urls.database_url,
+        "REDIS_URL": supervisor.urls.redis_url,
+    }
+    child = Child("command", supervisor.home)
+    child.start(
+        axkomet_command(*arguments),
+        {**os.environ, **{f"{ENV_PREFIX}{name}": value for name, value in own.items()}, **env},
+    )
+    return child
+
+
+def _play(day: Day, supervisor: Supervisor, screen: Screen) -> None:
     with screen.open():
         while not day.over and not supervisor.stop_requested:
             supervisor.poll()
             day.step()
             screen.show(day)
             time.sleep(LOOK_SECONDS)
-    return day
 
 
 def _look_around(settings: Settings, users: Settings, supervisor: Supervisor, day: Day, flower: Role) -> RenderableType:
@@ -162,6 +177,6 @@ def _look_around(settings: Settings, users: Settings, supervisor: Supervisor, da
         f"{exports}"
         "  axkomet status\n"
         "  axkomet orders list\n"
-        f"  axkomet orders show axerrio:{day.placed[0].number}\n\n"
+        f"  axkomet orders show axerrio:{day.people.sales[0].number}\n\n"
         f"Flower: http://{LOOPBACK}:{settings.flower_port} user {user} password {password}"
     )

@@ -7,11 +7,10 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from models.states import PROGRESS, OrderState
+from models.states import OrderState
 from worker.demo.day import TIMES, Day
 from worker.demo.verdict import Verdict
 from worker.screens import state_text
@@ -19,10 +18,23 @@ from worker.screens import state_text
 Json = dict[str, Any]
 
 _PLAIN_PAUSE = 5.0
-_EVENTS_SHOWN = 5
-#: Lines of the live screen beside its orders.
-_FRAME = 7 + _EVENTS_SHOWN
-_MOST_ROWS = 20
+_WORKFLOWS = {"axerrio": "Axerrio → Komet", "komet": "Komet → Axerrio"}
+#: In the order in which people read them; the flags that wait for somebody come last.
+_STATES = (
+    OrderState.RECEIVED,
+    OrderState.PREBOOKED,
+    OrderState.ORDERED,
+    OrderState.APPROVED,
+    OrderState.SHIPPED,
+    OrderState.CANCELLING,
+    OrderState.CANCELLED,
+    OrderState.MAPPING_REQUIRED,
+    OrderState.HELD,
+    OrderState.FAILED,
+)
+#: Lines of the live screen beside the day's events.
+_FRAME = 9
+_FEWEST_EVENTS, _MOST_EVENTS = 4, 14
 
 
 class Screen:
@@ -32,7 +44,7 @@ class Screen:
         self._console = console
         self._live: Live | None = None
         self._told = 0
-        self._next_line = 0.0
+        self._next_line = _PLAIN_PAUSE
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -52,86 +64,91 @@ class Screen:
             self._console.print(f"{seconds:6.1f} s  {event}")
         self._told = len(day.events)
         if day.seconds >= self._next_line:
-            self._console.print(f"{day.seconds:6.1f} s  {_counts(day.orders).plain}")
+            for line in _lines(day.orders):
+                self._console.print(f"{day.seconds:6.1f} s  {line}")
             self._next_line = day.seconds + _PLAIN_PAUSE
 
 
 def _picture(day: Day, console: Console) -> RenderableType:
-    rows = max(4, min(_MOST_ROWS, console.height - _FRAME))
-    approved = [each for each in day.orders if each["state"] == OrderState.APPROVED]
-    moving = [each for each in day.orders if each["state"] != OrderState.APPROVED]
-    # What is done scrolls away above; what moves stays in its place below.
-    shown = sorted(approved, key=lambda each: (each["updated_at"], each["id"]))
-    shown = (shown + sorted(moving, key=lambda each: int(each["id"])))[-rows:]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = {"order": 10, "connection": 10, "articles": 22, "state": 10, "prebook": 7, "purchase": 8}
-    for name, width in columns.items():
-        table.add_column(name, width=width, no_wrap=True)
-    for order in shown:
-        table.add_row(
-            order["axerrio"]["number"],
-            order["connection"],
-            " ".join(line["article_code"] for line in order["lines"]),
-            state_text(order["state"]),
-            order["komet"]["prebook_number"] or "-",
-            " ".join(each["number"] for each in order["komet"]["purchase_orders"]) or "-",
-        )
-    for _ in range(rows - len(shown)):
-        table.add_row()
-    events = day.events[-_EVENTS_SHOWN:]
-    lines = [Text(f"{seconds:5.1f} s  {event}", style="dim", no_wrap=True) for seconds, event in events]
-    progress = Table.grid()
-    progress.add_row(ProgressBar(total=day.total, completed=len(approved), width=min(console.width - 1, 76)))
-    return Group(
-        _head(day),
-        progress,
-        _counts(day.orders),
-        Text(),
-        table,
-        Text(),
-        *lines,
-        *[Text()] * (_EVENTS_SHOWN - len(lines)),
-    )
+    shown = max(_FEWEST_EVENTS, min(_MOST_EVENTS, console.height - _FRAME))
+    events = [
+        Text(f"{seconds:5.1f} s  {event}", style="dim", no_wrap=True, overflow="ellipsis")
+        for seconds, event in day.events[-shown:]
+    ]
+    waits = [order["reason"]["message"] for order in day.orders if order["reason"]]
+    why = Text(waits[0] if waits else "", style="yellow", no_wrap=True, overflow="ellipsis")
+    return Group(_head(day), Text(), _table(day), why, Text(), *events, *[Text()] * (shown - len(events)))
 
 
 def _head(day: Day) -> Text:
     return Text.assemble(
         ("axkomet demo", "bold"),
-        f"{day.seconds:5.0f} s   Komet answers lost {day.came('lost_answer')} of {day.creates}",
+        f"{day.seconds:5.0f} s   answers lost {day.lost.total()}   calls cut off {day.cut_off.total()}",
         f"   workers killed {day.kills}",
     )
 
 
-def _counts(orders: Sequence[Json]) -> Text:
-    counts = Counter(each["state"] for each in orders)
-    states = [state.value for state in PROGRESS]
-    states += sorted(counts.keys() - set(states))
-    line = Text(no_wrap=True)
+def _table(day: Day) -> RenderableType:
+    """Orders by state, a row for each workflow; states that no order is in keep their place."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", width=16, no_wrap=True)
+    counts = _counts(day.orders)
+    flags = [
+        state for state in _STATES[5:] if state is OrderState.CANCELLED or any(of[state] for of in counts.values())
+    ]
+    states = [*_STATES[:5], *flags]
     for state in states:
-        line.append_text(state_text(state)).append(f" {counts[state]:<5}")
-    line.rstrip()
-    return line
+        table.add_column(state_text(state.value.partition("_")[0]), justify="right", min_width=8, no_wrap=True)
+    for origin, name in _WORKFLOWS.items():
+        table.add_row(name, *(_number(state, counts[origin][state]) for state in states))
+    return table
 
 
-def figures(day: Day, verdict: Verdict, requests: int) -> RenderableType:
-    """The closing figures; `requests` are those that both companies counted."""
-    each = f"{requests / max(1, verdict.orders):.1f} for each order, polling every {TIMES['poll_seconds']:g} s"
+def _number(state: OrderState, count: int) -> Text:
+    return Text(str(count), style=state_text(state.value).style) if count else Text("·", style="dim")
+
+
+def _counts(orders: Sequence[Json]) -> dict[str, Counter[str]]:
+    return {origin: Counter(each["state"] for each in orders if each["origin"] == origin) for origin in _WORKFLOWS}
+
+
+def _lines(orders: Sequence[Json]) -> Iterator[str]:
+    for origin, counts in _counts(orders).items():
+        words = [f"{counts[state]} {state.value.replace('_', ' ')}" for state in _STATES if counts[state]]
+        yield f"{_WORKFLOWS[origin]}: {', '.join(words) or 'no orders'}"
+
+
+def figures(day: Day, verdict: Verdict) -> RenderableType:
+    """The closing figures."""
+    orders = sum(verdict.orders.values())
+    each = f"{day.komet_requests / max(1, orders):.1f} for each order, polling every {TIMES['poll_seconds']:g} s"
+    shipped = f"{verdict.boxes} boxes on {verdict.air_waybills} air waybills, each with its label's code"
     rows = (
-        ("orders", verdict.orders, ""),
-        ("prebooks in Komet", verdict.prebooks, ""),
-        ("purchase orders in Komet", verdict.purchase_orders, ""),
+        ("orders of Axerrio", verdict.orders.get("axerrio", 0), ""),
+        ("prebooks of Komet", verdict.orders.get("komet", 0), ""),
         ("linked both ways", verdict.linked, ""),
-        ("approved in Axerrio", verdict.approved, ""),
-        ("Komet answers lost", day.came("lost_answer"), f"of {day.creates} creates, after the work was done"),
-        ("Komet creates cut off", day.came("reset_before"), "before any work"),
+        ("approved, told to Axerrio", verdict.approved, ""),
+        ("shipped", verdict.shipped, shipped),
+        ("cancelled", verdict.cancelled, "nothing of them stands"),
+        ("answers lost", day.lost.total(), f"after the work was done, of {len(day.lost)} kinds of calls"),
+        ("calls cut off", day.cut_off.total(), f"before any work, of {len(day.cut_off)} kinds of calls"),
         ("workers killed (kill -9)", day.kills, ""),
-        ("Komet requests", requests, each),
+        ("Komet requests", day.komet_requests, each),
     )
-    lines = [Text("\nRead from the two simulated systems, not from our ledger:\n", style="dim")]
+    lines = [
+        Text(f"\nRead from the two simulated systems after {day.seconds:.0f} s, not from our ledger:\n", style="dim")
+    ]
     lines += [Text(f"  {name:<26}{number:>5}   {words}".rstrip()) for name, number, words in rows]
     judged = (("doubled", verdict.doubled), ("lost", verdict.lost))
     for name, found in judged:
         lines.append(Text(f"  {name:<26}{len(found):>5}", style="bold red" if found else "bold green"))
     for name, found in judged:
         lines += [Text(f"  {name}: {what}: {why}", style="red") for what, why in found.items()]
+    if not day.ledger_is_done:
+        lines += [Text(f"  our ledger says: {line}", style="red") for line in _lines(day.orders)]
+        lines += [
+            Text(f"  {order['axerrio']['number'] or order['komet']['prebook_number']}: {order['reason']['message']}")
+            for order in day.orders
+            if order["reason"]
+        ]
     return Group(*lines)
