@@ -345,7 +345,8 @@ class Lines:
             total = sum(part.bunches for part in wanted.breakdown)
             return invalid(f": its breakdown adds up to {total} bunches, bunches per box is {wanted.bunches_per_box}.")
         if wanted.unit_cost is None or wanted.unit_cost <= 0:
-            return invalid(" has no cost: Komet would not show us its item again. Add it in Axerrio.")
+            words = " has no cost" if wanted.unit_cost is None else f": unit cost is {wanted.unit_cost}"
+            return invalid(f"{words}: Komet would not show us its item again. Give its cost in Axerrio.")
         return None
 
     def _departed(self, line: LineFacts) -> Hold | None:

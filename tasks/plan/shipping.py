@@ -74,9 +74,14 @@ class Shipping:
             if not self._verified(line, items, labels):
                 return self._unseen(line, step)
             others = [each for other, each in entries if other.key != shipment.key]
-            return replace(self._send(line, step, shipment, entry, labels, items, others), notices=tuple(notices))
+            sent = self._send(line, step, shipment, entry, labels, items, others)
+            if sent is not None:
+                return replace(sent, notices=tuple(notices))
         step = replace(step, notices=tuple(notices))
-        return self._codes(line, step, labels, items) if line.boxes else step
+        if line.boxes:
+            return self._codes(line, step, labels, items)
+        stays = not entries and self.ask.has_left(line) and any(other.boxes for other in self.s.lines)
+        return replace(step, state=OrderState.SHIPPED) if stays else step
 
     def is_over(self, line: LineFacts) -> bool:
         """All of the line that leaves has left, and Komet shows it."""
@@ -118,8 +123,8 @@ class Shipping:
         labels: Labels,
         items: Sequence[PurchaseOrderItemFacts],
         others: Sequence[ShipmentLine],
-    ) -> Step:
-        """Put the shipment's boxes of the line on its air waybill, if everything for it is there."""
+    ) -> Step | None:
+        """Put the shipment's boxes of the line on its air waybill, if everything for it is there; None: they are."""
         if not self._may_leave(items):
             return step
         if not self.s.labels_current:
@@ -142,7 +147,12 @@ class Shipping:
         too_long = self._too_long(where, [box.box_code for box in boxes])
         if too_long is not None:
             return self._held(step, too_long)
-        has_left = {labels.place(box.label_key) for box in line.boxes}
+        here = {labels.place(box.label_key) for box in boxes}
+        left = [box for box in line.boxes if labels.place(box.label_key) in here]
+        if len(left) == len(boxes):  # in a shipment that was withdrawn: this one says the same of them
+            hold = self._changed(line, shipment, entry, left, len(left))
+            return self._held(step, hold) if hold is not None else None
+        has_left = {labels.place(box.label_key) for box in left}
         boxes = [box for box in boxes if labels.place(box.label_key) not in has_left]
         free = [each for each in items if not each.box_codes and not self._carries(line, each)]
         room = sum(each.boxes for each in free)
@@ -155,7 +165,7 @@ class Shipping:
                 ),
             )
         parts = self._parts(line, shipment, boxes, free)
-        return self._ask_for(line, step, PlannedWrite(Kind.AWB_ADD, (line.line_key,), awb=parts)) if parts else step
+        return self._ask_for(line, step, PlannedWrite(Kind.AWB_ADD, (line.line_key,), awb=parts))
 
     def _too_long(self, where: str, codes: Sequence[str]) -> Hold | None:
         for code in codes:

@@ -212,13 +212,13 @@ def test_the_rest_of_a_line_leaves_in_a_later_shipment(
 
 def test_a_line_is_shipped_short_once_axerrio_says_that_it_left(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
-    ship(world, key, boxes={"1": 3, "2": 2})
+    ship(world, key, boxes={"1": 3, "2": 0})
     polls(ledger, 4)
-    assert ledger.state(key) == "approved"
+    assert [line["state"] for line in ledger.order(key)["lines"]] == ["approved", "approved"]
     world.in_axerrio("mark-shipped", order_keys=[key])
     polls(ledger, 1)
     assert ledger.state(key) == "shipped"
-    assert len(shipped(world, key, "1")) == 3
+    assert len(shipped(world, key)) == 3
     assert world.requests("prebook.item.delete") == 0
 
 
@@ -253,11 +253,14 @@ def test_a_temporary_air_waybill_goes_where_the_connection_says_so(
 ) -> None:
     ledger = make_ledger(send_temporary_awb=True)
     (key,) = approved(ledger, world)
-    ship(world, key, awb="TMP-77", is_temporary=True)
+    shipment = ship(world, key, awb="TMP-77", is_temporary=True)
     polls(ledger)
     assert_shipped(ledger, world, key)
     assert {box["awb"] for box in shipped(world, key)} == {"TMP-77"}
     assert "air waybill 'TMP-77' has not 11 digits; it goes as it is" in history(ledger, key)
+    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": AWB, "isTemporaryAwb": False}])
+    polls(ledger, 1)
+    assert held(ledger, key).startswith("conflict: Line 1: Axerrio changed shipment")
 
 
 def test_a_wrong_check_digit_is_sent_as_it_is_with_a_warning(ledger: Ledger, world: World) -> None:
@@ -367,6 +370,25 @@ def test_a_change_after_it_was_told_is_a_conflict_until_a_person_decides(
     decide(ledger, key, "theirs")
     assert_shipped(ledger, world, key, "1")
     polls(ledger)
+    assert_shipped(ledger, world, key, "1")
+    assert world.requests(ADD) == 1
+
+
+@pytest.mark.parametrize("awb", [AWB, "020-81140743"])
+def test_a_shipment_in_place_of_one_that_was_withdrawn_says_the_same_or_is_a_conflict(
+    ledger: Ledger, world: World, awb: str
+) -> None:
+    (key,) = approved(ledger, world, {"lines": [world.line("1")]})
+    withdrawn = ship(world, key)
+    polls(ledger)
+    world.in_axerrio("feed/delete", feed="shipments", keys=[withdrawn])
+    ship(world, key, awb=awb)
+    polls(ledger, 1)
+    decide(ledger, key, "theirs")
+    if awb != AWB:
+        assert f"(air waybill 729-1234-5675 → {awb})" in held(ledger, key)
+        decide(ledger, key, "theirs")
+    polls(ledger, 1)
     assert_shipped(ledger, world, key, "1")
     assert world.requests(ADD) == 1
 
