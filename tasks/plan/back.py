@@ -73,7 +73,7 @@ class Back:
             return None  # nobody needs to be told any more
         for kind in _KINDS:
             too_late = kind is Kind.INBOUND_ORDER and self._takes_no_change
-            hold = self._too_late() if too_late else self.ask.refusal_hold(self.ask.writes((kind,)))
+            hold = self._too_late() if too_late else self._refused(kind)
             if hold is not None:
                 return hold
         answer = s.axerrio.answer
@@ -85,6 +85,14 @@ class Back:
                     HoldCode.REJECTED, f"{words}Requeue the order once that is mended.", self.ask.requeue()
                 )
         return None
+
+    def _refused(self, kind: Kind) -> Hold | None:
+        """Axerrio refused it for good. An order that a person deleted there may be one that it takes no more."""
+        hold = self.ask.refusal_hold(self.ask.writes((kind,)))
+        if hold is None or kind is not Kind.INBOUND_ORDER or not self.s.axerrio.is_deleted:
+            return hold
+        message = f"The order was deleted in Axerrio. {hold.message} Theirs leaves it deleted."
+        return self.ask.conflict(None, f"{EDITED}deleted for good", message, THEIRS)
 
     def _may(self, kind: Kind) -> bool:
         """None of that kind is open, and none was refused for good."""

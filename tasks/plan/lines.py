@@ -620,7 +620,8 @@ class Lines:
         if active:
             covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
             person = not is_outdated or first != covered
-            if covered != item.boxes and person and not line.boxes:
+            wanted = {item.boxes} | ({item.sent["boxes"]} if item.sent else set())  # a person's prebook may stand
+            if covered not in wanted and person and not line.boxes:
                 numbers = ", ".join(dict.fromkeys(each.number for each in active))
                 words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
                 found.append((words, f"Line {key}: {words}. A person did that in Komet.", active))

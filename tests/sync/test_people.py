@@ -1,0 +1,384 @@
+"""What people do by hand in either system is seen, told with both values, and neither undone nor doubled."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tasks.resolve import By, Choice, decide_conflicts
+from tests.sync.conftest import Ledger
+from tests.sync.in_komet import assert_gone, assert_in_step, covering, items_of, prebooks_of
+from tests.world import World
+
+Json = dict[str, Any]
+Hand = Callable[[World, str], None]
+WRITES = ("prebook.create", "prebook.item.delete", "purchase.order.create", "purchase.order.item.delete")
+
+
+def line_1(world: World, key: str) -> Json:
+    """The prebook item of line 1, as it stands in Komet, also when it is at 0."""
+    return next(item for prebook in prebooks_of(world, key) for item in prebook["items"])
+
+
+def bought(world: World, key: str) -> tuple[Json, Json]:
+    """Purchase order and item of line 1."""
+    (found,) = covering(world, line_1(world, key)["id"])
+    return found
+
+
+def writes(world: World) -> dict[str, int]:
+    """How often Komet was asked to change something."""
+    return {name: world.requests(name) for name in WRITES}
+
+
+def read_all(ledger: Ledger) -> None:
+    """Long enough for two full reads of the window, which come every fifteen polls."""
+    ledger.live(1200, pace=240)
+
+
+def decide(ledger: Ledger, key: str, choice: str) -> None:
+    """A person decides everything that the order is held for."""
+    (connection,) = ledger.runtime.connections.values()
+    with ledger.runtime.sessions.begin() as session:
+        order_id = ledger.order(key)["id"]
+        by = By("jan", "I asked them")
+        settled = decide_conflicts(session, connection, order_id, Choice(choice), by, ledger.timing)
+    assert settled.decided, (settled, ledger.order(key)["reason"])
+
+
+def assert_held(ledger: Ledger, key: str, *says: str) -> None:
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict"), ledger.order(key)
+    reason = ledger.order(key)["reason"]
+    for each in says:
+        assert each in reason["message"], reason
+    assert reason["next_command"].startswith("axkomet resolve"), reason
+
+
+# -- prebooks in Komet -------------------------------------------------------------------------------------------
+
+MONDIAL = {"product_code": "RMOND50", "product_description": "Rose Mondial 50 cm"}
+ITEM_EDITS: dict[str, tuple[Json, tuple[str, ...]]] = {
+    "boxes": ({"boxes": 9}, ("boxes 4 → 9",)),
+    "cost": ({"cost": "0.31"}, ("cost 0.28 → 0.31",)),
+    "product": (MONDIAL, ("product",)),
+    "mark code": ({"mark_code": "DOCK9"}, ("mark code DOCK2 → DOCK9",)),
+    "set to 0": ({"boxes": 0}, ("deleted or set to 0", "still wants 4 boxes")),
+    "deleted": ({"delete": True}, ("deleted or set to 0", "still wants 4 boxes")),
+}
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_prebook_item_is_edited(ledger: Ledger, world: World, choice: str) -> None:
+    keys = {name: world.place() for name in ITEM_EDITS}
+    ledger.live(120, pace=40)
+    before = writes(world)
+    items = {name: line_1(world, key)["id"] for name, key in keys.items()}
+    for name, (edit, _) in ITEM_EDITS.items():
+        world.edit(prebook_item_id=items[name], **edit)
+    read_all(ledger)
+    for name, (_, says) in ITEM_EDITS.items():
+        assert_held(ledger, keys[name], *says)
+    assert writes(world) == before, "nothing is undone"
+    for key in keys.values():
+        decide(ledger, key, choice)
+    ledger.live(160, pace=40)
+    stands = writes(world)
+    for name, key in keys.items():
+        assert ledger.state(key) == "ordered", (name, ledger.order(key))
+        if choice == "ours":
+            assert_in_step(world, key)
+    if choice == "theirs":
+        assert stands == before
+        assert line_1(world, keys["boxes"])["boxes"] == 9
+    read_all(ledger)
+    assert writes(world) == stands, "what was decided is settled"
+    assert {ledger.state(key) for key in keys.values()} == {"ordered"}
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_the_vendors_ship_date_or_the_prebook_itself_is_edited(ledger: Ledger, world: World, choice: str) -> None:
+    keys = [world.place() for _ in range(3)]
+    ledger.live(120, pace=40)
+    before = writes(world)
+    world.edit(prebook_item_id=line_1(world, keys[0])["id"], vendor_ship_date=world.day(4))
+    world.edit(prebook_id=prebooks_of(world, keys[1])[0]["id"], truck_date=world.day(6))
+    world.edit(prebook_id=prebooks_of(world, keys[2])[0]["id"], carrier_code="PRIME")
+    read_all(ledger)
+    assert_held(ledger, keys[0], f"ship date {world.day(3)} → {world.day(4)}")
+    assert_held(ledger, keys[1], f"truck date {world.day(5)} → {world.day(6)}")
+    assert_held(ledger, keys[2], "carrier", "1878 → 1879")
+    assert writes(world) == before
+    for key in keys:
+        decide(ledger, key, choice)
+    ledger.live(160, pace=40)
+    for key in keys:
+        assert ledger.state(key) == "ordered", ledger.order(key)
+        if choice == "ours":
+            assert_in_step(world, key)
+    if choice == "theirs":
+        assert writes(world) == before
+
+
+def test_an_item_that_comes_back_ends_the_hold_by_itself(ledger: Ledger, world: World) -> None:
+    key, other = ledger.earn_proof(), ledger.earn_proof()
+    edited, hidden = line_1(world, key)["id"], line_1(world, other)["id"]
+    world.edit(prebook_item_id=edited, boxes=9)
+    world.edit(prebook_item_id=hidden, vendor_id=999)  # nobody shows it to us any more
+    read_all(ledger)
+    assert_held(ledger, key)
+    assert_held(ledger, other, "deleted or set to 0")
+    world.edit(prebook_item_id=edited, boxes=4)
+    world.edit(prebook_item_id=hidden, vendor_id=201)
+    read_all(ledger)
+    assert [ledger.state(each) for each in (key, other)] == ["ordered", "ordered"], ledger.order(other)
+    for each in (key, other):
+        assert_in_step(world, each)
+
+
+def test_one_list_without_an_item_says_nothing(ledger: Ledger, world: World) -> None:
+    key = ledger.earn_proof()
+    world.edit(prebook_item_id=line_1(world, key)["id"], vendor_id=999)
+    ledger.live(60)
+    assert ledger.state(key) == "ordered"
+    world.edit(prebook_item_id=line_1(world, key)["id"], vendor_id=201)
+    read_all(ledger)
+    assert ledger.state(key) == "ordered"
+    assert not [row for row in ledger.order(key)["history"] if row["to"] == "held"]
+
+
+def test_nothing_is_missed_after_its_ship_date(ledger: Ledger, world: World) -> None:
+    """Komet shows a vendor nothing that has left: that is no deletion."""
+    key = ledger.earn_proof()
+    ledger.pass_time(4 * 86_400)
+    for item in prebooks_of(world, key)[0]["items"]:
+        world.edit(prebook_item_id=item["id"], vendor_id=999)
+    read_all(ledger)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+
+
+def test_what_is_not_ours_in_our_prebook_is_told_and_left_alone(ledger: Ledger, world: World) -> None:
+    added, copied = ledger.earn_proof(), ledger.earn_proof()
+    (prebook,) = prebooks_of(world, added)
+    world.edit(prebook_id=prebook["id"], add_item=world.item(boxes=7))
+    copy = world.edit(prebook_id=prebooks_of(world, copied)[0]["id"], copy=True)
+    before = writes(world)
+    read_all(ledger)
+    assert "7 boxes" in "".join(row["why"] for row in ledger.order(added)["history"])
+    told = [row["why"] for row in ledger.order(copied)["history"]]
+    assert any(f"Prebook {copy['number']}" in each and "copied" in each for each in told), told
+    assert [ledger.state(key) for key in (added, copied)] == ["ordered", "ordered"]
+    assert writes(world) == before
+    for key in (added, copied):
+        world.place(key=key, status="cancelled")
+    ledger.live(120, pace=40)
+    assert [ledger.state(key) for key in (added, copied)] == ["cancelled", "cancelled"]
+    assert [item["boxes"] for _, item in items_of(world, added)] == [7], "a person's"
+    assert {prebook["id"] for prebook, _ in items_of(world, copied)} == {copy["prebook_id"]}
+
+
+def test_comments_that_are_edited_or_hidden_are_no_conflict(ledger: Ledger, world: World) -> None:
+    edited, hidden = ledger.earn_proof(), ledger.earn_proof()
+    (prebook,) = prebooks_of(world, edited)
+    items = [item["id"] for item in prebook["items"]]
+    world.edit(prebook_id=prebook["id"], comments="Call Maria before loading")
+    read_all(ledger)
+    world.settings(comments_visible=False)
+    read_all(ledger)
+    assert [ledger.state(key) for key in (edited, hidden)] == ["ordered", "ordered"]
+    for key in (edited, hidden):
+        world.place(key=key, status="cancelled")
+    ledger.live(120, pace=40)
+    assert [ledger.state(key) for key in (edited, hidden)] == ["cancelled", "cancelled"]
+    assert_gone(world, hidden)
+    left = {item["id"]: item["boxes"] for each in world.company["prebooks"] for item in each["items"]}
+    assert [left[each] for each in items] == [0, 0], "known by its id"
+
+
+@pytest.mark.parametrize("setting", [{"cost_decimals": 2}, {"cost_factor": "4.1"}])
+def test_costs_that_komet_rounds_or_converts_are_no_conflict(
+    ledger: Ledger, world: World, setting: dict[str, object]
+) -> None:
+    world.settings(**setting)
+    key = world.place(lines=[world.line("1", unitCost="0.285")])
+    ledger.live(120)
+    world.approve()
+    read_all(ledger)
+    assert ledger.state(key) == "approved", ledger.order(key)
+    world.place(key=key, lines=[world.line("1", unitCost="0.285", notes="again")])
+    ledger.live(60)
+    assert ledger.state(key) == "approved"
+    assert writes(world)["prebook.create"] == 1
+
+
+def test_a_mapping_on_the_screen_is_no_conflict(ledger: Ledger, world: World) -> None:
+    strange = {"key": "A-7", "code": "TULIP", "description": "Tulip"}
+    key = world.place(lines=[world.line("1", article=strange)])
+    ledger.live(60)
+    assert ledger.state(key) == "mapping_required"
+    product = {"id": 7010, "code": "KTULIP", "description": "Tulip, red"}
+    world.control("map", company_token=world.komet_token, code="TULIP", product=product)
+    ledger.live(160, pace=40)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    read_all(ledger)
+    assert ledger.state(key) == "ordered"
+    assert writes(world)["prebook.create"] == 1
+
+
+# -- purchase orders in Komet ------------------------------------------------------------------------------------
+
+ORDER_ITEM_EDITS: dict[str, tuple[Json, tuple[str, ...]]] = {
+    "boxes": ({"boxes": 9}, ("holds 9 boxes, the prebook 4",)),
+    "cost": ({"cost": "0.31"}, ("cost 0.28 → 0.31",)),
+    "product": (MONDIAL, ("product",)),
+    "deleted": ({"delete": True}, ("was removed in Komet",)),
+}
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_purchase_order_item_is_edited(ledger: Ledger, world: World, choice: str) -> None:
+    keys = {name: world.place() for name in ORDER_ITEM_EDITS}
+    ledger.live(120, pace=40)
+    before = writes(world)
+    for name, (edit, _) in ORDER_ITEM_EDITS.items():
+        world.edit(purchase_order_item_id=bought(world, keys[name])[1]["id"], **edit)
+    ledger.live(160, pace=40)
+    for name, (_, says) in ORDER_ITEM_EDITS.items():
+        assert_held(ledger, keys[name], *says)
+    assert writes(world) == before
+    for key in keys.values():
+        decide(ledger, key, choice)
+    ledger.live(160, pace=40)
+    stands = writes(world)
+    for name, key in keys.items():
+        assert ledger.state(key) == "ordered", (name, ledger.order(key))
+        if choice == "ours":
+            assert_in_step(world, key)
+    if choice == "theirs":
+        assert stands == before
+        assert bought(world, keys["boxes"])[1]["boxes"] == 9
+    ledger.live(1200, pace=600)
+    assert writes(world) == stands
+    assert {ledger.state(key) for key in keys.values()} == {"ordered"}
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_purchase_order_is_cancelled_or_taken_away(ledger: Ledger, world: World, choice: str) -> None:
+    cancelled, removed = ledger.earn_proof(), ledger.earn_proof()
+    before = writes(world)
+    world.edit(purchase_order_number=bought(world, cancelled)[0]["number"], status="X")
+    world.edit(purchase_order_number=bought(world, removed)[0]["number"], vendor_id=999)  # shown nowhere any more
+    ledger.live(160, pace=40)
+    assert_held(ledger, cancelled, "Procurement cancelled purchase order")
+    assert_held(ledger, removed, "removed in Komet")
+    assert writes(world) == before
+    for key in (cancelled, removed):
+        decide(ledger, key, choice)
+    ledger.live(160, pace=40)
+    stands = writes(world)
+    if choice == "ours":
+        assert [ledger.state(key) for key in (cancelled, removed)] == ["ordered", "ordered"]
+        assert_in_step(world, cancelled)
+        assert stands["purchase.order.create"] == before["purchase.order.create"] + 2
+    else:
+        assert stands == before
+        assert {ledger.state(key) for key in (cancelled, removed)}.isdisjoint({"held", "failed"})
+    ledger.live(1200, pace=600)
+    assert writes(world) == stands
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_purchase_order_is_moved_to_another_day(ledger: Ledger, world: World, choice: str) -> None:
+    """It is found by its number, and is not taken for gone."""
+    key = ledger.earn_proof()
+    before = writes(world)
+    number = bought(world, key)[0]["number"]
+    world.edit(purchase_order_number=number, ship_date=world.day(4))
+    ledger.live(160, pace=40)
+    assert_held(ledger, key, f"ship date {world.day(3)} → {world.day(4)}", number)
+    assert writes(world) == before
+    decide(ledger, key, choice)
+    ledger.live(200, pace=40)
+    stands = writes(world)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    if choice == "ours":
+        assert_in_step(world, key)
+    else:
+        assert stands == before
+        world.approve()
+        ledger.live(80, pace=40)
+        assert ledger.state(key) == "approved", "it is followed where it stands now"
+    ledger.live(1200, pace=600)
+    assert writes(world) == stands
+
+
+def test_cancelled_where_a_person_emptied_the_prebook_and_bought_on(ledger: Ledger, world: World) -> None:
+    """What was approved covers items at 0: it is not passed over."""
+    key = ledger.earn_proof()
+    world.approve()
+    ledger.live(60)
+    for item in prebooks_of(world, key)[0]["items"]:
+        world.edit(prebook_item_id=item["id"], boxes=0)
+    world.place(key=key, status="cancelled")
+    ledger.live(120, pace=40)
+    assert_held(ledger, key, "stands in Komet, approved")
+    decide(ledger, key, "ours")
+    ledger.live(120, pace=40)
+    assert ledger.state(key) == "cancelled", ledger.order(key)
+    assert_gone(world, key)
+
+
+# -- orders born in Komet, edited in Axerrio ---------------------------------------------------------------------
+
+
+def born(ledger: Ledger, world: World) -> tuple[str, str]:
+    """An order born in Komet and ordered; gives its number in Komet and its key in Axerrio."""
+    number = str(world.sell_in_komet()["number"])
+    ledger.live(160, pace=40)
+    order = ledger.order(number)
+    assert order["state"] == "ordered", order
+    return number, order["axerrio"]["key"]
+
+
+def edit_in_axerrio(world: World, key: str, how: str) -> None:
+    if how == "deleted":
+        world.control("orders/delete", tenant_token=world.axerrio_token, keys=[key])
+    elif how == "cancelled":
+        world.place(key=key, status="cancelled")
+    else:
+        lines = [dict(line) for line in world.axerrio_order(key)["lines"]]
+        lines[0]["boxes"] = 9
+        world.place(key=key, lines=lines)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"), [("boxes", "boxes 4 → 9"), ("cancelled", "cancelled there"), ("deleted", "deleted there")]
+)
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_an_order_born_in_komet_is_edited_in_axerrio(
+    ledger: Ledger, world: World, how: str, says: str, choice: str
+) -> None:
+    number, key = born(ledger, world)
+    before = writes(world)
+    edit_in_axerrio(world, key, how)
+    ledger.live(120, pace=40)
+    assert_held(ledger, number, says)
+    assert writes(world) == before
+    sent = len(ledger.writes(number, "axerrio.inbound-orders"))
+    decide(ledger, number, choice)
+    ledger.live(160, pace=40)
+    if (how, choice) == ("deleted", "ours"):
+        assert_held(ledger, number, "was deleted in Axerrio", "HTTP 410")
+        decide(ledger, number, "theirs")
+        ledger.live(40)
+    assert ledger.state(number) not in ("held", "failed"), ledger.order(number)
+    state = ledger.state(number)
+    told = len(ledger.writes(number, "axerrio.inbound-orders"))
+    assert (told > sent) == (choice == "ours")
+    if choice == "ours" and how == "boxes":
+        assert world.axerrio_order(key)["lines"][0]["boxes"] == 4
+        assert state == "ordered"
+    if choice == "theirs" and how == "boxes":
+        assert world.axerrio_order(key)["lines"][0]["boxes"] == 9
+    ledger.live(1200, pace=600)
+    assert ledger.state(number) == state, "it does not come back"
+    assert len(ledger.writes(number, "axerrio.inbound-orders")) == told
