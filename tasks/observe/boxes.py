@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased, joinedload
 from models.states import Kind, WriteState
 from models.tables import Box, Label, PrebookItem, PurchaseOrderItem, Write, WriteLine
 from tasks import proofs
-from tasks.kinds import record_boxes, rename_box
+from tasks.kinds.shipping import record_boxes, rename_box
 from tasks.scopes import Claim
 
 

@@ -22,7 +22,7 @@ from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, W
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
-from tasks.kinds import forget_unknown
+from tasks.kinds.prebooks import forget_unknown
 from tasks.notes import note_once
 from tasks.observe import born_in_komet, deletions
 from tasks.observe.aside import put_aside, put_aside_all

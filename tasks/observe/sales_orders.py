@@ -25,7 +25,7 @@ from models.tables import (
 )
 from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
-from tasks.kinds import learn_inbound_answer
+from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.observe.aside import put_aside
 from tasks.observe.sequence import read_page
 from tasks.requeue import begin_afresh
