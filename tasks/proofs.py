@@ -14,9 +14,17 @@ from models.database import now
 from models.states import HoldCode, WriteState
 from models.tables import Observation, Order, Proof, Write
 from tasks.connection import Connection
-from tasks.runtime import Hint, Runtime
+from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import Claim
 from tasks.wake import lock_orders, wake
+
+#: Lags may be longer than those seen: the grace is at least so many times the longest.
+_LAGS = 3
+
+
+def grace(proof: Proof | None, timing: Timing) -> timedelta:
+    """How long after a call's end absence is not believed yet."""
+    return timedelta(seconds=max(timing.grace, _LAGS * proof.longest_lag if proof else 0.0))
 
 
 def shown(session: Session, write: Write, claim: Claim) -> bool:

@@ -25,15 +25,7 @@ from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, rows_of, says_of
 from tasks.plan.facts import PlannedWrite
-from tasks.situation import (
-    articles_of,
-    as_sent,
-    canonical,
-    carrier_code_of,
-    catalogue,
-    customer_of,
-    products_of,
-)
+from tasks.wanted import articles_of, as_sent, canonical, carrier_code_of, catalogue, customer_of, products_of
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

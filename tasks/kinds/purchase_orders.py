@@ -27,13 +27,9 @@ from models.tables import (
 from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, rows_of, says_of
+from tasks.material import material_of
 from tasks.plan.facts import PlannedWrite
-from tasks.situation import (
-    articles_of,
-    catalogue,
-    material_of,
-    products_of,
-)
+from tasks.wanted import articles_of, catalogue, products_of
 
 
 def _freeze_order_item_delete(

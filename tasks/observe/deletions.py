@@ -7,9 +7,9 @@ from models.database import now
 from models.states import Kind, WriteState
 from models.tables import PrebookItem, Proof, PurchaseOrderItem, Write, WriteLine
 from tasks import proofs
+from tasks.proofs import grace
 from tasks.runtime import Timing
 from tasks.scopes import Claim
-from tasks.situation import grace
 
 Item = PrebookItem | PurchaseOrderItem
 

@@ -28,8 +28,9 @@ from tasks.observe import born_in_komet, deletions
 from tasks.observe.aside import put_aside, put_aside_all
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import CHANGED, WINDOW, Claim
-from tasks.situation import MISSES_FOR_GONE, Catalogue, catalogue
+from tasks.situation import MISSES_FOR_GONE
 from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake, wake_those_that_wait_for
+from tasks.wanted import Catalogue, catalogue
 
 log = structlog.get_logger()
 

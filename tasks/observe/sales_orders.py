@@ -31,8 +31,8 @@ from tasks.observe.sequence import read_page
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.situation import articles_of, as_sent, products_of
 from tasks.wake import lock_order, lock_orders, wake
+from tasks.wanted import articles_of, as_sent, products_of
 
 #: Orders without a decision that one poll asks for.
 _MOST_PENDING = 20

@@ -1,0 +1,45 @@
+"""What counts of Komet's items, and what a person changed of it."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from models.tables import (
+    Json,
+)
+from tasks.plan.facts import (
+    Change,
+)
+
+#: What a person may change on an item that is ours, beside its boxes.
+MATERIAL_OF_ITEM = (
+    "product_id",
+    "box_type",
+    "bunches_per_box",
+    "stems_per_bunch",
+    "unit_type",
+    "mark_code",
+    "cost",
+    "ship_date",
+)
+MATERIAL_OF_PREBOOK = ("customer_code", "carrier_id", "truck_date")
+MATERIAL_OF_ORDER_ITEM = ("product_id", "box_type", "bunches_per_box", "stems_per_bunch", "cost", "ship_date")
+
+
+def differences(before: Json | None, after: Json | None, fields: Sequence[str]) -> tuple[Change, ...]:
+    """What of these fields is not as it was first seen. A field that one side does not show tells nothing."""
+    if before is None or after is None:
+        return ()
+    pairs = [(name, before.get(name), after.get(name)) for name in fields]
+    return tuple(Change(name, old, new) for name, old, new in pairs if old and new and not _equal(name, old, new))
+
+
+def material_of(content: Json | None) -> Json:
+    """What counts of a prebook item as Komet shows it, beside its boxes."""
+    if content is None:
+        return {}
+    parts = [[each["product_id"], each["bunches"], each["stems_per_bunch"]] for each in content["components"]]
+    return {name: content.get(name) for name in MATERIAL_OF_ITEM} | {"components": parts}
+
+
+def _equal(name: str, old: object, new: object) -> bool:
+    return old == new or (name == "cost" and Decimal(str(old)) == Decimal(str(new)))

@@ -1,0 +1,96 @@
+"""An order as it is wanted, in the codes of both systems: what settings, mappings and Komet's lists make of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from clients.komet.convert import ProductName, sent_line
+from models.canonical import (
+    BoxType,
+    Carrier,
+    Line,
+    Order,
+    codes,
+)
+from models.tables import (
+    Json,
+    ReferenceData,
+)
+from models.tables import (
+    Mapping as MappingRow,
+)
+from models.tables import Order as OrderRow
+from tasks.connection import Connection, Customer
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Komet's carriers and box types by code, as last read."""
+
+    carriers: dict[str, Carrier]
+    box_types: dict[str, BoxType]
+
+    @property
+    def is_read(self) -> bool:
+        """Both lists were read and hold something."""
+        return bool(self.carriers) and bool(self.box_types)
+
+
+def catalogue(session: Session, connection_id: int) -> Catalogue:
+    """The connection's reference data."""
+    carriers, box_types = {}, {}
+    for row in session.scalars(select(ReferenceData).where(ReferenceData.connection_id == connection_id)):
+        if row.list_name == "carriers":
+            carriers[row.code] = Carrier.model_validate(row.content)
+        else:
+            box_types[row.code] = BoxType.model_validate(row.content)
+    return Catalogue(carriers, box_types)
+
+
+def products_of(session: Session, connection_id: int, articles: Iterable[str]) -> dict[str, ProductName]:
+    """Komet's names by article code, for those of the articles that an admin mapped."""
+    rows = select(MappingRow).where(
+        MappingRow.connection_id == connection_id, MappingRow.article_code.in_(set(articles))
+    )
+    return {
+        row.article_code: ProductName(
+            row.product_code or row.article_code, row.product_description or row.product_code or row.article_code
+        )
+        for row in session.scalars(rows)
+    }
+
+
+def articles_of(lines: Iterable[Line]) -> set[str]:
+    """The Axerrio codes of the products of lines, those in mixed boxes included."""
+    return {
+        article.code for line in lines for article in (line.article, *(part.article for part in line.breakdown))
+    } - {""}
+
+
+def as_sent(order: Order, line: Line, connection: Connection, products: Mapping[str, ProductName]) -> Json:
+    """The material part of a line and of its order's header, to compare what was sent with what is wanted."""
+    settings = connection.settings
+    return {
+        **sent_line(line, packings=settings.packings, settings=settings.komet, products=products),
+        "truck_date": order.truck_date.isoformat(),
+        "buyer": order.buyer_code,
+        "carrier": order.carrier_code,
+    }
+
+
+def canonical(row: OrderRow) -> Order:
+    """The newest version of an order, with the lines that it still has."""
+    lines = [Line.model_validate(line.wanted) for line in row.lines if line.wanted is not None]
+    return Order.model_validate({**row.wanted, "lines": lines})
+
+
+def customer_of(connection: Connection, order: Order) -> Customer | None:
+    """The Komet customer of the order's buyer; None where the connection maps none."""
+    return connection.settings.buyers.get(order.buyer_code)
+
+
+def carrier_code_of(connection: Connection, order: Order) -> str | None:
+    """The Komet carrier of the order: mapped, or of the same code."""
+    return codes(connection.settings.carriers, order.carrier_code) if order.carrier_code else None

@@ -1,0 +1,192 @@
+"""What is known of an order's writes: where they stand, and what the looks since then say of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy.orm import Session, selectinload
+
+from clients.errors import RefusalKind
+from models.database import now
+from models.states import Kind, WriteState
+from models.tables import (
+    Json,
+    Observation,
+    PrebookItem,
+    Proof,
+    PurchaseOrderItem,
+    Scope,
+    Write,
+    WriteLine,
+)
+from models.tables import Order as OrderRow
+from tasks.connection import Connection
+from tasks.dates import today_in
+from tasks.plan.facts import (
+    LOOKS_FOR_ABSENCE,
+    PURCHASE_ORDER_CREATES,
+    WriteFacts,
+)
+from tasks.proofs import grace
+from tasks.runtime import Timing
+
+#: A refusal for an unknown product, customer or the like holds the order so long; then it is tried again.
+FORGIVEN_AFTER = timedelta(hours=1)
+_DELETES = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+def looks(session: Session, of_scope: ColumnElement[bool], after: datetime, *, complete_only: bool = True) -> int:
+    """Looks that began after a moment, as far as the plan counts."""
+    enough = select(Observation.id).where(of_scope, Observation.began_at > after).limit(LOOKS_FOR_ABSENCE)
+    if complete_only:
+        enough = enough.where(Observation.complete)
+    return session.scalar(select(func.count()).select_from(enough.subquery())) or 0
+
+
+class WriteReader:
+    """Reads the writes of one order within one transaction."""
+
+    def __init__(self, session: Session, connection: Connection, timing: Timing) -> None:
+        self._session = session
+        self._connection = connection
+        self._timing = timing
+        self._now = now(session)
+
+    def read(self, row: OrderRow) -> tuple[WriteFacts, ...]:
+        """All writes that cover lines of the order, whoever leads them."""
+        own = {line.id: line.line_key for line in row.lines}
+        covering = select(WriteLine.write_id).where(WriteLine.line_id.in_(own))
+        writes = self._session.scalars(
+            select(Write)
+            .where(or_(Write.order_id == row.id, Write.id.in_(covering)))
+            .order_by(Write.id)
+            .options(selectinload(Write.lines))
+            .execution_options(populate_existing=True)
+        )
+        facts = []
+        for write in writes:
+            groups: dict[tuple[WriteState, str | None], list[WriteLine]] = {}
+            for each in write.lines:
+                if each.line_id in own:
+                    groups.setdefault(_state_of_line(write, each), []).append(each)
+            if not groups:
+                groups[write.state, write.error] = []
+            for (state, error), lines in groups.items():
+                facts.append(self._facts(row, write, state, error, lines, own))
+        return tuple(facts)
+
+    def _facts(
+        self,
+        row: OrderRow,
+        write: Write,
+        state: WriteState,
+        error: str | None,
+        lines: Sequence[WriteLine],
+        own: Mapping[int, str],
+    ) -> WriteFacts:
+        proof = self._session.get(Proof, (write.connection_id, write.kind))
+        scope = self._session.get(Scope, write.scope_id) if write.scope_id else None
+        anchor = write.deadline_at if state is WriteState.SENT else write.settled_at
+        missed = reads = since = 0
+        if scope is not None and anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
+            of_scope = Observation.scope_id == scope.id
+            after = anchor + grace(proof, self._timing)
+            missed = looks(self._session, of_scope, after)
+            reads = looks(self._session, of_scope, after, complete_only=False)
+            since = looks(self._session, of_scope, anchor) if state is WriteState.REFUSED else 0
+        refusal = RefusalKind(write.refusal) if write.refusal else None
+        if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
+            refusal = RefusalKind.OTHER
+        return WriteFacts(
+            id=write.id,
+            kind=write.kind,
+            state=state,
+            line_keys=frozenset(own[each.line_id] for each in lines),
+            acknowledged=write.acknowledged_at is not None,
+            shown=write.shown_at is not None,
+            deadline_in=write.deadline_at - self._now if write.deadline_at else None,
+            looks=missed,
+            reads=reads,
+            may_be=write.may_be,
+            may_be_id=write.may_be_id,
+            absence_is_proof=state is WriteState.SENT and self._is_proof(write, proof),
+            counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
+            is_led=write.order_id == row.id,
+            looks_since_settled=since,
+            strikes=write.strikes,
+            refusal=refusal,
+            error=error,
+            trace=_trace(row, write, scope.key if scope else ""),
+            look_key=scope.key if scope else "",
+            sent={own[each.line_id]: each.sent for each in lines if each.sent is not None},
+        )
+
+    def _is_proof(self, write: Write, proof: Proof | None) -> bool:
+        """Not being seen proves that it never arrived: earned, or what it would have changed is seen unchanged."""
+        says = [each.sent for each in write.lines if each.sent is not None and each.is_open]
+        if write.kind in _DELETES:
+            table = PrebookItem if write.kind is Kind.PREBOOK_ITEM_DELETE else PurchaseOrderItem
+            live = select(func.count()).where(
+                table.connection_id == write.connection_id,
+                table.item_id.in_([each["item_id"] for each in says]),
+                table.boxes > 0,
+                table.missing == 0,
+                self._is_listed(table),
+            )
+            return bool(says) and self._session.scalar(live) == len(says)
+        if write.kind is Kind.BOX_CODE_CHANGE:
+            old = {change[0] for each in says for change in each["changes"]}
+            return bool(old) and old <= self._codes_shown(write)
+        earned = proof is not None and proof.earned_at is not None
+        return earned and (write.kind is Kind.AWB_ADD or self._inside_window(says))
+
+    def _is_listed(self, table: type[PrebookItem] | type[PurchaseOrderItem]) -> ColumnElement[bool]:
+        """Prebook items stand in lists only until their ship date; purchase orders as long as one asks for them."""
+        if table is PurchaseOrderItem:
+            return true()
+        today = today_in(self._now, self._connection.settings.time_zone).isoformat()
+        listed: ColumnElement[bool] = table.content["ship_date"].as_string() >= today
+        return listed
+
+    def _codes_shown(self, write: Write) -> set[str]:
+        """Box codes that Komet shows on the purchase orders of the write's lines."""
+        rows = self._session.scalars(
+            select(PurchaseOrderItem.content)
+            .join(
+                PrebookItem,
+                (PrebookItem.connection_id == PurchaseOrderItem.connection_id)
+                & (PrebookItem.item_id == PurchaseOrderItem.prebook_item_id),
+            )
+            .where(PrebookItem.line_id.in_([each.line_id for each in write.lines]))
+        )
+        return {code for content in rows if content for code in content.get("box_codes", ())}
+
+    def _inside_window(self, says: Iterable[Json]) -> bool:
+        """Komet shows a vendor token only items whose ship date is not past (Get a detailed Prebook list)."""
+        today = today_in(self._now, self._connection.settings.time_zone)
+        dates = [each.get("departure_date") or each.get("ship_date") for each in says]
+        known = [date.fromisoformat(each) for each in dates if each]
+        return bool(known) and min(known) >= today
+
+    def _is_forgiven(self, write: Write) -> bool:
+        """An unknown product or reference may be known by now: such a refusal counts for a while only."""
+        kinds = (RefusalKind.UNKNOWN_PRODUCT.value, RefusalKind.UNKNOWN_REFERENCE.value)
+        return write.refusal in kinds and write.settled_at is not None and self._now - write.settled_at > FORGIVEN_AFTER
+
+
+def _state_of_line(write: Write, line: WriteLine) -> tuple[WriteState, str | None]:
+    """Where a line's part of a write stands: some of its lines may be settled before or otherwise than the others."""
+    if line.error is not None:
+        return WriteState.REFUSED, line.error
+    if write.state is WriteState.SENT and not line.is_open:
+        return WriteState.DONE, None
+    return write.state, write.error
+
+
+def _trace(row: OrderRow, write: Write, day: str) -> str:
+    """What a person looks for in Komet."""
+    number = f", number {write.result['number']}" if write.result and write.result.get("number") else ""
+    if write.kind is Kind.PREBOOK_CREATE:
+        return f"Axerrio {row.name} [AX:{write.mark}]{number}, truck date {day}"
+    what = "a purchase order" if write.kind in PURCHASE_ORDER_CREATES else f"what {write.kind} was to do for the order"
+    return f"{what} of Axerrio {row.name}, ship date {day}{number}"
