@@ -109,6 +109,9 @@ class Lines:
                 return surplus
         if not matching:
             return self._without_item(line)
+        covered = self._covered_elsewhere(line)
+        if covered is not None:
+            return covered
         item = max(matching, key=lambda each: len(each.live_purchase_order_items))
         return self._with_item(line, item)
 
@@ -136,11 +139,27 @@ class Lines:
         return fact is not None and self.ask.decided(line.line_key, fact) == OURS
 
     def _left_over(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
-        """A person deleted the item, and decided for ours: what still covers it goes before it is made anew."""
+        """What still covers an item that is gone goes, where we deleted the item or a person decided for ours."""
         fact = f"gone, item {item.item_id}"
-        if item.is_live or self.ask.decided(line.line_key, fact) != OURS:
+        if item.is_live:
             return None
-        return _Removal(fact, "a person decided for ours", is_decided=True)
+        if self.ask.decided(line.line_key, fact) == OURS:
+            return _Removal(fact, "a person decided for ours", is_decided=True)
+        return _Removal(fact, "its prebook item was deleted from here") if item.is_deleted_by_us else None
+
+    def _covered_elsewhere(self, line: LineFacts) -> Step | None:
+        """A person deleted an item that is covered, and the line stands in another, which must not be covered too."""
+        for item in line.prebook_items:
+            if item.is_live or not _active(item):
+                continue
+            message = (
+                f"Line {line.line_key}: its item in prebook {item.name} was deleted in Komet, purchase order "
+                f"{_active(item)[0].number} still covers it, and the line stands in another prebook too. "
+                "Ours takes that away; else delete it in Komet."
+            )
+            hold = self.ask.conflict(line.line_key, f"gone, item {item.item_id}", message, OURS)
+            return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
+        return None
 
     def _edit_of(self, item: PrebookItemFacts) -> str | None:
         """What a person changed on an item of ours, in words; None: nothing."""
@@ -172,7 +191,7 @@ class Lines:
     def _with_item(self, line: LineFacts, item: PrebookItemFacts) -> Step:
         """The line has one item as it was sent: did a person change it, does Komet know its product?"""
         s = self.s
-        if not item.seen and not item.live_purchase_order_items:
+        if not item.seen and not _active(item):
             return self._unseen(line, s.looks_since_received, f"prebook {item.name}", item.truck_date.isoformat())
         edit = self._edit_of(item)
         if edit is not None:
