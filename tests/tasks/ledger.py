@@ -355,11 +355,16 @@ class Ledger:
             case Kind.PURCHASE_ORDER_CREATE | Kind.PURCHASE_ORDER_MIXED_CREATE:
                 row = self.items[planned.covers[key]]
                 day = (planned.ship_date or TRUCK_DATE).isoformat()
-                return {"prebook_item_id": row.item_id, "boxes": row.boxes, "ship_date": day}
+                known = [each.item_id for each in self.order_items.values() if each.prebook_item_id == row.item_id]
+                return {"prebook_item_id": row.item_id, "boxes": row.boxes, "ship_date": day, "known": known}
             case Kind.AWB_ADD:
                 number = [*self.lines].index(key) + 1
                 parts = [part for part in planned.awb if part.line_id == number]
-                return {"items": [{"item_id": each.item_id, "box_codes": [*each.box_codes]} for each in parts]}
+                shipment = next(each for each in self.shipments if each.key == parts[0].shipment_key)
+                return {
+                    "told": (shipment.awb, shipment.house_awb, shipment.ship_date),
+                    "items": [{"item_id": each.item_id, "box_codes": [*each.box_codes]} for each in parts],
+                }
             case Kind.BOX_CODE_CHANGE:
                 number = [*self.lines].index(key) + 1
                 changes = [each for each in planned.boxes if each.line_id == number]
@@ -430,15 +435,15 @@ class Ledger:
             rest = replace(row, item_id=said, boxes=row.boxes - len(part.box_codes), baseline=None, content=None)
             self.order_items.setdefault(said, replace(rest, as_of=self.clock))
             row.boxes = len(part.box_codes)
-        self._record(self._key(part), part, part.item_id)
+        self._record(write, self._key(part), part, part.item_id)
 
-    def _record(self, key: str, part: AwbPart, item_id: str) -> None:
-        shipment = next(each for each in self.shipments if each.key == part.shipment_key)
+    def _record(self, write: Write, key: str, part: AwbPart, item_id: str) -> None:
+        """The boxes are on the air waybill that was told."""
         kept = {box.box_code for _, box in self.boxes}
         for code, label in zip(part.box_codes, part.label_keys, strict=True):
             if code not in kept:
-                awb = (shipment.awb, shipment.house_awb, shipment.ship_date)
-                self.boxes.append((key, BoxFacts(code, label, part.shipment_key, item_id, *awb)))
+                told = (write.lines[key].sent or {})["told"]
+                self.boxes.append((key, BoxFacts(code, label, part.shipment_key, item_id, *told)))
 
     def _rename(self, current: str, new: str) -> None:
         self.boxes = [(key, replace(box, box_code=new) if box.box_code == current else box) for key, box in self.boxes]
@@ -584,14 +589,16 @@ class Ledger:
         self._store(row, item.boxes, content, Kind.PURCHASE_ORDER_ITEM_DELETE)
 
     def _adopt_orders(self, books: Books) -> None:
-        """The link is the marker: an item is taken for the newest create of its prebook item."""
-        newest: dict[str, Write] = {}
+        """The link is the marker: an item that was not there before is taken for the newest create of its line."""
+        newest: dict[str, tuple[Write, list[str]]] = {}
         for write in self.writes:
-            if write.kind in PURCHASE_ORDER_CREATES and write.sent_at is not None:
-                newest |= dict.fromkeys(write.planned.covers.values(), write)
+            for part in write.lines.values():
+                if write.kind in PURCHASE_ORDER_CREATES and write.sent_at is not None and part.sent is not None:
+                    newest[part.sent["prebook_item_id"]] = write, part.sent["known"]
         for _, item in books.order_items():
-            if item.prebook_item_id in newest:
-                self.shown(newest[item.prebook_item_id])
+            found = newest.get(item.prebook_item_id)
+            if found is not None and item.item_id not in found[1]:
+                self.shown(found[0])
 
     def _adopt_boxes(self) -> None:
         """Codes that Komet shows settle calls that nobody answered."""
@@ -609,7 +616,7 @@ class Ledger:
                 changes = [each for each in write.planned.boxes if each.line_id == number]
                 there = [part for part in parts if all(code in where for code in part.box_codes)]
                 for part in there:
-                    self._record(key, part, where[part.box_codes[0]])
+                    self._record(write, key, part, where[part.box_codes[0]])
                 renamed = [each for each in changes if each.new in where]
                 for each in renamed:
                     self._rename(each.current, each.new)

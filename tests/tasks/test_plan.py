@@ -644,8 +644,7 @@ def test_a_replacement_begins_only_when_the_budget_pays_for_all_of_it() -> None:
     assert not planned(short, *KOMET_WRITES)
     assert short.notices
     assert planned(make_plan(a_situation((line,), requests_left=4)), Kind.PURCHASE_ORDER_ITEM_DELETE)
-    begun = item("1", boxes=0, is_deleted_by_us=True)
-    on = replace(line, prebook_items=(begun, item("1", item_id="8817")))
+    on = replace(line, prebook_items=(item("1", bought("1", boxes=0, first_boxes=4, is_deleted_by_us=True)),))
     assert planned(make_plan(a_situation((on,), requests_left=1)), Kind.PREBOOK_ITEM_DELETE)
 
 
@@ -699,6 +698,17 @@ def test_the_surplus_of_a_line_goes_unless_a_person_changed_it_or_it_is_covered(
         plan = make_plan(a_situation((facts("1", prebook_items=(item("1", covering), other)),)))
         assert plan.reason_code == HoldCode.CONFLICT
         assert not planned(plan, *KOMET_WRITES)
+
+
+def test_what_covers_an_item_that_is_gone_is_not_bought_again_for_the_line_elsewhere() -> None:
+    another = item("1", item_id="8817", prebook_id="991209", prebook_number="4350", write_id=98)
+    by_hand = a_situation((facts("1", prebook_items=(item("1", approved("1"), boxes=0), another)),))
+    assert make_plan(by_hand).reason_code == HoldCode.CONFLICT
+    assert not planned(make_plan(by_hand), *KOMET_WRITES)
+    assert planned(make_plan(decided(by_hand, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
+    late = item("1", bought("1"), boxes=0, is_deleted_by_us=True)
+    ours = make_plan(a_situation((facts("1", prebook_items=(late, another)),)))
+    assert [write.item_id for write, _ in planned(ours, *KOMET_WRITES)] == ["781"]
 
 
 def test_a_mapping_makes_an_item_anew_unless_a_person_changed_it() -> None:

@@ -40,9 +40,7 @@ RUN = 12
 
 CHANGES = ("boxes", "cost", "product", "unknown", "date", "cancel", "reopen")
 VERSIONS = (*CHANGES, "carrier", "add", "mixed", "remove", "withdraw", "confirm", "delete", "draft", "over", "back")
-answers = st.sampled_from(
-    ["answered"] * 4 + ["lost before", "lost after", "late", "refused", "unknown product", "crash", "answered late"]
-)
+troubles = st.sampled_from(("lost before", "lost after", "late", "late", "refused", "unknown product", "crash"))
 lags = st.sampled_from((0, 0, 0, 5, 30, 90))
 lines_drawn = st.sampled_from((a_line, a_line, a_mixed_line))
 
@@ -55,12 +53,16 @@ class Sync(RuleBasedStateMachine):
         applies=st.booleans(),
         vanishes=st.booleans(),
         early=st.booleans(),
+        is_earned=st.sampled_from((True, True, False)),
         make=lines_drawn,
         number=st.integers(1, 3),
     )
-    def begin(self, origin: Origin, applies: bool, vanishes: bool, early: bool, make: Any, number: int) -> None:
+    def begin(
+        self, origin: Origin, applies: bool, vanishes: bool, early: bool, is_earned: bool, make: Any, number: int
+    ) -> None:
         self.komet = Komet(vanishes=vanishes, awb_while_pending=early and origin is Origin.KOMET)
         self.ledger = Ledger(origin, applies, self.komet.awb_while_pending)
+        self.ledger.earned |= set(KOMET_WRITES) if is_earned else set()
         #: What Komet will do later, after it was given up.
         self.queue: list[Write] = []
         self.order = an_order((), origin=origin)
@@ -267,8 +269,24 @@ class Sync(RuleBasedStateMachine):
 
     # -- the worker ------------------------------------------------------------------------------------------
 
-    @rule(answer=answers)
-    def the_worker_acts(self, answer: str) -> None:
+    @rule()
+    def the_worker_acts(self) -> None:
+        self._advance("answered")
+
+    @rule(trouble=troubles)
+    def a_call_goes_wrong(self, trouble: str) -> None:
+        self._advance(trouble)
+
+    @rule(trouble=troubles, is_late=st.booleans())
+    def a_call_goes_wrong_and_nobody_asks_for_long(self, trouble: str, is_late: bool) -> None:
+        """Looks follow until it was judged; what Komet still does of it comes after that."""
+        self._advance(trouble)
+        self._round()
+        self._round()
+        if is_late and self.queue:
+            self.komet_does_what_was_late()
+
+    def _advance(self, answer: str) -> None:
         plan = self.ledger.decide()
         if plan.repeats:
             self._act(self.ledger.write(plan.repeats[0]), answer)
@@ -285,7 +303,7 @@ class Sync(RuleBasedStateMachine):
         self._tick()
         if answer == "lost before":
             return
-        if answer in ("late", "answered late") and write.kind in KOMET_WRITES:
+        if answer == "late" and write.kind in KOMET_WRITES:
             self.queue.append(write)
             return
         if answer == "refused" or (answer == "unknown product" and write.kind is Kind.PREBOOK_CREATE):
@@ -369,6 +387,19 @@ class Sync(RuleBasedStateMachine):
         self._round()
         self._round()
 
+    @rule(is_printed=st.booleans())
+    def a_usual_day_passes(self, is_printed: bool) -> None:
+        """Everything is sent, seen and approved."""
+        self._round()
+        for order in self.komet.now.orders.values():
+            if order.status is PurchaseOrderStatus.PENDING:
+                order.status = PurchaseOrderStatus.APPROVED
+        self._remember()
+        self._round()
+        if is_printed:
+            for which in range(len(self.ledger.lines)):
+                self.labels_are_printed(which)
+
     @rule(which=st.integers(0, 3), choice=st.sampled_from((OURS, THEIRS)))
     def a_person_decides(self, which: int, choice: str) -> None:
         shown = [hold for hold in self.ledger.decide().holds if choice in hold.choices]
@@ -413,7 +444,7 @@ class Sync(RuleBasedStateMachine):
             plan = self.ledger.decide()
             if not plan.repeats and not plan.writes:
                 break
-            self.the_worker_acts("answered")
+            self._advance("answered")
         else:
             raise AssertionError(f"it goes in circles: {self.ledger.decide().writes}")
         self._tick(100)
