@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import DateTime, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -125,7 +125,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
     """Take a due scope on; None when it is not due, stopped, or somebody else has it."""
     owner = new_owner()
     moment = func.axkomet_now()
-    scope = session.scalar(
+    taken = session.execute(
         update(Scope)
         .where(
             Scope.id == scope_id,
@@ -134,14 +134,13 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.scope_lease), hinted_until=None)
-        .returning(Scope)
+        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)))
         .execution_options(populate_existing=True)
-    )
-    if scope is None:
+    ).first()
+    if taken is None:
         return None
-    return Claim(
-        scope.id, scope.connection_id, scope.feed, scope.key, scope.cursor, owner, scope.requested, now(session)
-    )
+    scope, began_at = taken
+    return Claim(scope.id, scope.connection_id, scope.feed, scope.key, scope.cursor, owner, scope.requested, began_at)
 
 
 def finish(
@@ -161,36 +160,40 @@ def finish(
     Returns:
         Ids of the orders that wait actively: they are judged anew by this look.
     """
+    moment = now(session)
     session.add(
         Observation(
             scope_id=claim.scope_id,
             began_at=claim.began_at,
-            ended_at=now(session),
+            ended_at=moment,
             complete=complete,
             records=records,
         )
     )
     (scope,) = _locked(session, claim.scope_id)
     scope.served = max(scope.served, claim.requested)
-    scope.last_success_at = now(session)
+    scope.last_success_at = moment
     scope.failures, scope.last_error = 0, None
-    scope.due_at = _next_read(session, scope, timing, passive, again=again)
+    scope.due_at = _next_read(session, scope, moment, timing, passive, again=again)
     _release(scope, claim)
     active = select(Wait.order_id).where(Wait.scope_id == claim.scope_id, Wait.active).order_by(Wait.order_id)
     return list(session.scalars(active))
 
 
-def _next_read(session: Session, scope: Scope, timing: Timing, passive: float, *, again: bool) -> datetime | None:
-    moment = now(session)
+def _next_read(
+    session: Session, scope: Scope, moment: datetime, timing: Timing, passive: float, *, again: bool
+) -> datetime | None:
     if again:
         return moment
     if scope.requested > scope.served:
         return moment + timedelta(seconds=timing.coalesce)
-    waits = set(session.scalars(select(Wait.active).where(Wait.scope_id == scope.id).distinct()))
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
         interval = timing.poll if scope.feed is Feed.ARTICLES else max(timing.poll, passive)
         return moment + timedelta(seconds=_POLLS_FOR_ALL * interval)
-    if scope.feed in _BY_SEQUENCE or True in waits:
+    if scope.feed in _BY_SEQUENCE:
+        return moment + timedelta(seconds=timing.poll)
+    waits = set(session.scalars(select(Wait.active).where(Wait.scope_id == scope.id).distinct()))
+    if True in waits:
         return moment + timedelta(seconds=timing.poll)
     if waits or scope.key == CHANGED:
         return moment + timedelta(seconds=max(timing.poll, passive))

@@ -54,6 +54,9 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
         Hints to send after the commit. An order that is being worked on gets one too: it goes away quietly, and the
         sweep finds the order due once its lease is over.
     """
+    rows = list(rows)
+    if not rows:
+        return []
     moment = now(session)
     hints = []
     for row in rows:

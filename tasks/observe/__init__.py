@@ -41,7 +41,8 @@ def observe(runtime: Runtime, scope_id: int) -> str:
     with runtime.sessions.begin() as session:
         claim = scopes.claim(session, scope_id, runtime.timing)
         connection = runtime.connections.get(claim.connection_id) if claim else None
-        passive = _passive_interval(session, connection) if connection else 0.0
+        is_rationed = claim is not None and claim.feed in (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
+        passive = _passive_interval(session, connection) if connection and is_rationed else 0.0
     if claim is None:
         return "nothing due"
     words = scopes.words(claim)

@@ -53,9 +53,11 @@ def read_page(
         rows = store(session, page.records)
         last = {record.content.key: record.content for record in page.records}
         readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
-        resolve(session, claim, UnreadableRecord.record_key.in_(readable))
+        if readable:
+            resolve(session, claim, UnreadableRecord.record_key.in_(readable))
         moved = max([cursor, *(record.sequence for record in page.records if record.sequence is not None)])
-        session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
+        if moved > cursor:
+            session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
         # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
         more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= PAGE)
         scopes.finish(
@@ -67,17 +69,19 @@ def read_page(
             passive=passive,
             again=more,
         )
+        waiting = set(active_waiters(session, claim.scope_id)) - {row.id for row in rows}
         hints = wake(session, rows, connection, runtime.timing)
     if more:
         hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
-    return hints + _wake_waiters(runtime, connection, claim)
+    return hints + _wake_waiters(runtime, connection, waiting)
 
 
-def _wake_waiters(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
+def _wake_waiters(runtime: Runtime, connection: Connection, waiting: set[int]) -> list[Hint]:
     """Whoever waits for this look judges by it. In a transaction of its own: orders are locked by ascending id."""
+    if not waiting:
+        return []
     with runtime.sessions.begin() as session:
-        rows = lock_orders(session, active_waiters(session, claim.scope_id))
-        return wake(session, rows, connection, runtime.timing)
+        return wake(session, lock_orders(session, waiting), connection, runtime.timing)
 
 
 def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> None:
