@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 
 from models.database import now
-from models.tables import RequestBudget
+from models.states import Feed
+from models.tables import RequestBudget, Scope
+from tasks.advance import advance
+from tasks.observe import observe
 from tasks.requeue import requeue
 from tasks.resolve import By, Choice, decide_conflicts
 from tests.sync.conftest import Ledger
@@ -440,7 +444,7 @@ def test_uncancelled_again(ledger: Ledger, world: World) -> None:
     world.place(key=at_once, status="confirmed")
     hide(world, "prebook.item.delete", kind="refuse")
     cancel(world, half_way, "status")
-    ledger.live(30)
+    ledger.live(60)
     assert [covering(world, item["id"]) for _, item in items_of(world, half_way)] == [[], []]
     for key in (half_way, after):
         world.place(key=key, status="confirmed")
@@ -449,15 +453,83 @@ def test_uncancelled_again(ledger: Ledger, world: World) -> None:
     assert_all_in_step(ledger, world, [at_once, half_way, after], "ordered")
 
 
-def test_back_to_draft_after_it_was_sent(ledger: Ledger, world: World) -> None:
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_back_to_draft_after_it_was_sent(ledger: Ledger, world: World, choice: str) -> None:
     key = ledger.earn_proof()
     world.place(key=key, status="draft")
     ledger.live(60)
     assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
     assert_in_step(world, key)
+    decide(ledger, key, choice)
+    ledger.live(120, pace=40)
+    if choice == "ours":
+        assert_gone(world, key)
+    else:
+        assert ledger.state(key) == "ordered"
+    assert len(items_of(world, key)) == (0 if choice == "ours" else 2)
     world.place(key=key, status="confirmed")
-    ledger.live(60)
+    ledger.live(160, pace=40)
     assert_all_in_step(ledger, world, [key], "ordered")
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_what_came_after_the_approval_is_decided(ledger: Ledger, world: World, choice: str) -> None:
+    """Ours makes it as Axerrio has it, theirs leaves what Komet has; either way the question does not come back."""
+    keys = place_all(world, ("quantity", "departure date", "line removed"))
+    cancelled = world.place()
+    ledger.live(120, pace=40)
+    world.approve()
+    ledger.live(40)
+    before = {key: items_of(world, key) for key in (*keys.values(), cancelled)}
+    change_all(world, keys)
+    cancel(world, cancelled, "status")
+    ledger.live(80, pace=40)
+    for key in before:
+        assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
+        decide(ledger, key, choice)
+    ledger.live(200, pace=40)
+    world.approve()
+    ledger.live(80, pace=40)
+    if choice == "ours":
+        assert_all_in_step(ledger, world, keys.values(), "approved")
+        assert_gone(world, cancelled)
+        assert ledger.state(cancelled) == "cancelled"
+    else:
+        assert {ledger.state(key) for key in keys.values()} == {"approved"}, ledger.order(keys["line removed"])
+        assert ledger.state(cancelled) == "closed"
+        assert "it stays in Komet" in ledger.order(cancelled)["history"][-1]["why"]
+        assert {key: items_of(world, key) for key in before} == before
+    states = [ledger.state(key) for key in before]
+    ledger.live(1200, pace=600)
+    assert [ledger.state(key) for key in before] == states
+    world.place(key=keys["quantity"], **_line_1(boxes=7)(world))
+    ledger.live(80, pace=40)
+    assert ledger.reason(keys["quantity"]) == "conflict", "a newer change is a new question"
+
+
+def test_changed_and_cancelled_while_the_call_is_in_flight(ledger: Ledger, world: World) -> None:
+    ledger.earn_proof()
+    world.fault("slow", "prebook.create", seconds=0.4)
+    changed, cancelled = world.place(), world.place()
+    ledger.pass_time(30)
+    with ledger.session() as session:
+        (feed,) = session.scalars(select(Scope.id).where(Scope.feed == Feed.SALES_ORDERS))
+    observe(ledger.runtime, feed)
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(advance, ledger.runtime, ledger.order(key)["id"]) for key in (changed, cancelled)]
+        while world.requests("prebook.create") < 3:
+            time.sleep(0.02)
+        world.place(key=changed, **_line_1(boxes=6)(world))
+        cancel(world, cancelled, "status")
+        with ledger.runtime.sessions.begin() as session:
+            session.execute(update(Scope).where(Scope.id == feed).values(due_at=now(session)))
+        observe(ledger.runtime, feed)
+        assert not any(call.done() for call in calls), "it was read while the calls were under way"
+    show(world)
+    ledger.live(200, pace=40)
+    assert_all_in_step(ledger, world, [changed], "ordered")
+    assert ledger.state(cancelled) == "cancelled"
+    assert_gone(world, cancelled)
 
 
 # -- faults at the deletes ---------------------------------------------------------------------------------------
@@ -472,7 +544,7 @@ def test_a_delete_without_an_answer(ledger: Ledger, world: World, kind: str) -> 
     world.settings(repeated_delete="refused")
     world.place(key=changed, **_line_1(boxes=6)(world))
     cancel(world, cancelled, "status")
-    ledger.live(420, pace=60)
+    ledger.live(900, pace=60)
     assert ledger.state(cancelled) == "cancelled", ledger.order(cancelled)
     assert_gone(world, cancelled)
     assert_all_in_step(ledger, world, [changed], "ordered")
