@@ -111,6 +111,7 @@ class WriteReader:
             may_be_id=write.may_be_id,
             absence_is_proof=state is WriteState.SENT and self._is_proof(write, proof),
             counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
+            is_shared=any(each.line_id not in own for each in write.lines),
             is_led=write.order_id == row.id,
             looks_since_settled=since,
             strikes=write.strikes,

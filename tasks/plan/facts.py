@@ -191,6 +191,8 @@ class WriteFacts:
     counts: bool
     #: This order's run makes the call; else another's, which carries lines of this one too.
     is_led: bool = True
+    #: It carries lines of other orders too.
+    is_shared: bool = False
     #: Looks at its scope that began after it was settled.
     looks_since_settled: int = 0
     #: Tries that ended unanswered while the other system answered others.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
+from clients.errors import RefusalKind
 from models.canonical import Origin, PurchaseOrderStatus, Shipment, ShipmentLine, awb_digits
 from models.states import Feed, HoldCode, Kind, OrderState
 from tasks.plan.facts import (
@@ -181,11 +182,13 @@ class Shipping:
         if refused and not refused[-1].looks_since_settled:
             return self._read_back(line, step)
         same = [write for write in refused if _planned(planned) <= _sent(write, line)]
-        hold = self.ask.refusal_hold(same, f"line {line.line_key}")
+        # A call for several orders that was refused whole says nothing of this one: alone it will tell.
+        together = [write for write in same if write.is_shared and not write.acknowledged]
+        told = [write for write in same if write not in together or write.refusal is RefusalKind.RIGHT]
+        hold = self.ask.refusal_hold(told, f"line {line.line_key}")
         if hold is not None:
             return self._held(step, hold)
-        # A call that was refused whole says nothing of this line: alone it will tell.
-        return replace(step, needs=(replace(planned, alone=any(not write.acknowledged for write in same)),))
+        return replace(step, needs=(replace(planned, alone=bool(together)),))
 
     def _may_leave(self, items: Sequence[PurchaseOrderItemFacts]) -> bool:
         """Komet takes air waybills for what is approved; of an order born there also while it is pending."""

@@ -462,11 +462,12 @@ def test_with_proof_it_goes_again_only_after_two_looks(ledger: Ledger, world: Wo
     assert world.requests(ADD) == 3
 
 
-def test_a_call_that_was_refused_whole_goes_order_by_order(ledger: Ledger, world: World) -> None:
-    first, second = approved(ledger, world, {}, {})
-    world.fault("refuse", ADD, times=1, message="Something of it is wrong")
-    ship(world, first, second)
-    polls(ledger, 4)
-    for key in (first, second):
-        assert_shipped(ledger, world, key)
-    assert world.requests(ADD) == 3
+def test_an_order_for_which_komet_refuses_a_whole_call_holds_up_no_other(ledger: Ledger, world: World) -> None:
+    bad, good = approved(ledger, world, {}, {})
+    lot = [{"labelId": each["labelId"], "lotNumber": "9" * 25} for each in labels(world, bad)]
+    world.in_axerrio("labels", labels=lot)
+    ship(world, bad, good)
+    polls(ledger, 6)
+    assert_shipped(ledger, world, good)
+    assert held(ledger, bad).startswith("rejected: Komet refused komet.purchase.order.items.awb.add (line 1): ")
+    assert world.requests(ADD) == 3, "once together, then each alone"
