@@ -75,6 +75,8 @@ class Lines:
             (Kind.PURCHASE_ORDER_ITEM_DELETE, OrderState.RECEIVED),
             (Kind.PURCHASE_ORDER_CREATE, OrderState.PREBOOKED),
             (Kind.PURCHASE_ORDER_MIXED_CREATE, OrderState.PREBOOKED),
+            (Kind.AWB_ADD, OrderState.ORDERED),
+            (Kind.BOX_CODE_CHANGE, OrderState.ORDERED),
         ):
             write = self.ask.open(kind, line=line)
             if write is not None:
