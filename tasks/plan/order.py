@@ -98,8 +98,9 @@ class Planner:
     def _step(self, line: LineFacts) -> Step | None:
         step = self.lines.step(line)
         if step is not None and step.hold is not None and OURS in step.hold.choices and self.shipping.is_over(line):
-            # Nothing more is written to it: what a person changed there is told, and waits for nobody.
-            return Step(OrderState.SHIPPED, looks=step.looks, notices=(step.hold.message,))
+            # Nothing of it is made anew: what a person changed there is told, and only its boxes' labels still count.
+            over = self.shipping.step(line, Step(OrderState.SHIPPED, looks=step.looks))
+            return replace(over, notices=(step.hold.message, *over.notices))
         if step is None or step.hold is not None or step.state not in _ON_THE_WAY:
             return step
         items = [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
