@@ -814,6 +814,18 @@ def test_a_reprinted_label_changes_the_code_of_its_box() -> None:
     assert make_plan(on_the_way(line, shipments=shipments)).state is OrderState.SHIPPED
 
 
+def test_what_a_person_changes_on_a_line_that_left_is_told_and_stops_no_reprint() -> None:
+    boxes = tuple(a_box("1", index) for index in range(1, 5))
+    covering = approved("1", box_codes=tuple(box.box_code for box in boxes))
+    shipments = (a_shipment("S1", left("1", range(1, 5))),)
+    edited = facts("1", prebook_items=(item("1", covering, boxes=3),), boxes=boxes)
+    told_of = make_plan(on_the_way(edited, shipments=shipments))
+    assert told_of.state is OrderState.SHIPPED
+    assert "boxes 4 → 3" in told_of.notices[0]
+    labels = (a_label("1", 1, box_code="AX-NEW", version=2), *(a_label("1", index) for index in (2, 3, 4)))
+    assert planned(make_plan(on_the_way(edited, labels=labels, shipments=shipments)), Kind.BOX_CODE_CHANGE)
+
+
 def test_a_shipment_that_changed_or_was_withdrawn_is_a_persons_matter() -> None:
     boxes = tuple(a_box("1", index) for index in range(1, 5))
     codes = tuple(box.box_code for box in boxes)
