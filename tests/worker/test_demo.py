@@ -23,6 +23,7 @@ CERTAIN = {
     "approved, told to Axerrio": 30,
     "shipped": 30,
     "cancelled": 2,
+    "mapped on the way": 2,
     "calls cut off": 10,
     "workers killed (kill -9)": 1,
     "doubled": 0,
@@ -181,6 +182,12 @@ def test_a_split_item_covers_its_line() -> None:
     rest = copy.deepcopy(whole) | {"id": 24, "boxes": 1, "shipped_boxes": [whole["shipped_boxes"].pop()]}
     whole["boxes"] = 1
     company(dump)["purchase_orders"][0]["items"].append(rest)
+    assert judge(dump, [PLACED, SOLD]).holds
+
+
+def test_an_air_waybill_is_its_digits() -> None:
+    dump = outside()
+    dump["tenants"][0]["shipments"][0]["awb"] = "72 91"
     assert judge(dump, [PLACED, SOLD]).holds
 
 
@@ -398,11 +405,11 @@ def left_behind(dump: Json) -> None:
         (pending, "procurement has not approved it"),
         (set_order(procurement_status=None), "Axerrio does not know that it is approved"),
         (set_order(procurement_status={"status": "pending"}), "Axerrio does not know that it is approved"),
-        (box_without_awb, "line 1: box AX2 is not on air waybill 729-1 in Komet"),
-        (wrong_code, "line 1: box AX9 is not on air waybill 729-1 in Komet"),
-        (other_awb, "line 1: box AX2 is on 729-2 2026-11-24 instead of 729-1 2026-11-24"),
-        (other_day, "line 1: box AX2 is on 729-1 2026-11-25 instead of 729-1 2026-11-24"),
-        (codes_of_another_line, "line 1: box AX1 is not on air waybill 729-1 in Komet"),
+        (box_without_awb, "line 1: box AX2 is not on air waybill 7291 in Komet"),
+        (wrong_code, "line 1: box AX9 is not on air waybill 7291 in Komet"),
+        (other_awb, "line 1: box AX2 is on 7292 2026-11-24 instead of 7291 2026-11-24"),
+        (other_day, "line 1: box AX2 is on 7291 2026-11-25 instead of 7291 2026-11-24"),
+        (codes_of_another_line, "line 1: box AX1 is not on air waybill 7291 in Komet"),
         (left_behind, "line 1: 1 of 2 boxes have left"),
     ],
 )

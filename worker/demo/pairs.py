@@ -43,8 +43,6 @@ class Pair:
     carrier: tuple[str, str]
     #: Axerrio code: Komet code and name.
     buyers: Mapping[str, tuple[str, str]]
-    #: The one of them who orders at Komet's desk.
-    by_telephone: str
     first_number: int
     airline: str
     komet_token: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -69,9 +67,7 @@ def pairs() -> tuple[Pair, Pair]:
             tenant_zone="America/Bogota",
             currency="USD",
             carrier=("ARM", "Armellini"),
-            buyers={"MIAFLOWERS": ("C100", "Miami Flowers Inc"), "SUNBLOOM": ("C214", "Sunbloom Wholesale")}
-            | {"KEYWEST": ("C305", "Key West Blooms")},
-            by_telephone="KEYWEST",
+            buyers={"MIAFLOWERS": ("C100", "Miami Flowers Inc"), "SUNBLOOM": ("C214", "Sunbloom Wholesale")},
             first_number=48210,
             airline="729",
         ),
@@ -84,9 +80,7 @@ def pairs() -> tuple[Pair, Pair]:
             tenant_zone="Africa/Nairobi",
             currency="EUR",
             carrier=("KFT", "Kennemer Flower Transport"),
-            buyers={"BLOEMHUIS": ("K10", "Bloemhuis BV"), "TULPENHOF": ("K22", "Tulpenhof Import")}
-            | {"GRACHT": ("K31", "Gracht Boeketten")},
-            by_telephone="GRACHT",
+            buyers={"BLOEMHUIS": ("K10", "Bloemhuis BV"), "TULPENHOF": ("K22", "Tulpenhof Import")},
             first_number=71055,
             airline="706",
         ),

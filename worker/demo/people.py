@@ -23,6 +23,8 @@ _SALES_AT = (0.0, 5.0, 10.0)
 _PREBOOKS_AT = (2.5, 7.5)
 #: Days from now to the departure of each truck.
 _DEPARTS_IN = (2, 3, 3)
+#: Serial number of seven digits.
+_FIRST_AIR_WAYBILL = 4_821_001
 #: An article waits so long for its mapping, so that people can see it.
 _PARKED_SECONDS = 6.0
 
@@ -46,8 +48,10 @@ class People:
         self._seconds = 0.0
         self.sales: list[Sale] = []
         self.prebooks: list[Prebook] = []
+        #: Articles that were mapped on the way.
+        self.mapped: list[str] = []
         self._scripts: list[Script] = []
-        self._air_waybills = dict.fromkeys((pair.name for pair in world.pairs), 48_210_000)
+        self._air_waybills = dict.fromkeys((pair.name for pair in world.pairs), _FIRST_AIR_WAYBILL)
         miami, amsterdam = world.pairs
         self._plan(miami, {2: ("MIXROSE",), 3: ("RSTAR50",), 7: ("MIXROSE",)}, self._day_in_miami)
         self._plan(amsterdam, {2: ("MIXROSE",), 3: ("RCAND60",), 10: ("MIXROSE",)}, self._day_in_amsterdam)
@@ -193,6 +197,7 @@ class People:
         yield from self._parked(sale, article)
         product = {"code": f"K-{article}", "description": NEW_ARTICLES[article][0]}
         self._world.in_komet(sale.pair, "map", code=article, product=product)
+        self.mapped.append(article)
         self._tell(f"{sale.pair.name}: {article} mapped on Komet's screen")
 
     def _map_by_command(self, sale: Sale, article: str) -> Script:
@@ -201,8 +206,10 @@ class People:
         command = self._command(*arguments)
         while command.alive:
             yield
-        worked = "" if command.process.poll() == 0 else f", which failed: see {command.log}"
-        self._tell(f"{sale.pair.name}: axkomet {' '.join(arguments)}{worked}")
+        worked = command.process.poll() == 0
+        self.mapped += [article] if worked else []
+        words = "" if worked else f", which failed: see {command.log}"
+        self._tell(f"{sale.pair.name}: axkomet {' '.join(arguments)}{words}")
 
     def _parked(self, sale: Sale, article: str) -> Script:
         """The order waits for the mapping of an article, long enough to be seen."""
@@ -229,8 +236,9 @@ class People:
         while not all(self._is_printed(order) for order in orders) or not (after is None or self._has_left(after)):
             yield
         keys = [str(order["key"]) for each in orders if not each.is_cancelled and (order := self._record(each))]
-        self._air_waybills[pair.name] += 11
-        awb = f"{pair.airline}-{self._air_waybills[pair.name]}"
+        serial = self._air_waybills[pair.name]
+        self._air_waybills[pair.name] += 1
+        awb = f"{pair.airline}-{serial}{serial % 7}"  # its last digit is a check
         boxes = None
         if boxes_of_each_line is not None:
             record = self._record(orders[0]) or {"lines": []}

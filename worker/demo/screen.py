@@ -130,6 +130,7 @@ def figures(day: Day, verdict: Verdict) -> RenderableType:
         ("approved, told to Axerrio", verdict.approved, ""),
         ("shipped", verdict.shipped, shipped),
         ("cancelled", verdict.cancelled, "nothing of them stands"),
+        ("mapped on the way", len(day.people.mapped), "articles that Komet did not know"),
         ("answers lost", day.lost.total(), f"after the work was done, of {len(day.lost)} kinds of calls"),
         ("calls cut off", day.cut_off.total(), f"before any work, of {len(day.cut_off)} kinds of calls"),
         ("workers killed (kill -9)", day.kills, ""),
@@ -146,9 +147,14 @@ def figures(day: Day, verdict: Verdict) -> RenderableType:
         lines += [Text(f"  {name}: {what}: {why}", style="red") for what, why in found.items()]
     if not day.ledger_is_done:
         lines += [Text(f"  our ledger says: {line}", style="red") for line in _lines(day.orders)]
-        lines += [
-            Text(f"  {order['axerrio']['number'] or order['komet']['prebook_number']}: {order['reason']['message']}")
-            for order in day.orders
-            if order["reason"]
-        ]
+        lines += [Text(f"  {words}", style="red") for words in _waiting(day.orders)]
     return Group(*lines)
+
+
+def _waiting(orders: Sequence[Json]) -> Iterator[str]:
+    """What keeps the orders that are not at their end."""
+    for order in orders:
+        name = order["axerrio"]["number"] or f"prebook {order['komet']['prebook_number']}"
+        why = order["reason"]["message"] if order["reason"] else order["last_error"]
+        if why and order["state"] not in (OrderState.SHIPPED, OrderState.CANCELLED):
+            yield f"{name}: {why}"

@@ -310,7 +310,7 @@ class _Account:
         for line in self._record.get("lines", ()):
             codes = {label["labelId"]: label["boxCode"] for label in self.books.labels(tenant, key, line["lineKey"])}
             for shipment, entry in self.books.left(tenant, key, line["lineKey"]):
-                waybill = (shipment["awb"] or "", shipment["houseAwb"] or "", shipment["shipDate"])
+                waybill = (_digits(shipment["awb"] or ""), shipment["houseAwb"] or "", shipment["shipDate"])
                 of_line = found.setdefault(line["lineKey"], {})
                 of_line |= {codes.get(label, f"of no label {label}"): waybill for label in entry["labelIds"]}
         return found
@@ -321,7 +321,12 @@ class _Account:
 
 
 def _waybill(box: Json) -> tuple[str, str, str]:
-    return box["awb"], box["house_awb"], box["ship_date"]
+    return _digits(box["awb"]), box["house_awb"], box["ship_date"]
+
+
+def _digits(awb: str) -> str:
+    """An air waybill is its digits, however they are grouped."""
+    return "".join(filter(str.isalnum, awb))
 
 
 def _words(goods: Iterable[Goods]) -> str:
