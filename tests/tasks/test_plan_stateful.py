@@ -163,6 +163,366 @@ class Sync(RuleBasedStateMachine):
             return
         key = keys[which % len(keys)]
         line, line_key = self.ledger.lines[key], self.ledger.axerrio_key(key)
+        there = {label.box_index for label in self.ledger.labels if label.line_key == line_key}
+        for index in range(1, line.boxes + 1 if line else 0):
+            if index not in there and line_key is not None:
+                self.ledger.labels.append(a_label(line_key, index))
+
+    @precondition(lambda self: self.ledger.labels)
+    @rule(which=st.integers(0, 30))
+    def a_label_is_reprinted(self, which: int) -> None:
+        at = which % len(self.ledger.labels)
+        label = self.ledger.labels.pop(at)
+        self.ledger.former_codes[label.box_code] = label.key
+        code = f"{label.key}-{label.version}"
+        self.ledger.labels.append(label.model_copy(update={"version": label.version + 1, "box_code": code}))
+
+    @precondition(lambda self: self.ledger.labels)
+    @rule(which=st.integers(0, 4), is_whole=st.booleans())
+    def boxes_leave(self, which: int, is_whole: bool) -> None:
+        keys = sorted({label.line_key for label in self.ledger.labels})
+        key = keys[which % len(keys)]
+        gone = {label for each in self.ledger.shipments for line in each.lines for label in line.label_keys}
+        free = [label for label in self.ledger.labels if label.line_key == key and label.key not in gone]
+        free = free if is_whole else free[: (len(free) + 1) // 2]
+        if free:
+            line = left(key, [label.box_index for label in free])
+            number = len(self.ledger.shipments) + 1
+            self.ledger.shipments.append(a_shipment(f"S{number}", line, awb=f"729-{number:08}"))
+
+    @precondition(lambda self: self.ledger.shipments)
+    @rule(what=st.sampled_from(("awb", "withdraw")))
+    def the_last_shipment_changes(self, what: str) -> None:
+        last = self.ledger.shipments.pop()
+        if what == "awb":
+            self.ledger.shipments.append(last.model_copy(update={"awb": f"{last.awb}-2"}))
+
+    # -- Komet and its people --------------------------------------------------------------------------------
+
+    @precondition(lambda self: self._items())
+    @rule(
+        which=st.integers(0, 9),
+        what=st.sampled_from(("boxes", "cost", "date", "delete", "add", "map")),
+        boxes=st.integers(1, 6),
+    )
+    def a_person_edits(self, which: int, what: str, boxes: int) -> None:
+        items = self._items()
+        item = items[which % len(items)]
+        if what == "boxes":
+            item.boxes = boxes
+        elif what == "cost":
+            item.cost = f"0.4{boxes}"
+        elif what == "date" and not self.in_axerrio:
+            item.ship_date = SHIP_DATE.replace(day=SHIP_DATE.day + boxes % 2)
+        elif what == "delete":
+            self.komet.drop(item.item_id)
+        elif what == "map":
+            item.mapped = True
+        elif what == "add" and len(self.komet.now.items()) < 8:
+            (prebook_id,) = [id_ for id_, each in self.komet.now.prebooks.items() if item.item_id in each.items]
+            self.komet.add_by_hand(prebook_id, "ARM", as_sent(a_line("1", boxes=boxes)))
+        self._remember()
+
+    @precondition(lambda self: self.komet.now.orders)
+    @rule(
+        which=st.integers(0, 9),
+        what=st.sampled_from(("approve", "approve", "approve", "confirm", "cancel", "move", "boxes", "remove")),
+    )
+    def procurement_acts(self, which: int, what: str) -> None:
+        orders = list(self.komet.now.orders.values())
+        order = orders[which % len(orders)]
+        live = [item for item in order.items.values() if item.boxes]
+        if what == "approve" and order.status is PurchaseOrderStatus.PENDING:
+            order.status = PurchaseOrderStatus.APPROVED
+        elif what == "confirm" and order.status is PurchaseOrderStatus.APPROVED:
+            order.status = PurchaseOrderStatus.CONFIRMED
+        elif what == "cancel":
+            order.status = PurchaseOrderStatus.CANCELLED
+        elif what == "move":
+            order.ship_date = order.ship_date.replace(day=order.ship_date.day % 27 + 1)
+        elif what == "boxes" and live and not live[0].codes:
+            live[0].boxes += 1
+        elif what == "remove" and live:
+            self.komet.drop(live[0].item_id)
+        self._remember()
+
+    @precondition(lambda self: not self.in_axerrio and self._items())
+    @rule(which=st.integers(0, 9))
+    def a_buyer_orders_first(self, which: int) -> None:
+        items = [item for item in self._items() if not self.komet.now.covering(item.item_id)]
+        covered = {each for write in self.queue for each in write.planned.covers.values()}
+        items = [item for item in items if item.item_id not in covered]
+        if items:
+            item = items[which % len(items)]
+            self.komet.create_order(None, [item.item_id], item.ship_date, None)
+            self._remember()
+
+    @precondition(lambda self: self.queue)
+    @rule()
+    def komet_does_what_was_late(self) -> None:
+        write = self.queue.pop(0)
+        if write.state is not WriteState.SENT:  # given up, or taken for done by what an earlier one made
+            self.komet.late.add(write.id)
+        with contextlib.suppress(Refusal):
+            self._work(write)
+        self._remember()
+
+    # -- the worker ------------------------------------------------------------------------------------------
+
+    @rule()
+    def the_worker_acts(self) -> None:
+        self._advance("answered")
+
+    @rule(trouble=troubles)
+    def a_call_goes_wrong(self, trouble: str) -> None:
+        self._advance(trouble)
+
+    @rule(trouble=troubles, is_late=st.booleans())
+    def a_call_goes_wrong_and_nobody_asks_for_long(self, trouble: str, is_late: bool) -> None:
+        """Looks follow until it was judged; what Komet still does of it comes after that."""
+        self._advance(trouble)
+        self._round()
+        self._round()
+        if is_late and self.queue:
+            self.komet_does_what_was_late()
+
+    def _advance(self, answer: str) -> None:
+        plan = self.ledger.decide()
+        if plan.repeats:
+            self._act(self.ledger.write(plan.repeats[0]), answer)
+        elif plan.writes:
+            self._check(plan.writes[0])
+            self._act(self.ledger.freeze(plan.writes[0]), answer)
+
+    def _act(self, write: Write, answer: str) -> None:
+        ledger = self.ledger
+        if answer == "crash":
+            return
+        self._tick()
+        ledger.send(write)
+        self._tick()
+        if answer == "lost before":
+            return
+        if answer == "late" and write.kind in KOMET_WRITES:
+            self.queue.append(write)
+            return
+        if answer == "refused" or (answer == "unknown product" and write.kind is Kind.PREBOOK_CREATE):
+            ledger.refuse(write, RefusalKind.UNKNOWN_PRODUCT if answer == "unknown product" else RefusalKind.OTHER)
+            return
+        try:
+            result = self._work(write)
+        except Refusal:
+            ledger.refuse(write, RefusalKind.GONE)
+            return
+        self._remember()
+        if answer != "lost after":
+            ledger.settle(write, result)
+
+    def _work(self, write: Write) -> Any:
+        """The other system does it."""
+        planned = write.planned
+        match write.kind:
+            case Kind.PREBOOK_CREATE:
+                sent = {key: part.sent for key, part in write.lines.items() if part.sent is not None}
+                return self.komet.create_prebook(write.id, sent)
+            case Kind.PREBOOK_ITEM_DELETE:
+                return self.komet.delete_item(planned.item_id or "")
+            case Kind.PURCHASE_ORDER_ITEM_DELETE:
+                return self.komet.delete_order_item(planned.item_id or "")
+            case Kind.PURCHASE_ORDER_CREATE | Kind.PURCHASE_ORDER_MIXED_CREATE:
+                day = planned.ship_date or SHIP_DATE
+                return self.komet.create_order(write.id, planned.covers.values(), day, planned.purchase_order_number)
+            case Kind.AWB_ADD:
+                return self.komet.add_awb(write.id, planned.awb)
+            case Kind.BOX_CODE_CHANGE:
+                return self.komet.change_codes(planned.boxes)
+            case _:
+                return None
+
+    def _check(self, planned: PlannedWrite) -> None:
+        """What the ledger knows forbids none of it."""
+        if planned.kind is Kind.PREBOOK_ITEM_DELETE:
+            row = self.ledger.items[planned.item_id or ""]
+            assert row.line_key in planned.line_keys, "it is bound to no line of the order"
+            if self._is_edited(row) and self._is_as_wanted(row):
+                assert self._decided(row.line_key, OURS), "a person changed it, and nobody decided"
+        if planned.kind is Kind.PREBOOK_CREATE:
+            for key in planned.line_keys:
+                rows = [row for row in self.ledger.items.values() if row.line_key == key]
+                assert not [row for row in rows if row.boxes and row.missing < 2]
+                for row in rows:
+                    if row.deleted_at is None and row.content is not None and self._is_as_wanted(row):
+                        assert self._decided(key, OURS), "a person removed it, and nobody decided"
+
+    def _is_edited(self, row: Row) -> bool:
+        old, new = row.baseline or {}, row.content or {}
+        return row.boxes != (row.sent or {}).get("boxes") or old.get("cost") != new.get("cost")
+
+    def _is_as_wanted(self, row: Row) -> bool:
+        """The newest version says the same of the line as was sent in this item."""
+        line = self.ledger.lines[row.line_key or ""]
+        return self._is_desired(line) and line is not None and row.sent == as_sent(line, self.order.carrier_code)
+
+    def _is_desired(self, line: Line | None) -> bool:
+        withdrawn = self.ledger.is_deleted or self.order.status is OrderStatus.CANCELLED
+        return not withdrawn and line is not None and line.status is not LineStatus.CANCELLED
+
+    def _decided(self, line_key: str | None, choice: str) -> bool:
+        return any(made == choice and key in (None, line_key) for (key, _), made in self.ledger.decisions.items())
+
+    @rule(lag=lags)
+    def prebooks_are_read(self, lag: int) -> None:
+        self._look("prebooks", lag)
+
+    @rule(lag=lags)
+    def purchase_orders_are_read(self, lag: int) -> None:
+        self._look("orders", lag)
+
+    @rule(seconds=st.sampled_from((5, DEADLINE, 70, 300)))
+    def time_passes(self, seconds: int) -> None:
+        self._tick(seconds)
+
+    @rule()
+    def a_quiet_while_passes(self) -> None:
+        self._round()
+        self._round()
+
+    @rule(is_printed=st.booleans())
+    def a_usual_day_passes(self, is_printed: bool) -> None:
+        """Everything is sent, seen and approved."""
+        self._round()
+        for order in self.komet.now.orders.values():
+            if order.status is PurchaseOrderStatus.PENDING:
+                order.status = PurchaseOrderStatus.APPROVED
+        self._remember()
+        self._round()
+        if is_printed:
+            for which in range(len(self.ledger.lines)):
+                self.labels_are_printed(which)
+
+    @rule(which=st.integers(0, 3), choice=st.sampled_from((OURS, THEIRS)))
+    def a_person_decides(self, which: int, choice: str) -> None:
+        shown = [hold for hold in self.ledger.decide().holds if choice in hold.choices]
+        if shown:
+            hold = shown[which % len(shown)]
+            self.ledger.decisions[hold.line_key, hold.fact or ""] = choice
+
+    @rule()
+    def a_person_looks_for_what_is_in_doubt(self) -> None:
+        """What surely is not in Komet is sent again."""
+        for hold in self.ledger.decide().holds:
+            if hold.code is HoldCode.IN_DOUBT and hold.fact is not None:
+                write = self.ledger.write(int(hold.fact.removeprefix("write ")))
+                if write not in self.queue and not self._is_done(write):
+                    write.close(self.ledger.clock, WriteState.ABSENT)
+
+    def _is_done(self, write: Write) -> bool:
+        items = [item.write_id for item in self.komet.now.items()]
+        order_items = [item.write_id for _, item in self.komet.now.order_items()]
+        codes = {code for _, item in self.komet.now.order_items() for code in item.codes}
+        sent = {code for part in write.planned.awb for code in part.box_codes}
+        return write.id in items + order_items or bool(codes & sent) or write.kind not in (*CREATES, Kind.AWB_ADD)
+
+    # -- what holds after every step -------------------------------------------------------------------------
+
+    @invariant()
+    def a_box_stands_once(self) -> None:
+        codes = [code for _, item in self.komet.now.order_items() for code in item.codes]
+        assert len(codes) == len(set(codes))
+
+    @invariant()
+    def what_is_doubled_is_known_or_will_be_seen(self) -> None:
+        for key in self.ledger.lines:
+            live = [item for item in self.komet.now.live(key) if item.write_id not in self.komet.late]
+            assert len(live) <= 1
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def _round(self) -> Plan:
+        """Everything is acted, and everything is read: nothing is lost meanwhile."""
+        for _ in range(RUN):
+            plan = self.ledger.decide()
+            if not plan.repeats and not plan.writes:
+                break
+            self._advance("answered")
+        else:
+            raise AssertionError(f"it goes in circles: {self.ledger.decide().writes}")
+        self._tick(100)
+        self._look("prebooks", 0)
+        self._look("orders", 0)
+        return self.ledger.decide()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        while self.queue:
+            self.komet_does_what_was_late()
+        self.ledger.fresh_after = len(self.ledger.writes)
+        self.komet.known_products.add(UNKNOWN.code)
+        before = None
+        for _ in range(ROUNDS):
+            for item in self.komet.now.items():
+                item.mapped = True
+            for order in self.komet.now.orders.values():
+                if order.status is PurchaseOrderStatus.PENDING:
+                    order.status = PurchaseOrderStatus.APPROVED
+            self._remember()
+            plan = self._round()
+            if plan == before and not plan.writes and not plan.repeats:
+                break
+            before = plan
+        else:
+            raise AssertionError(f"it does not come to rest: {self.ledger.decide()}")
+        self._check_rest(plan)
+
+    def _check_rest(self, plan: Plan) -> None:
+        """At rest: nothing to send, nobody waits actively, and each line is as it is wanted or says why not."""
+        assert not [write for write in self.ledger.writes if write.state.is_open] or plan.holds
+        if not plan.holds:
+            assert not [look for look in plan.looks if look.active]
+            assert plan.state in (
+                OrderState.RECEIVED,
+                OrderState.APPROVED,
+                OrderState.SHIPPED,
+                OrderState.CANCELLED,
+                OrderState.CLOSED,
+            ), plan
+        else:
+            assert plan.reason
+            assert plan.next_command
+        if any(hold.line_key is None and hold.fact is not None for hold in plan.holds):
+            return  # the whole order waits
+        for key, line in self.ledger.lines.items():
+            is_held = plan.line_states.get(key) in (OrderState.HELD, OrderState.MAPPING_REQUIRED)
+            # What Komet changed goes to Axerrio whole: a line that is held there holds the new ones too.
+            is_held |= not self.in_axerrio and bool(plan.holds) and self.ledger.axerrio_key(key) is None
+            if not is_held and not self._decided(key, THEIRS):
+                self._check_line(key, line, has_left=plan.line_states.get(key) is OrderState.SHIPPED)
+
+    def _check_line(self, key: str, line: Line | None, *, has_left: bool) -> None:
+        mine = {row.item_id for row in self.ledger.items.values() if row.line_key == key}
+        mine |= {item.item_id for item in self.komet.now.items() if item.made_for == key}
+        live = [item for item in self.komet.now.items() if item.item_id in mine and item.boxes]
+        orders = [each for item_id in mine for each in self.komet.now.covering(item_id)]
+        if not self._is_desired(line) or line is None:
+            assert not live, f"line {key} is not wanted"
+            return
+        if self.in_axerrio and (line.status is not LineStatus.OPEN or self.order.status is not OrderStatus.CONFIRMED):
+            assert len(live) <= 1
+            return
+        if not has_left:  # what a person changes afterwards is told, and undone by nobody
+            assert len(live) == 1, f"line {key} stands {len(live)} times"
+            wanted = as_sent(line, self.order.carrier_code)
+            ours = (live[0].boxes, live[0].product, live[0].ship_date.isoformat())
+            assert ours == (wanted["boxes"], wanted["product_code"], wanted["departure_date"])
+            covered = sum(each.boxes for each in orders)
+            is_drift = any(each.codes for each in orders)  # what is bought too much after boxes had left is reported
+            assert is_drift or covered == live[0].boxes, f"line {key} is ordered {covered} times"
+        codes = {label.key: label.box_code for label in self.ledger.labels}
+        of_line = [
+            each for s in self.ledger.shipments for each in s.lines if each.line_key == self.ledger.axerrio_key(key)
+        ]
+        sent = {codes[label] for each in of_line for label in each.label_keys}
         there = {code for each in orders for code in each.codes}
         assert there == sent, f"line {key} left with other codes"
 
