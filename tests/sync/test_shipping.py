@@ -225,27 +225,22 @@ def test_a_line_is_shipped_short_once_axerrio_says_that_it_left(ledger: Ledger, 
 # -- the air waybill -------------------------------------------------------------------------------------------
 
 
-def test_a_temporary_air_waybill_waits_for_the_real_one(ledger: Ledger, world: World) -> None:
-    (key,) = approved(ledger, world)
-    shipment = ship(world, key, awb="TMP-77", is_temporary=True)
+def test_an_air_waybill_that_is_temporary_or_not_known_yet_is_awaited(ledger: Ledger, world: World) -> None:
+    temporary, unknown = approved(ledger, world, {}, {})
+    shipments = {
+        temporary: ship(world, temporary, awb="TMP-77", is_temporary=True),
+        unknown: ship(world, unknown, awb=None),
+    }
     polls(ledger)
-    assert ledger.state(key) == "approved"
-    assert f"Shipment {shipment} has a temporary air waybill: the real one is awaited." in history(ledger, key)
+    said = {temporary: "has a temporary air waybill: the real one is awaited.", unknown: "has no air waybill yet"}
+    for key, shipment in shipments.items():
+        assert ledger.state(key) == "approved"
+        assert f"Shipment {shipment} {said[key]}" in history(ledger, key)
+        world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": AWB, "isTemporaryAwb": False}])
     assert world.requests(ADD) == 0
-    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": AWB, "isTemporaryAwb": False}])
     polls(ledger)
-    assert_shipped(ledger, world, key)
-
-
-def test_an_air_waybill_that_is_not_known_yet_is_awaited(ledger: Ledger, world: World) -> None:
-    (key,) = approved(ledger, world)
-    shipment = ship(world, key, awb=None)
-    polls(ledger)
-    assert ledger.state(key) == "approved"
-    assert f"Shipment {shipment} has no air waybill yet: it is awaited." in history(ledger, key)
-    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": AWB}])
-    polls(ledger)
-    assert_shipped(ledger, world, key)
+    for key in shipments:
+        assert_shipped(ledger, world, key)
 
 
 def test_a_temporary_air_waybill_goes_where_the_connection_says_so(
@@ -264,47 +259,36 @@ def test_a_temporary_air_waybill_goes_where_the_connection_says_so(
 
 
 def test_a_wrong_check_digit_is_sent_as_it_is_with_a_warning(ledger: Ledger, world: World) -> None:
-    (key,) = approved(ledger, world)
-    ship(world, key, awb="729-1234 5674")
+    first, second = approved(ledger, world, {}, {})
+    shipment = ship(world, first, second, awb="729-1234 5674")
     polls(ledger)
-    assert_shipped(ledger, world, key)
-    assert {box["awb"] for box in shipped(world, key)} == {"729-1234 5674"}
-    assert "air waybill '729-1234 5674': its check digit is wrong; it goes as it is" in history(ledger, key)
+    for key in (first, second):
+        assert_shipped(ledger, world, key)
+        assert {box["awb"] for box in shipped(world, key)} == {"729-1234 5674"}
+        assert "air waybill '729-1234 5674': its check digit is wrong; it goes as it is" in history(ledger, key)
+    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": "72912345674"}])
+    polls(ledger, 2)
+    assert_shipped(ledger, world, first)  # another spelling is no change
 
 
-def test_another_spelling_of_an_air_waybill_is_no_change(ledger: Ledger, world: World) -> None:
-    (key,) = approved(ledger, world)
-    shipment = ship(world, key, awb="729-1234 5675")
+def test_what_is_too_long_for_komet_is_held_and_goes_once_it_is_mended(ledger: Ledger, world: World) -> None:
+    of_awb, of_code = approved(ledger, world, {}, {})
+    label = labels(world, of_code)[0]
+    world.in_axerrio("reprint", label_id=label["labelId"], box_code="AX0000000000000000021")
+    shipment = ship(world, of_awb, awb="729-1234 5675 and so on and so on")
+    ship(world, of_code)
     polls(ledger)
-    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": "72912345675"}])
-    polls(ledger)
-    assert_shipped(ledger, world, key)
-
-
-@pytest.mark.parametrize(
-    ("awb", "code", "words"),
-    [
-        ("729-1234 5675 and so on and so on", None, "is longer than 25 characters"),
-        (AWB, "AX0000000000000000021", "box code AX0000000000000000021 has more than 20 characters"),
-    ],
-)
-def test_what_is_too_long_for_komet_is_held_and_goes_once_it_is_mended(
-    ledger: Ledger, world: World, awb: str, code: str | None, words: str
-) -> None:
-    (key,) = approved(ledger, world)
-    (label, *_) = labels(world, key)
-    if code is not None:
-        world.in_axerrio("reprint", label_id=label["labelId"], box_code=code)
-    shipment = ship(world, key, awb=awb)
-    polls(ledger)
-    assert held(ledger, key).startswith("invalid: Line 1, ")
-    assert words in held(ledger, key)
-    assert shipped(world, key, "1") == []
-    if code is not None:
-        world.in_axerrio("reprint", label_id=label["labelId"])
+    assert held(ledger, of_awb) == (
+        f"invalid: Line 1, shipment {shipment}: air waybill 729-1234 5675 and so on and so on is longer than "
+        "25 characters."
+    )
+    assert "box code AX0000000000000000021 has more than 20 characters: print another one." in held(ledger, of_code)
+    assert shipped(world, of_awb) == shipped(world, of_code, "1") == []
+    world.in_axerrio("reprint", label_id=label["labelId"])
     world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": AWB}])
     polls(ledger)
-    assert_shipped(ledger, world, key)
+    for key in (of_awb, of_code):
+        assert_shipped(ledger, world, key)
 
 
 def test_a_lot_number_goes_where_all_labels_of_the_line_agree(ledger: Ledger, world: World) -> None:
@@ -346,51 +330,55 @@ def test_an_order_born_in_komet_may_leave_while_its_purchase_order_is_pending(
 # -- what changes after it left --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("change", ["air waybill", "house air waybill", "ship date", "boxes", "withdrawn"])
-def test_a_change_after_it_was_told_is_a_conflict_until_a_person_decides(
-    ledger: Ledger, world: World, change: str
-) -> None:
-    (key,) = approved(ledger, world, {"lines": [world.line("1")]})
-    shipment = ship(world, key)
-    polls(ledger)
-    (line,) = world.tenant["shipments"][0]["lines"]
+def test_a_change_after_it_was_told_is_a_conflict_until_a_person_decides(ledger: Ledger, world: World) -> None:
     changes: dict[str, Json] = {
-        "air waybill": {"awb": "020-81140743"},
-        "house air waybill": {"houseAwb": "CM-93242111"},
-        "ship date": {"shipDate": world.day(4)},
-        "boxes": {"lines": [line | {"boxes": 3, "boxCodes": line["boxCodes"][:3]}]},
+        "air waybill 729-1234-5675 → 020-81140743": {"awb": "020-81140743"},
+        "house air waybill  → CM-93242111": {"houseAwb": "CM-93242111"},
+        f"ship date {world.day(3)} → {world.day(4)}": {"shipDate": world.day(4)},
+        "boxes 4 → 3": {},
+        "withdrew": {},
     }
-    if change == "withdrawn":
-        world.in_axerrio("feed/delete", feed="shipments", keys=[shipment])
-    else:
-        world.in_axerrio("shipments", shipments=[{"key": shipment} | changes[change]])
+    keys = dict(zip(changes, approved(ledger, world, *[{"lines": [world.line("1")]}] * len(changes)), strict=True))
+    shipments = {what: ship(world, key) for what, key in keys.items()}
     polls(ledger)
-    assert held(ledger, key).startswith("conflict: Line 1: Axerrio ")
-    assert change in held(ledger, key).replace("withdrew", "withdrawn")
-    decide(ledger, key, "theirs")
-    assert_shipped(ledger, world, key, "1")
-    polls(ledger)
-    assert_shipped(ledger, world, key, "1")
-    assert world.requests(ADD) == 1
+    calls = world.requests(ADD)
+    for what, shipment in shipments.items():
+        (line,) = next(each for each in world.tenant["shipments"] if each["key"] == shipment)["lines"]
+        fewer = {"lines": [line | {"boxes": 3, "boxCodes": line["boxCodes"][:3]}]}
+        if what == "withdrew":
+            world.in_axerrio("feed/delete", feed="shipments", keys=[shipment])
+        else:
+            world.in_axerrio("shipments", shipments=[{"key": shipment} | (changes[what] or fewer)])
+    polls(ledger, 2)
+    for what, key in keys.items():
+        assert held(ledger, key).startswith("conflict: Line 1: Axerrio ")
+        assert what in held(ledger, key)
+        decide(ledger, key, "theirs")
+    polls(ledger, 2)
+    for key in keys.values():
+        assert_shipped(ledger, world, key, "1")
+    assert world.requests(ADD) == calls
 
 
-@pytest.mark.parametrize("awb", [AWB, "020-81140743"])
 def test_a_shipment_in_place_of_one_that_was_withdrawn_says_the_same_or_is_a_conflict(
-    ledger: Ledger, world: World, awb: str
+    ledger: Ledger, world: World
 ) -> None:
-    (key,) = approved(ledger, world, {"lines": [world.line("1")]})
-    withdrawn = ship(world, key)
+    keys = same, other = approved(ledger, world, *[{"lines": [world.line("1")]}] * 2)
+    withdrawn = [ship(world, key) for key in keys]
     polls(ledger)
-    world.in_axerrio("feed/delete", feed="shipments", keys=[withdrawn])
-    ship(world, key, awb=awb)
+    calls = world.requests(ADD)
+    world.in_axerrio("feed/delete", feed="shipments", keys=withdrawn)
+    for key, awb in ((same, AWB), (other, "020-81140743")):
+        ship(world, key, awb=awb)
     polls(ledger, 1)
-    decide(ledger, key, "theirs")
-    if awb != AWB:
-        assert f"(air waybill 729-1234-5675 → {awb})" in held(ledger, key)
+    for key in keys:
         decide(ledger, key, "theirs")
     polls(ledger, 1)
-    assert_shipped(ledger, world, key, "1")
-    assert world.requests(ADD) == 1
+    assert "(air waybill 729-1234-5675 → 020-81140743)" in held(ledger, other)
+    decide(ledger, other, "theirs")
+    for key in keys:
+        assert_shipped(ledger, world, key, "1")
+    assert world.requests(ADD) == calls
 
 
 def test_boxes_that_somebody_shipped_by_hand_are_a_conflict_until_a_person_decides(
