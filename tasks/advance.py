@@ -46,7 +46,7 @@ _CALLS_IN_A_RUN = 10
 _SETTLE_PAUSE = 0.5
 
 _WHY = {
-    OrderState.RECEIVED: "Stored; nothing of it stands in Komet yet.",
+    OrderState.RECEIVED: "Not every open line stands in the other system yet.",
     OrderState.PREBOOKED: "Komet shows a prebook item for every open line.",
     OrderState.ORDERED: "Every open line has its purchase order, and both systems hold each other's ids.",
     OrderState.APPROVED: "Procurement approved, and Axerrio knows.",
