@@ -33,7 +33,7 @@ def writes(world: World) -> dict[str, int]:
 
 def read_all(ledger: Ledger) -> None:
     """Long enough for two full reads of the window, which come every fifteen polls."""
-    ledger.live(1200, pace=240)
+    ledger.live(1500, pace=500)
 
 
 def decide(ledger: Ledger, key: str, choice: str) -> None:
