@@ -197,7 +197,7 @@ class SituationReader:
             wanted = wanted_lines.get(line.line_key)
             of_line = items.get(line.id, [])
             axerrio_key = line.axerrio_line_key if row.origin == Origin.KOMET else line.line_key
-            ship_date = _ship_date(wanted, axerrio_key, axerrio)
+            ship_date = _ship_date(wanted, axerrio_key, axerrio) or _last_sent(of_line)
             touched = [each.as_of for each in of_line if each.touched]
             is_ours = row.origin == Origin.AXERRIO
             wanted_as_sent = as_sent(order, wanted, self._connection, products) if wanted and is_ours else None
@@ -425,6 +425,12 @@ def _order_item(item: PurchaseOrderItem, order: PurchaseOrder) -> PurchaseOrderI
         changes=differences(item.baseline, item.content, MATERIAL_OF_ORDER_ITEM),
         is_deleted_by_us=item.deleted_at is not None,
     )
+
+
+def _last_sent(items: Sequence[PrebookItem]) -> date | None:
+    """The day with which a line that is wanted no more was sent: by it its purchase orders are found."""
+    days = [each.sent["departure_date"] for each in items if each.sent and each.sent.get("departure_date")]
+    return date.fromisoformat(days[-1]) if days else None
 
 
 def _ship_date(wanted: Line | None, axerrio_key: str | None, axerrio: AxerrioFacts) -> date | None:
