@@ -916,6 +916,18 @@ def test_what_a_buyer_bought_of_a_changed_prebook_is_his() -> None:
     assert not planned(plan, *KOMET_WRITES)
 
 
+def test_a_change_that_waits_for_a_decision_waits_on_both_sides() -> None:
+    there = linked(born_in_komet(facts("1", prebook_items=(item("1", approved("1")),))))
+    bought_here = a_write(1, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", shown=True)
+    grown = replace(there.lines[0].prebook_items[0], boxes=6)
+    line = replace(there.lines[0], wanted=a_line("1", boxes=6), prebook_items=(grown,))
+    held = replace(there, lines=(line,), writes=(bought_here,))
+    plan = make_plan(held)
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert not plan.writes
+    assert planned(make_plan(decided(held, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE, Kind.INBOUND_ORDER)
+
+
 def test_axerrio_may_wait_refuse_or_be_changed_by_a_person() -> None:
     new = born_in_komet(facts("1", prebook_items=(item("1"),)))
     write = make_plan(new).writes[0]
