@@ -46,6 +46,12 @@ def may_be_ours(
         By prebook id: the order whose write it may be, None where only its mark speaks for it.
     """
     moment = now(session)
+    # By Komet's own answer, or since it was seen; one that a person merely named may be another.
+    known = (
+        select(Prebook.write_id)
+        .join(Write, Prebook.write_id == Write.id)
+        .where(or_(Prebook.content_hash.is_not(None), Write.acknowledged_at.is_not(None)))
+    )
     writes = session.execute(
         select(Scope.key, Write)
         .join(Scope, Write.scope_id == Scope.id)
@@ -59,7 +65,7 @@ def may_be_ours(
                 (Write.state == WriteState.ABSENT) & (Write.settled_at > moment - _DOUBTFUL),
                 (Write.state == WriteState.DONE) & Write.shown_at.is_(None),
             ),
-            Write.id.not_in(select(Prebook.write_id).where(Prebook.write_id.is_not(None))),  # its prebook is known
+            Write.id.not_in(known),
         )
         .options(selectinload(Write.lines).joinedload(WriteLine.line))
     ).all()
