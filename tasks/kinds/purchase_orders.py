@@ -81,9 +81,21 @@ def _covered(session: Session, row: OrderRow, planned: PlannedWrite) -> list[tup
 
 
 def _frozen_purchase_order(
-    planned: PlannedWrite, covered: Sequence[tuple[OrderLine, Line, PrebookItem]], body: Json, warnings: Iterable[str]
+    session: Session,
+    planned: PlannedWrite,
+    covered: Sequence[tuple[OrderLine, Line, PrebookItem]],
+    body: Json,
+    warnings: Iterable[str],
 ) -> FrozenWrite:
     day = _day(planned)
+    # What names the same prebook item already, deleted or cancelled as it may be, will not show this create.
+    known: dict[str, list[str]] = {}
+    there = select(PurchaseOrderItem).where(
+        PurchaseOrderItem.connection_id.in_({item.connection_id for _, _, item in covered}),
+        PurchaseOrderItem.prebook_item_id.in_([item.item_id for _, _, item in covered]),
+    )
+    for each in session.scalars(there.order_by(PurchaseOrderItem.id)):
+        known.setdefault(each.prebook_item_id, []).append(each.item_id)
     return FrozenWrite(
         body,
         {
@@ -92,6 +104,7 @@ def _frozen_purchase_order(
                 "boxes": item.boxes,
                 "ship_date": day.isoformat(),
                 "material": material_of(item.content),
+                "known": known.get(item.item_id, []),
             }
             for line, _, item in covered
         },
@@ -118,7 +131,7 @@ def _freeze_purchase_order(
             settings=connection.settings.komet,
         )
         if body_size(body) <= MOST_BYTES or len(covered) == 1:
-            return _frozen_purchase_order(planned, covered, body, ())
+            return _frozen_purchase_order(session, planned, covered, body, ())
         covered = covered[: (len(covered) + 1) // 2]  # the rest joins the purchase order once it was read
 
 
@@ -144,7 +157,7 @@ def _freeze_mixed(session: Session, connection: Connection, row: OrderRow, plann
             products=products,
         )
         if body_size(body) <= MOST_BYTES or len(covered) == 1:
-            return _frozen_purchase_order(planned, covered, body, warnings)
+            return _frozen_purchase_order(session, planned, covered, body, warnings)
         covered = covered[: (len(covered) + 1) // 2]
 
 

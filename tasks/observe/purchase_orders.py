@@ -53,7 +53,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         items = _our_items(session, connection, records)
         ours = _ours(session, connection, records, items)
         unshown = _unshown(session, items.values())
-        changed = _changed(session, connection, ours, items, unshown)
+        changed = _changed(session, connection, ours, unshown)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
         affected = {order_id for each in changed for order_id in each.order_ids}
         lost = _lost(session, connection, nowhere)
@@ -174,8 +174,8 @@ def _with_orders(*columns: Any) -> Select[Any]:
     )
 
 
-def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, Write]:
-    """The newest purchase order create of each prebook item, where no look has shown it yet.
+def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, tuple[Write, frozenset[str]]]:
+    """The newest purchase order create of each prebook item, where no look has shown it yet, and what was there before.
 
     The link does not say which create made an item: it is taken for the newest, and what an older one made too much
     shows as more boxes than wanted.
@@ -192,16 +192,23 @@ def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, Write]
         .order_by(Write.id)
         .execution_options(populate_existing=True)
     )
-    newest = {says["prebook_item_id"]: write for says, write in found if says}
-    return {item_id: write for item_id, write in newest.items() if write.shown_at is None}
+    newest = {says["prebook_item_id"]: (write, frozenset(says.get("known", ()))) for says, write in found if says}
+    return {item_id: each for item_id, each in newest.items() if each[0].shown_at is None}
+
+
+def _shown_by(
+    items: Iterable[canonical.PurchaseOrderItem], unshown: dict[str, tuple[Write, frozenset[str]]]
+) -> dict[int, Write]:
+    """The creates that these items show: an item that covered the same prebook item before shows none."""
+    found = [(item.item_id, unshown.get(item.prebook_item_id or "")) for item in items]
+    return {each[0].id: each[0] for item_id, each in found if each is not None and item_id not in each[1]}
 
 
 def _changed(
     session: Session,
     connection: Connection,
     ours: Sequence[_Ours],
-    items: dict[str, PrebookItem],
-    unshown: dict[str, Write],
+    unshown: dict[str, tuple[Write, frozenset[str]]],
 ) -> list[_Ours]:
     """Those that show something new: unchanged ones cost no write."""
     stored = dict(
@@ -228,7 +235,7 @@ def _changed(
         for each in ours
         if stored.get(each.seen.purchase_order_id) != each.digest
         or each.seen.purchase_order_id in unsettled
-        or any(i.prebook_item_id in unshown for i in each.seen.items if i.prebook_item_id in items)
+        or _shown_by(each.seen.items, unshown)
     ]
 
 
@@ -285,9 +292,7 @@ class _Store:
                 deletions.note_gone(session, claim, gone)
         session.flush()
         linked = [self._items[item.prebook_item_id] for item in seen.items if item.prebook_item_id in self._items]
-        unshown = _unshown(session, linked)
-        ids = {item.item_id for item in linked}
-        writes = {write.id: write for item_id, write in unshown.items() if item_id in ids}
+        writes = _shown_by(seen.items, _unshown(session, linked))
         earned = [proofs.shown(session, write, claim) for write in writes.values()]
         earned += boxes.adopt(session, claim, {item.line_id for item in linked if item.line_id is not None})
         session.flush()

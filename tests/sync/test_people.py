@@ -261,6 +261,19 @@ def test_a_purchase_order_item_is_edited(ledger: Ledger, world: World, choice: s
     assert {ledger.state(key) for key in keys.values()} == {"ordered"}
 
 
+def test_a_cancelled_purchase_order_does_not_stand_for_the_next_one(ledger: Ledger, world: World) -> None:
+    """It names the same prebook item: the next create, which never arrived, is not taken for it."""
+    key = ledger.earn_proof()
+    world.edit(purchase_order_number=bought(world, key)[0]["number"], status="X")
+    ledger.live(120, pace=60)
+    world.fault("reset_before", "purchase.order.create", times=1)
+    decide(ledger, key, "ours")
+    ledger.live(300, pace=60)
+    assert ledger.writes(key, "komet.purchase.order.create") == ["done", "absent", "done"]
+    assert ledger.state(key) == "ordered"
+    assert_in_step(world, key)
+
+
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
 def test_a_purchase_order_is_cancelled_or_taken_away(ledger: Ledger, world: World, choice: str) -> None:
     cancelled, removed = ledger.earn_proof(), ledger.earn_proof()
