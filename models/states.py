@@ -85,6 +85,10 @@ class Kind(StrEnum):
     PROCUREMENT_STATUS = "axerrio.procurement-status"
 
 
+#: Keys of the scopes of Komet's prebooks that are no truck date: what changed, and the whole window of ship dates.
+CHANGED, WINDOW = "changed", "window"
+
+
 class Feed(StrEnum):
     """What is observed, as the CLI names it."""
 

@@ -15,7 +15,7 @@ from clients.axerrio.settings import AxerrioSettings
 from clients.komet.client import KometClient
 from clients.komet.settings import KometSettings
 from models import tables
-from models.states import Feed, OrderState
+from models.states import CHANGED, WINDOW, Feed, OrderState
 from tasks.dates import is_time_zone
 
 #: Settings that the plan reads.
@@ -37,8 +37,8 @@ _ALWAYS_READ = (
     (Feed.SHIPMENTS, ""),
     (Feed.ARTICLES, ""),
     (Feed.KOMET_REFERENCE, ""),
-    (Feed.KOMET_PREBOOKS, "changed"),
-    (Feed.KOMET_PREBOOKS, "window"),
+    (Feed.KOMET_PREBOOKS, CHANGED),
+    (Feed.KOMET_PREBOOKS, WINDOW),
 )
 
 

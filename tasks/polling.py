@@ -6,10 +6,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from models.database import now
-from models.states import Feed
+from models.states import WINDOW, Feed
 from models.tables import Scope, Wait
 from tasks.runtime import Timing
-from tasks.scopes import WINDOW, find_or_make, request
+from tasks.scopes import find_or_make, request
 
 
 def poll(session: Session, connection_id: int, feed: Feed | None, timing: Timing) -> Sequence[Scope]:

@@ -14,13 +14,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models.database import now
-from models.states import Feed
+from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, Wait
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
 
-#: Keys of the scopes of Komet's prebooks that are no truck date: what changed, and the whole window of ship dates.
-CHANGED, WINDOW = "changed", "window"
 #: The whole window, and feeds for which no order waits, are read once in so many polls.
 _POLLS_FOR_ALL = 15
 #: Reference data is read anew so often.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -94,3 +95,9 @@ def customer_of(connection: Connection, order: Order) -> Customer | None:
 def carrier_code_of(connection: Connection, order: Order) -> str | None:
     """The Komet carrier of the order: mapped, or of the same code."""
     return codes(connection.settings.carriers, order.carrier_code) if order.carrier_code else None
+
+
+def departure_of(order: Order) -> date:
+    """The day on which the last of its open lines leaves."""
+    days = [line.departure_date for line in order.open_lines if line.departure_date is not None]
+    return max(days, default=order.departure_date or order.truck_date)

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.states import Feed, Kind
 from models.tables import (
     Json,
     OrderLine,
+    PrebookItem,
+    PurchaseOrderItem,
     Write,
 )
 from models.tables import Order as OrderRow
@@ -73,3 +77,20 @@ def rows_of(row: OrderRow, planned: PlannedWrite) -> list[OrderLine]:
 def says_of(write: Write) -> list[Json]:
     """What a write says of its lines."""
     return [each.sent for each in write.lines if each.sent is not None]
+
+
+Item = TypeVar("Item", PrebookItem, PurchaseOrderItem)
+
+
+def item_of(session: Session, table: type[Item], row: OrderRow, item_id: str | None) -> Item | None:
+    """An item of the order's connection, by Komet's id."""
+    return session.scalar(select(table).where(table.connection_id == row.connection_id, table.item_id == item_id))
+
+
+def settle_deletion(session: Session, table: type[Item], row: OrderRow, write: Write) -> list[Item]:
+    """Komet acknowledged the deletion: the items hold nothing any more."""
+    found = [item_of(session, table, row, says["item_id"]) for says in says_of(write)]
+    items = [item for item in found if item is not None]
+    for item in items:
+        item.boxes, item.deleted_at = 0, write.acknowledged_at
+    return items

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Collection
 from datetime import date
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,7 +22,7 @@ from models.tables import (
 )
 from models.tables import Order as OrderRow
 from tasks.connection import Connection
-from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, rows_of, says_of
+from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, item_of, rows_of, settle_deletion
 from tasks.plan.facts import PlannedWrite
 from tasks.wanted import articles_of, as_sent, canonical, carrier_code_of, catalogue, customer_of, products_of
 
@@ -95,11 +94,9 @@ def _settle_prebook(session: Session, _connection: Connection, row: OrderRow, wr
 
 
 def _freeze_item_delete(session: Session, _connection: Connection, row: OrderRow, planned: PlannedWrite) -> FrozenWrite:
-    item = session.scalars(
-        select(PrebookItem).where(
-            PrebookItem.connection_id == row.connection_id, PrebookItem.item_id == planned.item_id
-        )
-    ).one()
+    item = item_of(session, PrebookItem, row, planned.item_id)
+    if item is None:
+        raise LookupError(f"order {row.id}: item {planned.item_id} went away while it was planned")
     prebook = session.get_one(Prebook, item.prebook_row)
     return FrozenWrite(
         prebook_item_delete_body(prebook.prebook_id, item.item_id),
@@ -117,17 +114,7 @@ def _settle_item_delete(
     session: Session, _connection: Connection, row: OrderRow, write: Write
 ) -> Collection[str] | None:
     """An item that is gone can be mapped in Komet no more: who waits for that makes an item of its own."""
-    words: set[str] = set()
-    for says in says_of(write):
-        item = session.scalar(
-            select(PrebookItem).where(
-                PrebookItem.connection_id == row.connection_id, PrebookItem.item_id == says["item_id"]
-            )
-        )
-        if item is not None:
-            item.boxes, item.deleted_at = 0, write.acknowledged_at
-            words |= forget_unknown(item)
-    return words
+    return {word for item in settle_deletion(session, PrebookItem, row, write) for word in forget_unknown(item)}
 
 
 def forget_unknown(item: PrebookItem) -> set[str]:

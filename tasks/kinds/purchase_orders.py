@@ -26,7 +26,7 @@ from models.tables import (
 )
 from models.tables import Order as OrderRow
 from tasks.connection import Connection
-from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, rows_of, says_of
+from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, item_of, rows_of, settle_deletion
 from tasks.material import material_of
 from tasks.plan.facts import PlannedWrite
 from tasks.wanted import articles_of, catalogue, products_of
@@ -35,11 +35,9 @@ from tasks.wanted import articles_of, catalogue, products_of
 def _freeze_order_item_delete(
     session: Session, _connection: Connection, row: OrderRow, planned: PlannedWrite
 ) -> FrozenWrite:
-    item = session.scalars(
-        select(PurchaseOrderItem).where(
-            PurchaseOrderItem.connection_id == row.connection_id, PurchaseOrderItem.item_id == planned.item_id
-        )
-    ).one()
+    item = item_of(session, PurchaseOrderItem, row, planned.item_id)
+    if item is None:
+        raise LookupError(f"order {row.id}: item {planned.item_id} went away while it was planned")
     order = session.get_one(PurchaseOrder, item.purchase_order_row)
     day = order.ship_date or planned.ship_date or row.departure_date
     return FrozenWrite(
@@ -57,14 +55,7 @@ def _send_order_item_delete(
 
 
 def _settle_order_item_delete(session: Session, _connection: Connection, row: OrderRow, write: Write) -> None:
-    for says in says_of(write):
-        item = session.scalar(
-            select(PurchaseOrderItem).where(
-                PurchaseOrderItem.connection_id == row.connection_id, PurchaseOrderItem.item_id == says["item_id"]
-            )
-        )
-        if item is not None:
-            item.boxes, item.deleted_at = 0, write.acknowledged_at
+    settle_deletion(session, PurchaseOrderItem, row, write)
 
 
 def _covered(session: Session, row: OrderRow, planned: PlannedWrite) -> list[tuple[OrderLine, Line, PrebookItem]]:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from clients.errors import ClientError
-from models.states import Feed
+from models.states import WINDOW, Feed
 from models.tables import Scope
 from tasks import scopes
 from tasks.budget import budget_of
@@ -72,7 +72,7 @@ def _passive_interval(session: Session, connection: Connection) -> float:
         Scope.connection_id == connection.id,
         Scope.due_at.is_not(None),
         Scope.feed.in_((Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)),
-        Scope.key != scopes.WINDOW,  # read so seldom that it does not count
+        Scope.key != WINDOW,  # read so seldom that it does not count
     )
     budget = budget_of(session, connection.settings.company, connection.settings.komet.daily_requests)
     return budget.read_interval(max(1, session.scalar(scheduled) or 0))

@@ -21,6 +21,7 @@ from models.tables import Order, OrderLine, Prebook, Scope, Write, WriteLine
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.requeue import begin_afresh
+from tasks.wanted import departure_of
 
 #: So long after a create was given up for absent its prebook may still turn up without our mark.
 _DOUBTFUL = timedelta(days=1)
@@ -174,9 +175,7 @@ def _take(row: Order, order: canonical.Order) -> bool:
     row.version += 1
     row.sequence = row.version
     row.wanted = header | {"version": row.version, "lines": []}
-    days = [line.departure_date for line in order.open_lines if line.departure_date is not None]
-    row.departure_date = max(days, default=order.truck_date)
-    row.truck_date = order.truck_date
+    row.departure_date, row.truck_date = departure_of(order), order.truck_date
     return True
 
 

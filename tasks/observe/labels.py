@@ -9,7 +9,7 @@ from clients.axerrio.client import FeedRecord
 from models import canonical
 from models.tables import Label, Order
 from tasks.connection import Connection
-from tasks.observe.sequence import lock_by_key, read_page, set_aside
+from tasks.observe.sequence import bury, is_news, lock_by_key, read_page, set_aside
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
@@ -29,16 +29,13 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
 
 
 def _keep(session: Session, connection: Connection, record: FeedRecord, known: dict[str, Label]) -> Label | None:
-    """Store a newer version; a tombstone may lack a version, so it goes by sequence."""
+    """Store what is new; gives the row where it changed."""
     sequence, row = record.sequence or 0, known.get(record.content.key or "")
     match record.content:
         case canonical.Tombstone():
-            if row is None or sequence <= row.sequence:
-                return None
-            row.is_deleted, row.sequence = True, sequence
-            return row
+            return bury(row, sequence)
         case canonical.Label() as label:
-            if row is not None and label.version <= row.version and not (row.is_deleted and sequence > row.sequence):
+            if not is_news(row, label.version, sequence):
                 return None
             if row is None:
                 row = Label(connection_id=connection.id, key=label.key, former_codes=[])

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 from clients.komet.client import Listing
 from clients.komet.convert import bind_items
 from models import canonical
-from models.states import Feed, Kind, WriteState
+from models.states import CHANGED, WINDOW, Feed, Kind, WriteState
 from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
@@ -27,7 +27,7 @@ from tasks.notes import note_once
 from tasks.observe import born_in_komet, deletions
 from tasks.observe.aside import put_aside, put_aside_all
 from tasks.runtime import Hint, Runtime, Timing
-from tasks.scopes import CHANGED, WINDOW, Claim
+from tasks.scopes import Claim
 from tasks.situation import MISSES_FOR_GONE
 from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake, wake_those_that_wait_for
 from tasks.wanted import Catalogue, catalogue

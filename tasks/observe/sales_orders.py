@@ -32,7 +32,7 @@ from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.wake import lock_order, lock_orders, wake
-from tasks.wanted import articles_of, as_sent, products_of
+from tasks.wanted import articles_of, as_sent, departure_of, products_of
 
 #: Orders without a decision that one poll asks for.
 _MOST_PENDING = 20
@@ -222,7 +222,7 @@ class _Store:
         row.version = order.version
         row.sequence = sequence
         row.wanted = order.model_dump(mode="json", exclude={"lines", "references"}) | {"lines": []}
-        row.departure_date, row.truck_date = _departure(order), order.truck_date
+        row.departure_date, row.truck_date = departure_of(order), order.truck_date
         row.updated_at = self._now
         present = {line.line_key: line for line in row.lines}
         for position, line in enumerate(order.lines):
@@ -237,7 +237,7 @@ class _Store:
 
     def _skipped(self, order: CanonicalOrder) -> str | None:
         """Why an order that is seen for the first time creates nothing."""
-        if _departure(order) < today_in(self._now, self._zone):
+        if departure_of(order) < today_in(self._now, self._zone):
             return "departed"
         start = self._connection.settings.start_date
         if start is not None and order.created_at is not None and today_in(order.created_at, self._zone) < start:
@@ -356,9 +356,3 @@ class _Seed:
             self._session.add(known)
             self._session.flush()
         return known
-
-
-def _departure(order: CanonicalOrder) -> date:
-    """The day on which the last of its open lines leaves."""
-    days = [line.departure_date for line in order.open_lines if line.departure_date is not None]
-    return max(days, default=order.departure_date or order.truck_date)

@@ -1,6 +1,7 @@
 """Axerrio's feeds by sequence: one frame for all of them. Page and cursor are stored in one transaction."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import select, update
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedPage, FeedRecord
 from models.canonical import Unreadable
-from models.tables import Order, Scope, UnreadableRecord
+from models.tables import Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
@@ -89,6 +90,22 @@ def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> 
     for record in records:
         if isinstance(record.content, Unreadable):
             put_aside(session, claim, record.content)
+
+
+Versioned = TypeVar("Versioned", Label, Shipment)
+
+
+def is_news(row: Label | Shipment | None, version: int, sequence: int) -> bool:
+    """A version that is not higher than the one stored changes nothing, unless it revives what was deleted."""
+    return row is None or version > row.version or (row.is_deleted and sequence > row.sequence)
+
+
+def bury(row: Versioned | None, sequence: int) -> Versioned | None:
+    """A tombstone may lack a version, so it goes by sequence; gives the row where it changed."""
+    if row is None or sequence <= row.sequence:
+        return None
+    row.is_deleted, row.sequence = True, sequence
+    return row
 
 
 def lock_by_key(session: Session, connection: Connection, keys: set[str]) -> Sequence[Order]:

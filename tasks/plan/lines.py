@@ -15,6 +15,7 @@ from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
+    Change,
     Hold,
     Json,
     LineFacts,
@@ -125,10 +126,9 @@ class Lines:
         wanted, sent = line.wanted_as_sent, item.sent
         if sent is None or wanted is None:
             return None
-        old, new = material(sent), material(wanted)
-        changed = [name for name, value in new.items() if name in old and old[name] != value]
-        if changed:
-            words = ", ".join(f"{name.replace('_', ' ')} {old[name]} → {new[name]}" for name in changed)
+        changes = _changes(line, item)
+        if changes:
+            words = ", ".join(map(str, changes))
             return _Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
         if not item.mapped and item.seen and naming(sent) != naming(wanted) and self._edit_of(item) is None:
             return _Removal(f"mapped, item {item.item_id}", "its product was mapped")
@@ -309,7 +309,7 @@ class Lines:
     def _removed_by_a_person(self, line: LineFacts) -> Step | None:
         """An item of ours that was seen, is as it is wanted, and is gone without our deleting it."""
         for item in reversed(line.prebook_items):
-            if item.is_deleted_by_us or not item.seen or self._differs(line, item):
+            if item.is_deleted_by_us or not item.seen or _changes(line, item):
                 continue
             fact = f"gone, item {item.item_id}"
             message = (
@@ -317,21 +317,15 @@ class Lines:
                 f"Axerrio still wants {line.wanted.boxes if line.wanted else 0} boxes."
             )
             hold = self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
-            if hold is not None:
-                return Step(OrderState.RECEIVED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
-            return None
+            if hold is None:
+                return None
+            return Step(OrderState.RECEIVED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
         return None
 
     def _is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         """A person decided that Komet's removal stands."""
         decided = self.ask.decided(line.line_key, f"gone, item {item.item_id}") == THEIRS
-        return decided and not self._differs(line, item)
-
-    def _differs(self, line: LineFacts, item: PrebookItemFacts) -> bool:
-        if item.sent is None or line.wanted_as_sent is None:
-            return False
-        old, new = material(item.sent), material(line.wanted_as_sent)
-        return any(name in old and old[name] != value for name, value in new.items())
+        return decided and not _changes(line, item)
 
     def _named_by_axerrio(self, line: LineFacts) -> bool:
         """Somebody else began the order, by Axerrio's references, and the line was never sent by us."""
@@ -659,6 +653,14 @@ class Lines:
     def _is_given_up_by_procurement(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         facts = self._facts_of_orders(line, item, ())
         return bool(facts) and self.ask.decided(line.line_key, facts[-1][0]) == THEIRS
+
+
+def _changes(line: LineFacts, item: PrebookItemFacts) -> tuple[Change, ...]:
+    """What of the line is not wanted any more as its item was sent."""
+    if item.sent is None or line.wanted_as_sent is None:
+        return ()
+    old, new = material(item.sent), material(line.wanted_as_sent)
+    return tuple(Change(name, old[name], value) for name, value in new.items() if name in old and old[name] != value)
 
 
 def _active(item: PrebookItemFacts) -> tuple[PurchaseOrderItemFacts, ...]:
