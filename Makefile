@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check lock clean faults storm recovery isolation memory
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -19,6 +19,9 @@ check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements.lock requirements-develop.lock
+
+faults storm recovery isolation memory: $(VENV)/develop.stamp  ## measure, and write docs/reliability.md's section of it
+	$(BIN)/python -m benchmarks.$@
 
 lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \

@@ -46,6 +46,8 @@ class HoldCode(StrEnum):
     UNMAPPED_REFERENCE = "unmapped_reference"
     #: Its newest version cannot be read.
     UNREADABLE = "unreadable"
+    #: It came with so many cancellations and changes at once that a person must say that they are meant.
+    OVER_LIMIT = "over_limit"
     #: Received in time, and not begun before it left.
     DEPARTED = "departed"
 

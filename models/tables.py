@@ -11,7 +11,8 @@
                  ├─ boxes                       what left, each on the AWB call that was settled
                  ├─ mappings                    article to Komet product, as an admin set it
                  ├─ proofs                      for which kinds of write absence is proof
-                 ├─ reference_data, unreadable_records
+                 ├─ upstreams ── paused_methods what keeps us from calling a system, or one method of it
+                ├─ reference_data, unreadable_records
     request_budget                              one row for each Komet company and five minutes
 
 **Locks are taken in this order**: orders by ascending id; then anything that belongs to a locked order (lines,
@@ -117,6 +118,45 @@ class Connection(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
 
 
+class Upstream(Base):
+    """One system of a connection, once it gave trouble: whether it may be called. Shared by all workers."""
+
+    __tablename__ = "upstreams"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "system"),)
+
+    connection_id: Mapped[int] = _connection_id()
+    #: `komet` or `axerrio`.
+    system: Mapped[str]
+    #: Calls in a row that got no answer, and the orders and reads that made them.
+    misses: Mapped[int] = mapped_column(server_default="0")
+    missed_by: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    #: Why it is not called: `away` (the breaker is open), `token` (refused) or `limit`; None: it is called.
+    closed_by: Mapped[str | None]
+    closed_since: Mapped[datetime | None]
+    #: One sentence, with the other system's own words.
+    closed_why: Mapped[str | None]
+    #: The next probe, or where the other system said how long to wait, the end of it.
+    probe_at: Mapped[datetime | None]
+
+
+class PausedMethod(Base):
+    """A method that the token may not call: paused once a second order was refused by it in the same words."""
+
+    __tablename__ = "paused_methods"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "method"),)
+
+    connection_id: Mapped[int] = _connection_id()
+    #: System and method, as kinds of writes are named: `komet.prebook.create`.
+    method: Mapped[str]
+    #: The other system's own words.
+    words: Mapped[str]
+    #: The orders or reads that it refused.
+    refused: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    #: None: one order alone was refused so far.
+    paused_since: Mapped[datetime | None]
+    probe_at: Mapped[datetime | None]
+
+
 class Scope(Base):
     """One thing that one read observes: a feed (key ''), or a date of a Komet list (key `YYYY-MM-DD`)."""
 
@@ -192,6 +232,8 @@ class Order(Base):
         ),
         Index("ix_orders_state", "connection_id", "state"),
         Index("ix_orders_axerrio_number", "axerrio_number"),
+        Index("ix_orders_upset", "connection_id", "upset_at", postgresql_where=text("upset_at IS NOT NULL")),
+        Index("ix_orders_held_up", "connection_id", "held_up_by", postgresql_where=text("held_up_by IS NOT NULL")),
     )
 
     id: Mapped[int] = _id()
@@ -245,6 +287,13 @@ class Order(Base):
     due_at: Mapped[datetime | None]
     #: No write before that: back-off.
     not_before: Mapped[datetime | None]
+    #: What its next write waits for, through no fault of its own: a system (`komet`), a method of it that is paused
+    #: (`komet.prebook.create`), or the request budget (`budget`).
+    held_up_by: Mapped[str | None]
+    #: When a version came that cancels or makes anew what stands in the other system.
+    upset_at: Mapped[datetime | None]
+    #: Since then it is held, because too many were upset at once; None: it is not, or was released.
+    over_limit_since: Mapped[datetime | None]
     #: Calls in a row that did not end as asked: the back-off grows with them.
     setbacks: Mapped[int] = mapped_column(server_default="0")
     #: Tries that ended unanswered since the last fresh start.

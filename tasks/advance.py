@@ -183,7 +183,7 @@ def _decide(run: _Run, done: list[str]) -> Write | None:
                 if not isinstance(first, Write) and KINDS[first.kind].shared:
                     first = _joined(session, run, row, first)
                 write = first if isinstance(first, Write) else _freeze(session, run, row, first)
-                reach(write.kind, "planned")
+                reach(write.kind, "planned", row.external_id or row.axerrio_key)
         else:
             hints += scopes.wait_for(session, row, plan.looks, run.runtime.timing)
             row.next_task = KINDS[work[0].kind].task if work else _TASK_OF_STATE.get(row.state, "create_prebook")
@@ -340,28 +340,29 @@ def record_state(session: Session, row: Order, plan: Plan) -> None:
 def _act(run: _Run, write: Write) -> str:
     """Make the call of a frozen write and settle what came of it."""
     kind = KINDS[write.kind]
-    reach(write.kind, "intended")
     words = write.kind.value
+    with run.runtime.sessions() as session:
+        row = session.get_one(Order, run.order_id)
+        address = Address(row.axerrio_key, row.external_id)
+    reached = partial(reach, write.kind, key=address.external_id or address.key)
+    reached("intended")
 
     def before_send() -> None:
         _commit_sent(run, write.id)
-        reach(write.kind, "sent")
+        reached("sent")
 
     try:
-        with run.runtime.sessions() as session:
-            row = session.get_one(Order, run.order_id)
-            address = Address(row.axerrio_key, row.external_id)
         result = kind.send(run.connection, address, write, before_send)
     except ClientError as error:
-        reach(write.kind, "answered")
+        reached("answered")
         log.info(
             "write", kind=words, order=run.order_id, write=write.id, outcome=type(error).__name__, error=str(error)
         )
         _until_the_database_is_back(partial(_settle_error, run, write.id, error))
         return f"{words}: {error.detail}"
-    reach(write.kind, "answered")
+    reached("answered")
     _until_the_database_is_back(partial(_settle_done, run, write.id, result))
-    reach(write.kind, "settled")
+    reached("settled")
     ids = {name: result[name] for name in ("id", "number") if result.get(name)}
     log.info("write", kind=words, order=run.order_id, write=write.id, outcome="done", **ids)
     return f"{words} done"

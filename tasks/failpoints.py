@@ -1,9 +1,11 @@
 """Failpoints: named points of the write protocol at which a test can break this process.
 
 A test names a folder in `AXKOMET_FAILPOINTS` and puts a file into it, named after the point, such as
-`komet.prebook.create.sent`, that holds one word: `raise`, `exit` (without any clean-up), `kill` (SIGKILL to itself)
-or `block` (until a file `<point>.go` appears). The first process that reaches the point takes the file away, so that
-it happens once, whatever is started anew. Without the variable a point costs one comparison.
+`komet.prebook.create.sent`, or after the point and one order, such as `komet.prebook.create.sent.SO-48210`: by its
+key in Axerrio, or where it was born in Komet by our id of it there. The file holds one word: `raise`, `exit` (without
+any clean-up), `kill` (SIGKILL to itself) or `block` (until a file `<point>.go` appears). The first process that
+reaches the point takes the file away, so that it happens once, whatever is started anew. Without the variable a point
+costs one comparison.
 
     planned    the plan is made, nothing is written
     intended   the write is committed, nothing was sent
@@ -24,11 +26,21 @@ class FailpointError(Exception):
     """A test asked for this error."""
 
 
-def reach(kind: str, point: str) -> None:
-    """Do what a test ordered for this point of a write of this kind, if any did."""
+def reach(kind: str, point: str, key: str | None) -> None:
+    """Do what a test ordered for this point of a write of this kind, if any did.
+
+    Args:
+        kind: of the write.
+        point: of the write protocol.
+        key: of the order in Axerrio; of one born in Komet, our id of it there.
+    """
     if _FOLDER is None:
         return
-    order = Path(_FOLDER) / f"{kind}.{point}"
+    _take(Path(_FOLDER) / f"{kind}.{point}")
+    _take(Path(_FOLDER) / f"{kind}.{point}.{key}")
+
+
+def _take(order: Path) -> None:
     taken = order.with_name(f"{order.name}.taken.{os.getpid()}")
     try:
         order.rename(taken)

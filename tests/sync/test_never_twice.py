@@ -103,12 +103,12 @@ def test_a_process_that_stood_still_after_sent_does_not_send_late(
     second.pass_time(first.offset)
     stopped: list[int] = []
 
-    def reach(kind: str, point: str) -> None:
+    def reach(kind: str, point: str, key: str | None) -> None:
         if (kind, point) == ("komet.prebook.create", "sent") and not stopped:
             stopped.append(1)
             second.live(400)  # this process is stopped (SIGSTOP, VM pause, swap); the others go on
             time.sleep(first.timing.http_timeout)  # the call's own clock is no ledger's
-        real(kind, point)
+        real(kind, point, key)
 
     monkeypatch.setattr("tasks.advance.reach", reach)
     first.pass_time(30)
@@ -202,7 +202,7 @@ def test_a_version_that_comes_between_the_intent_and_the_send_is_not_lost(
     key = world.place()
     struck: list[int] = []
 
-    def reach(kind: str, point: str) -> None:
+    def reach(kind: str, point: str, key: str | None) -> None:
         if (kind, point) == ("komet.prebook.create", "intended") and not struck:
             struck.append(1)
             world.place(
@@ -216,7 +216,7 @@ def test_a_version_that_comes_between_the_intent_and_the_send_is_not_lost(
                     .returning(Scope.id)
                 ).one()
             observe(ledger.runtime, feed)  # the gate may wait up to 20 s: another thread stores version 2
-        real(kind, point)
+        real(kind, point, key)
 
     monkeypatch.setattr("tasks.advance.reach", reach)
     ledger.live(300)

@@ -1,0 +1,1 @@
+"""Proofs and measurements: commands that print figures and write them into the docs."""

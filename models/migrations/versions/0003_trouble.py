@@ -1,0 +1,58 @@
+"""Trouble with the other systems, and what too much change at once holds up.
+
+Revision ID: 0003
+Revises: 0002
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "upstreams",
+        _connection("upstreams"),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("misses", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("missed_by", postgresql.JSONB(), server_default="[]", nullable=False),
+        sa.Column("closed_by", sa.Text()),
+        sa.Column("closed_since", sa.DateTime(timezone=True)),
+        sa.Column("closed_why", sa.Text()),
+        sa.Column("probe_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("connection_id", "system", name=op.f("pk_upstreams")),
+    )
+    op.create_table(
+        "paused_methods",
+        _connection("paused_methods"),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("refused", postgresql.JSONB(), server_default="[]", nullable=False),
+        sa.Column("paused_since", sa.DateTime(timezone=True)),
+        sa.Column("probe_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("connection_id", "method", name=op.f("pk_paused_methods")),
+    )
+    op.add_column("orders", sa.Column("held_up_by", sa.Text()))
+    op.add_column("orders", sa.Column("upset_at", sa.DateTime(timezone=True)))
+    op.add_column("orders", sa.Column("over_limit_since", sa.DateTime(timezone=True)))
+    for name in ("held_up_by", "upset_at"):
+        op.create_index(
+            f"ix_orders_{name.rpartition('_')[0]}",
+            "orders",
+            ["connection_id", name],
+            postgresql_where=sa.text(f"{name} IS NOT NULL"),
+        )
+
+
+def _connection(table: str) -> sa.Column[int]:
+    return sa.Column(
+        "connection_id",
+        sa.BigInteger(),
+        sa.ForeignKey("connections.id", name=op.f(f"fk_{table}_connection_id_connections"), ondelete="CASCADE"),
+        nullable=False,
+    )
