@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,55 +42,46 @@ def connections_toml(*entries: Json) -> str:
 
 
 def environment(folder: Path, world: World, **urls: str) -> dict[str, str]:
-    """The environment of a command that serves the world, with a connections file in the folder.
+    """The environment of a command that serves the world, with a connections file in the folder."""
+    tokens = {"KOMET_TOKEN": world.komet_token, "AXERRIO_TOKEN": world.axerrio_token}
+    return bare_environment(folder, connections_toml(world.entry()), tokens, **urls)
+
+
+def bare_environment(folder: Path, connections: str, tokens: Mapping[str, str], **urls: str) -> dict[str, str]:
+    """The environment of a command, with this connections file in the folder and short times.
 
     Nothing of ours that is set outside goes in, and `.env` is looked for in the folder.
     """
     file = folder / "connections.toml"
-    file.write_text(connections_toml(world.entry()))
+    file.write_text(connections)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AXKOMET_")}
     return {
         **inherited,
         "AXKOMET_HOME": str(folder / "home"),
         "AXKOMET_CONNECTIONS": str(file),
-        "KOMET_TOKEN": world.komet_token,
-        "AXERRIO_TOKEN": world.axerrio_token,
         "PYTHONUNBUFFERED": "1",
+        **tokens,
         **urls,
         **SHORT_TIMES,
     }
 
 
 @dataclass
-class Plant:
-    """Workers and beats at work for one world; while the test waits, whatever died is started again."""
+class Processes:
+    """Workers and beats at work; while one waits, whatever died is started again."""
 
     folder: Path
-    world: World
-    database_url: str
-    redis_url: str
+    env: dict[str, str]
     workers: int = 1
     beats: int = 1
-    #: Variables over the usual ones.
-    settings: dict[str, str] = field(default_factory=dict)
     #: Name and exit code of each process that died by itself.
     deaths: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.failpoints = self.folder / "failpoints"
-        self.failpoints.mkdir()
-        self.env = environment(
-            self.folder,
-            self.world,
-            AXKOMET_DATABASE_URL=self.database_url,
-            AXKOMET_REDIS_URL=self.redis_url,
-            AXKOMET_FAILPOINTS=str(self.failpoints),
-        )
-        self.env |= self.settings
         names = [f"worker-{n}" for n in range(self.workers)] + [f"beat-{n}" for n in range(self.beats)]
         self.children = {name: Child(name, self.folder) for name in names}
-        self._engine = make_engine(self.database_url)
-        self._sessions = make_sessions(self._engine)
+        self._engine = make_engine(self.env["AXKOMET_DATABASE_URL"])
+        self.sessions = make_sessions(self._engine)
 
     def start(self, name: str) -> None:
         """Start a process that does not run."""
@@ -129,7 +120,7 @@ class Plant:
 
     def order(self, key: str) -> Json | None:
         """The order as the desk shows it; None: it is not in the ledger yet."""
-        with self._sessions() as session:
+        with self.sessions() as session:
             return find_order(session, key)
 
     def wait_for_state(self, state: str, keys: Collection[str], seconds: float = 60) -> None:
@@ -145,6 +136,37 @@ class Plant:
 
         self.wait_until(lambda: not others(), seconds, lambda: f"state {state} of {json.dumps(others(), indent=1)}")
 
+    def logs(self) -> str:
+        """What the processes said."""
+        return "\n".join(f"--- {file.name}\n{file.read_text()}" for file in sorted((self.folder / "log").glob("*")))
+
+
+class Plant(Processes):
+    """Workers and beats at work for one world, with failpoints."""
+
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        database_url: str,
+        redis_url: str,
+        workers: int = 1,
+        beats: int = 1,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing runs yet; `settings` are variables over the usual ones."""
+        self.world = world
+        self.failpoints = folder / "failpoints"
+        self.failpoints.mkdir()
+        env = environment(
+            folder,
+            world,
+            AXKOMET_DATABASE_URL=database_url,
+            AXKOMET_REDIS_URL=redis_url,
+            AXKOMET_FAILPOINTS=str(self.failpoints),
+        )
+        super().__init__(folder, env | dict(settings or {}), workers, beats)
+
     def earn_proof(self) -> str:
         """Bring one order to `ordered`, so that absence is proof for both creates; gives its key."""
         key = self.world.place()
@@ -158,10 +180,6 @@ class Plant:
         draft.write_text(action)
         draft.rename(file)
         return file
-
-    def logs(self) -> str:
-        """What the processes said."""
-        return "\n".join(f"--- {file.name}\n{file.read_text()}" for file in sorted((self.folder / "log").glob("*")))
 
 
 def assert_all_once(world: World, keys: list[str]) -> None:
