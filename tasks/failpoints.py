@@ -3,9 +3,10 @@
 A test names a folder in `AXKOMET_FAILPOINTS` and puts a file into it, named after the point, such as
 `komet.prebook.create.sent`, or after the point and one order, such as `komet.prebook.create.sent.SO-48210`: by its
 key in Axerrio, or where it was born in Komet by our id of it there. The file holds one word: `raise`, `exit` (without
-any clean-up), `kill` (SIGKILL to itself) or `block` (until a file `<point>.go` appears). The first process that
-reaches the point takes the file away, so that it happens once, whatever is started anew. Without the variable a point
-costs one comparison.
+any clean-up), `kill` (SIGKILL to itself) or `block` (until a file `<point>.go` appears). Behind `exit` and `kill` may
+stand seconds: the process goes on for so long and ends in the middle of what it then does, such as its call. The first
+process that reaches the point takes the file away, so that it happens once, whatever is started anew. Without the
+variable a point costs one comparison.
 
     planned    the plan is made, nothing is written
     intended   the write is committed, nothing was sent
@@ -16,6 +17,7 @@ costs one comparison.
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -46,16 +48,28 @@ def _take(order: Path) -> None:
         order.rename(taken)
     except FileNotFoundError:
         return
-    match taken.read_text().strip():
-        case "raise":
+    match taken.read_text().split():
+        case ["raise"]:
             raise FailpointError(order.name)
-        case "exit":
-            os._exit(1)
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "block":
+        case ["exit"]:
+            _exit()
+        case ["kill"]:
+            _kill()
+        case ["exit", seconds]:
+            threading.Timer(float(seconds), _exit).start()
+        case ["kill", seconds]:
+            threading.Timer(float(seconds), _kill).start()
+        case ["block"]:
             go = order.with_name(f"{order.name}.go")
             while not go.exists():
                 time.sleep(0.05)
-        case word:
-            raise ValueError(f"{order.name}: {word} is none of raise, exit, kill, block")
+        case words:
+            raise ValueError(f"{order.name}: {' '.join(words)} is none of raise, exit, kill, block")
+
+
+def _exit() -> None:
+    os._exit(1)
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
