@@ -2,7 +2,8 @@
 
     ClientError
     ├── NotSent        surely not: nothing left this machine; the same write may go again
-    │   └── NoBudget   the day's requests are used up; `retry_after` says for how long
+    │   ├── NoBudget   the day's requests are used up; `retry_after` says for how long
+    │   └── NoTurn     others who keep the same pace go first; `retry_after` says for how long
     ├── Unanswered     perhaps: whoever sent a create must look before it sends again
     └── Refused        yes, and the other side said no; `kind` says what kind of no
 
@@ -59,6 +60,18 @@ class NoBudget(NotSent):
 
     Attributes:
         retry_after: seconds until some of it is free again.
+    """
+
+    def __init__(self, system: str, operation: str, detail: str, retry_after: float) -> None:
+        super().__init__(system, operation, detail)
+        self.retry_after = retry_after
+
+
+class NoTurn(NotSent):
+    """Its turn comes later than anybody may wait with a thread in hand.
+
+    Attributes:
+        retry_after: seconds until its turn would have come.
     """
 
     def __init__(self, system: str, operation: str, detail: str, retry_after: float) -> None:

@@ -2,21 +2,24 @@
 
 The question it answers is the one of `clients.errors`: may the request have arrived? What the JSON means
 belongs to the clients. It never repeats a call and never follows a redirect, and no text of its errors is taken
-from a URL, since Komet's token stands in URLs.
+from a URL, since Komet's token stands in URLs. Should the other side repeat the token, it is taken out of the answer
+before anybody sees it.
 """
 
+import html
 import json
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import quote
 
 import httpcore
@@ -33,6 +36,12 @@ _KEEPALIVE_SECONDS = 4.0
 _LONGEST_WAIT = 86_400.0
 _LONGEST_WORDS = 500
 _DEEPEST_JSON = 100
+#: Many times a full page or list; what is small in bytes may be large in memory.
+_MOST_VALUES = 2_000_000
+#: As Python allows for whole numbers.
+_LONGEST_NUMBER = 4_300
+#: A shorter secret is taken out of errors only: as a part of some word it might stand in any order.
+_SHORTEST_IN_DATA = 12
 _WRITE_CHUNK = 8_192
 
 _STATUS_KINDS = {401: RefusalKind.TOKEN, 403: RefusalKind.RIGHT, 429: RefusalKind.LIMIT}
@@ -45,7 +54,7 @@ class Gate(Protocol):
         """Let one request through; may sleep up to `patience` seconds.
 
         Raises:
-            NotSent: its turn comes later than `patience` allows.
+            NoTurn: its turn comes later than `patience` allows.
             NoBudget: the request budget is used up.
         """
 
@@ -107,7 +116,7 @@ class HttpCore:
             timeout: seconds from connect to last byte of one call; also the longest wait at the gate.
             gate: pace and budget.
             headers: sent with every call.
-            secret: the token: taken out of the other side's words, should it repeat it.
+            secret: the token: taken out of the other side's answers, should it repeat it.
             max_bytes: longest answer that is read.
             pool: most connections at once.
             transport: in place of the network; None for the network.
@@ -117,7 +126,8 @@ class HttpCore:
         self._timeout = timeout
         self._gate = gate
         self._headers = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
-        self._secrets = sorted({secret, quote(secret, safe="")} - {""}, key=len, reverse=True)
+        self._secrets = _forms(secret)
+        self._secrets_in_data = self._secrets if len(secret) >= _SHORTEST_IN_DATA else ()
         self._max_bytes = max_bytes
         self._own_network = transport is None
         self._transport = transport or _DeadlineTransport(pool)
@@ -181,9 +191,7 @@ class HttpCore:
 
     def words(self, text: str) -> str:
         """The other side's words, fit for an error: one line, no token, at most 500 characters."""
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return " ".join(text.split())[:_LONGEST_WORDS]
+        return " ".join(_without(self._secrets, text).split())[:_LONGEST_WORDS]
 
     def _request(
         self,
@@ -216,7 +224,7 @@ class HttpCore:
             response = self._transport.handle_request(request)
             try:
                 content = bytearray()
-                for chunk in response.iter_bytes():
+                for chunk in cast("httpx.SyncByteStream", response.stream):
                     content += chunk
                     if len(content) > self._max_bytes:
                         raise _Oversize
@@ -224,7 +232,22 @@ class HttpCore:
                 response.close()
         finally:
             _deadline.reset(mine)
-        return response, bytes(content)
+        return response, self._unpacked(bytes(content), response.headers.get("content-encoding", ""))
+
+    def _unpacked(self, content: bytes, encoding: str) -> bytes:
+        """The content as it was before a server packed it, unasked: a few bytes may unfold to gigabytes."""
+        if encoding.strip().lower() in ("", "identity"):
+            return content
+        unpacker = zlib.decompressobj(wbits=47)  # gzip, or zlib as in `deflate`
+        try:
+            unpacked = unpacker.decompress(content, self._max_bytes + 1)
+        except zlib.error:
+            unpacked = b""
+        if len(unpacked) > self._max_bytes:
+            raise _Oversize
+        if not unpacker.eof:
+            raise httpx.DecodingError("packed in a way that was not asked for")
+        return unpacked
 
     def _failure(self, operation: str, error: httpx.HTTPError, deadline: "_Deadline") -> ClientError:
         if isinstance(error, httpx.ConnectError):
@@ -242,7 +265,7 @@ class HttpCore:
             raise Unanswered(self._system, operation, f"HTTP {status}", wait)
         payload, is_json = None, True
         try:
-            payload = parse_json(content)
+            payload = _cleaned(_parsed(content), self._secrets_in_data)
         except ValueError:
             is_json = False
         served_at = _http_date(response.headers.get("date"))
@@ -255,7 +278,7 @@ class HttpCore:
                 _STATUS_KINDS[status],
                 _retry_after(response.headers.get("retry-after"), served_at),
             )
-        headers = dict(response.headers)
+        headers = {name: _without(self._secrets, value) for name, value in response.headers.items()}
         if media is not None and status < 300:
             return Answer(status, None, headers, served_at, content)
         if status == 204 or (media is not None and status == 406):
@@ -269,13 +292,24 @@ def parse_json(content: bytes) -> Any:
     """Parse an answer: decimals exact, and NUL and lone surrogates, which no database takes, made U+FFFD.
 
     Raises:
-        ValueError: not JSON, nested deeper than 100, or with a number beyond all bounds.
+        ValueError: not JSON, nested deeper than 100, more than two million values, or a number beyond all bounds.
     """
+    return _cleaned(_parsed(content), ())
+
+
+def _parsed(content: bytes) -> Any:
+    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise ValueError("too many values")
     try:
-        value = json.loads(content, parse_float=Decimal, parse_constant=Decimal)
+        return json.loads(content, parse_float=_decimal, parse_constant=Decimal)
     except (ArithmeticError, RecursionError) as error:
         raise ValueError(type(error).__name__) from None
-    return _cleaned(value, 0)
+
+
+def _decimal(digits: str) -> Decimal:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError("a number with too many digits")
+    return Decimal(digits)
 
 
 def json_text(value: Any) -> str:
@@ -293,16 +327,33 @@ def json_text(value: Any) -> str:
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def _cleaned(value: Any, depth: int) -> Any:
+def _cleaned(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:
     if depth > _DEEPEST_JSON:
         raise ValueError("nested too deep")
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return _without(secrets, _UNSTORABLE.sub("\ufffd", value))
     if isinstance(value, list):
-        return [_cleaned(each, depth + 1) for each in value]
+        return [_cleaned(each, secrets, depth + 1) for each in value]
     if isinstance(value, dict):
-        return {_UNSTORABLE.sub("\ufffd", key): _cleaned(each, depth + 1) for key, each in value.items()}
+        return {
+            _without(secrets, _UNSTORABLE.sub("\ufffd", key)): _cleaned(each, secrets, depth + 1)
+            for key, each in value.items()
+        }
     return value
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """A secret as the other side may repeat it: plain, quoted for a URL, for HTML, or as a string in JSON; longest first."""
+    quoted = quote(secret, safe="")
+    lower = re.sub("%..", lambda found: found[0].lower(), quoted)
+    forms = {secret, quoted, lower, html.escape(secret), html.escape(secret, quote=False), json.dumps(secret)[1:-1]}
+    return tuple(sorted(forms - {""}, key=len, reverse=True))
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
 
 
 def _message(payload: Any) -> str:
@@ -438,3 +489,27 @@ class _DeadlineTransport(httpx.HTTPTransport):
             retries=0,
             network_backend=_DeadlineBackend(),
         )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        response.stream = _LastAnswer(cast("Any", response.stream), response.extensions["network_stream"])
+        return response
+
+
+class _LastAnswer(httpx.SyncByteStream):
+    """Ends the connection where more came than the one answer: it would pass for the answer to the next call."""
+
+    def __init__(self, inner: Any, network: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self._network = network
+        # httpcore has no public way to see what it has read ahead.
+        self._http11 = inner._httpcore_stream._stream._connection._h11_state
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._inner
+
+    def close(self) -> None:
+        ahead, _ = self._http11.trailing_data
+        if ahead:
+            self._network.close()
+        self._inner.close()

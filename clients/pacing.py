@@ -6,7 +6,10 @@ from typing import Any
 
 import redis
 
-from clients.errors import NotSent
+from clients.errors import NoTurn
+
+#: Nobody sleeps longer than this many seconds for his turn: he who would holds a thread that others could use.
+MOST_PATIENCE = 5.0
 
 #: Reserves the next free slot (generic cell rate, no burst) unless it lies too far ahead. Times are microseconds
 #: of Redis's own clock. The key ends by itself, so that a clock set back cannot hold the pace up for ever.
@@ -39,15 +42,16 @@ class Pacer:
         self._next = 0.0
 
     def wait(self, operation: str, patience: float) -> None:
-        """Sleep until this request's turn, at most `patience` seconds.
+        """Sleep until this request's turn, at most `patience` seconds and at most `MOST_PATIENCE`.
 
         Raises:
-            NotSent: its turn comes later; no slot was taken.
+            NoTurn: its turn comes later; no slot was taken.
         """
+        patience = min(patience, MOST_PATIENCE)
         granted, seconds = self._slot(patience)
         if not granted:
             detail = f"its turn comes in {seconds:.1f} s, later than {patience:g} s"
-            raise NotSent(self._system, operation, detail)
+            raise NoTurn(self._system, operation, detail, seconds)
         time.sleep(seconds)
 
     def _slot(self, patience: float) -> tuple[bool, float]:

@@ -21,7 +21,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from clients.errors import ClientError, NoBudget, NotSent, RefusalKind, Refused
+from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
 from models.database import now
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
@@ -449,8 +449,8 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
                 each.due_at = moment  # it waits for its boxes to show, or is told of the refusal
         write.error = row.last_error = error.detail
         _back_off(row, moment, run.runtime.timing, _least_wait(error, run.runtime.timing))
-        if isinstance(error, NoBudget):
-            row.setbacks -= 1  # waiting for the budget is no setback
+        if isinstance(error, NoBudget | NoTurn):
+            row.setbacks -= 1  # waiting for budget or pace is no setback
         if isinstance(error, Refused):
             write.refusal = error.kind.value
             _close(session, write, WriteState.REFUSED, error.detail)

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from clients.errors import NoBudget, NotSent
+from clients.errors import NoBudget, NoTurn
 from clients.pacing import Pacer
 from models.database import now
 from models.tables import RequestBudget
@@ -69,12 +69,12 @@ class KometGate:
 
         Raises:
             NoBudget: the day's requests, or for a read its share of them, are used up.
-            NotSent: its turn comes later than `patience` seconds from now.
+            NoTurn: its turn comes later than it may wait.
         """
         self._count(operation, write=write)
         try:
             self._pacer.wait(operation, patience)
-        except NotSent:
+        except NoTurn:
             self.give_back()
             raise
 

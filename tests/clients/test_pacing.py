@@ -6,8 +6,8 @@ import fakeredis
 import pytest
 import redis
 
-from clients.errors import NotSent
-from clients.pacing import Pacer
+from clients.errors import NoTurn
+from clients.pacing import MOST_PATIENCE, Pacer
 
 
 class Broken:
@@ -53,8 +53,9 @@ def test_whoever_cannot_wait_takes_no_slot(kind: str) -> None:
     (pacer,) = pacers(kind, 1, 2.0)
     pacer.wait("x", 0.0)
     for _ in range(5):
-        with pytest.raises(NotSent, match="its turn comes in 0"):
+        with pytest.raises(NoTurn, match="its turn comes in 0") as caught:
             pacer.wait("x", 0.1)
+        assert 0.1 < caught.value.retry_after <= 0.5
     began = time.monotonic()
     pacer.wait("x", 1.0)
     assert time.monotonic() - began < 0.6
@@ -65,8 +66,19 @@ def test_an_idle_time_is_not_saved_up() -> None:
     pacer.wait("x", 0.0)
     time.sleep(0.35)
     pacer.wait("x", 0.0)
-    with pytest.raises(NotSent):
+    with pytest.raises(NoTurn):
         pacer.wait("x", 0.0)
+
+
+@both
+def test_nobody_holds_a_thread_for_long(kind: str) -> None:
+    (pacer,) = pacers(kind, 1, 1 / (2 * MOST_PATIENCE))
+    pacer.wait("x", 0.0)
+    began = time.monotonic()
+    with pytest.raises(NoTurn) as caught:
+        pacer.wait("x", 3600.0)
+    assert time.monotonic() - began < 1
+    assert MOST_PATIENCE < caught.value.retry_after <= 2 * MOST_PATIENCE
 
 
 def test_the_key_ends_by_itself() -> None:
