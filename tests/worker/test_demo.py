@@ -512,6 +512,26 @@ def test_one_loss_hides_no_other() -> None:
     assert (verdict.linked, verdict.approved, verdict.shipped) == (2, 2, 2)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "one_sided"),
+    [
+        (set_order(external_references=None), {"2026-1"}),
+        (lines_crossed, {"2026-1"}),
+        (not_there, set()),
+        (pending, set()),
+        (not_in_axerrio, set()),
+    ],
+)
+def test_what_stands_on_both_sides_and_is_not_named_is_one_sided(
+    spoil: Callable[[Json], None], one_sided: set[str]
+) -> None:
+    dump = outside()
+    spoil(dump)
+    verdict = judge(dump, [PLACED, SOLD])
+    assert verdict.one_sided == one_sided
+    assert len(verdict.lost) == 1
+
+
 # -- the day -------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from models.states import OrderState, WriteState
 from models.tables import Write
 from worker.assembly import Ledger
 from worker.demo.books import Books
-from worker.demo.people import People
+from worker.demo.program import TodaysPeople
 from worker.demo.trouble import ANSWER_SECONDS, CUT_OFF, LOST
 from worker.demo.verdict import Verdict, judge
 from worker.demo.world import World
@@ -64,7 +64,7 @@ class Day:
         self._worker = supervisor.child("worker").pid
         self._good_since: float | None = None
         self._next_look = 0.0
-        self.people = People(world, self._tell, command)
+        self.people = TodaysPeople(world, self._tell, command)
         self.orders: list[Json] = []
         self.events: list[tuple[float, str]] = []
         #: System, method and outcome of every request.
@@ -117,10 +117,10 @@ class Day:
         self._next_look = self.seconds + _LOOK_SECONDS
         with self._ledger.sessions() as session:
             self.orders = find_orders(session, OrderFilter())
-        waiting = frozenset(
+        self.people.waiting = frozenset(
             order["axerrio"]["number"] for order in self.orders if order["state"] == OrderState.MAPPING_REQUIRED
         )
-        self.people.act(self.seconds, Books(self._world.dump()), waiting)
+        self.people.act(self.seconds, Books(self._world.dump()))
         self._conclude()
 
     def _kill(self) -> None:

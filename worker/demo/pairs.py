@@ -87,19 +87,22 @@ def pairs() -> tuple[Pair, Pair]:
     )
 
 
-def connections_file(pairs: Sequence[Pair], komet_url: str, axerrio_url: str) -> str:
+def connections_file(
+    pairs: Sequence[Pair], komet_url: str, axerrio_url: str, *, requests_per_second: int = 10, change_guard: int = 25
+) -> str:
     """The connections file that joins the companies to the tenants. Changes are applied after the approval, too."""
     return "\n".join(
         f"""[[connection]]
 name = "{pair.name}"
 time_zone = "{pair.company_zone}"
 change_after_approval = "apply"
+change_guard = {change_guard}
 [connection.komet]
 base_url = "{komet_url}"
 token_env = "KOMET_TOKEN_{pair.name.upper()}"
 company_code = "{pair.company_code}"
 daily_requests = 1000000
-requests_per_second = 10
+requests_per_second = {requests_per_second}
 [connection.axerrio]
 base_url = "{axerrio_url}"
 token_env = "AXERRIO_TOKEN_{pair.name.upper()}"

@@ -18,6 +18,7 @@ from worker.assembly import open_ledger
 from worker.demo.day import TIMES, Day
 from worker.demo.pairs import connections_file, pairs
 from worker.demo.screen import Screen, figures
+from worker.demo.trouble import faults
 from worker.demo.world import World
 from worker.logs import configure_logs
 from worker.problems import Problem
@@ -130,6 +131,7 @@ def _ready(supervisor: Supervisor, settings: Settings, world: World) -> bool:
         supervisor.poll()
         if not seeded and world.answers():
             world.seed()
+            world.order(faults(world.pairs))
             seeded = True
         if seeded:
             document = look(settings)

@@ -94,9 +94,9 @@ class Prebook:
 class Trade:
     """Makes what is sold on one connection, by dice that fall the same each day."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, dice: random.Random | None = None) -> None:
         self._pair = pair
-        self._dice = random.Random(pair.first_number)  # noqa: S311 - dice, not a secret
+        self._dice = dice or random.Random(pair.first_number)  # noqa: S311 - dice, not a secret
         self._made = 0
 
     def sale(self, departure: date, *special: str) -> Sale:

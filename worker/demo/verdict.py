@@ -57,6 +57,8 @@ class Verdict:
     doubled: Mapping[str, str]
     #: What did not get there whole.
     lost: Mapping[str, str]
+    #: Names of those that are only lost because one side does not name the other's record.
+    one_sided: frozenset[str] = frozenset()
 
     @property
     def holds(self) -> bool:
@@ -75,6 +77,7 @@ def judge(dump: Json, expected_orders: Iterable[Expected]) -> Verdict:
     accounts = [_Account(books, each) for each in expected_orders]
     doubled: dict[str, str] = {}
     lost: dict[str, str] = {}
+    one_sided: set[str] = set()
     counts: Counter[str] = Counter()
     for account in accounts:
         name = account.order.name
@@ -89,6 +92,8 @@ def judge(dump: Json, expected_orders: Iterable[Expected]) -> Verdict:
             counts[step] += trouble is None
             if trouble is not None:
                 lost.setdefault(name, trouble)
+        if name in lost and next(account.missing(), None) is None and next(account.unlinked(), None) is not None:
+            one_sided.add(name)
     doubled |= _of_nobody(books, accounts)
     boxes = [box for account in accounts for box in account.boxes_in_komet]
     origins = Counter(account.order.origin for account in accounts)
@@ -102,6 +107,7 @@ def judge(dump: Json, expected_orders: Iterable[Expected]) -> Verdict:
         cancelled=counts["cancelled"],
         doubled=doubled,
         lost=lost,
+        one_sided=frozenset(one_sided),
     )
 
 
@@ -203,11 +209,15 @@ class _Account:
 
     # -- lost ------------------------------------------------------------------------------------------------
 
-    def unlinked(self) -> Iterator[str]:
-        """Why it is not whole in both systems, linked both ways."""
-        yield from self._missing()
+    def missing(self) -> Iterator[str]:
+        """Why it is not whole in both systems."""
+        yield from self._not_in_komet()
         if self.order.origin == "komet":
             yield from self._not_in_axerrio()
+
+    def unlinked(self) -> Iterator[str]:
+        """Why it is not whole in both systems, linked both ways."""
+        yield from self.missing()
         references = self._record.get("external_references")
         if not references:
             yield "Axerrio does not know where it stands in Komet"
@@ -226,7 +236,7 @@ class _Account:
         if {each["number"] for each in references["purchaseOrders"]} != bought:
             yield "Axerrio names other purchase orders"
 
-    def _missing(self) -> Iterator[str]:
+    def _not_in_komet(self) -> Iterator[str]:
         if not self._items:
             yield "no prebook names it" + (" in its company" if self._prebooks else "")
             return

@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 
 from worker.demo.pairs import ARTICLES, KOMETS_NAMES, MIXED, NEW_ARTICLES, Pair
-from worker.demo.trouble import faults
 from worker.problems import Problem
 from worker.services import LOOPBACK
 from worker.supervisor import Role, axkomet_command
@@ -38,8 +37,12 @@ class World:
         except httpx.HTTPError:
             return False
 
-    def seed(self) -> None:
-        """Make companies and tenants, without orders, and order the faults."""
+    def seed(self, **settings: Any) -> None:
+        """Make companies and tenants, without orders.
+
+        Args:
+            settings: of all companies, over those of the demo.
+        """
         known = [{"code": code, "description": words} for code, (words, *_) in ARTICLES.items()]
         known.append({"code": MIXED[0], "description": MIXED[1]})
         new = [{"code": code, "description": words} for code, (words, *_) in NEW_ARTICLES.items()]
@@ -53,7 +56,7 @@ class World:
                 "carriers": [{"code": pair.carrier[0], "name": pair.carrier[1]}],
                 "products": [*known, *under_other_names],
                 "locations": [pair.company_code],
-                "settings": {"auto_approve_seconds": _APPROVAL_SECONDS},
+                "settings": {"auto_approve_seconds": _APPROVAL_SECONDS} | settings,
             }
             for pair in self.pairs
         ]
@@ -70,7 +73,10 @@ class World:
             for pair in self.pairs
         ]
         self._call("POST", "seed", {"companies": companies, "tenants": tenants})
-        self._call("POST", "faults", {"faults": faults(self.pairs)})
+
+    def order(self, faults: Sequence[Json]) -> None:
+        """Order these faults, in place of all ordered before; the first that strikes wins."""
+        self._call("POST", "faults", {"faults": faults})
 
     def in_axerrio(self, pair: Pair, what: str, **details: Any) -> Json:
         """A person's hand in Axerrio."""
