@@ -343,7 +343,7 @@ def _cleaned(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """A secret as the other side may repeat it: plain, quoted for a URL, for HTML, or as a string in JSON; longest first."""
+    """A secret as it may be repeated, the longest first: plain, or quoted for a URL, for HTML or for JSON."""
     quoted = quote(secret, safe="")
     lower = re.sub("%..", lambda found: found[0].lower(), quoted)
     forms = {secret, quoted, lower, html.escape(secret), html.escape(secret, quote=False), json.dumps(secret)[1:-1]}

@@ -1,13 +1,19 @@
+import gzip
+import itertools
+import json
 import logging
 import socket
 import time
 import traceback
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -119,6 +125,31 @@ class TestAnswers:
             assert ask(core).payload is None
         assert server.connections == 1
 
+    @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "DEFLATE"), (bytes, "")])
+    def test_reads_what_was_packed_unasked(self, pack: Callable[[bytes], bytes], encoding: str) -> None:
+        behave = answering(pack(b'{"status":1}'), Content_Encoding=encoding)
+        with serving(behave) as server, core_to(server.url) as core:
+            assert ask(core).payload == {"status": 1}
+
+    @pytest.mark.parametrize(
+        "content", ["{TOKEN}", json.dumps(TOKEN), quote(TOKEN, safe=""), quote(TOKEN, safe="").lower()], ids=len
+    )
+    def test_a_token_that_is_repeated_reaches_nobody(self, content: str) -> None:
+        """Records are stored, and what cannot be read is stored as it came."""
+        said = f"the token is {content.replace('{TOKEN}', TOKEN)}!"
+        body = json_text({"orders": [{"comments": said}], said: 1})
+        with serving(answering(body, X_Echo=f"Bearer {TOKEN}")) as server, core_to(server.url) as core:
+            answer = ask(core)
+        hidden = answer.payload["orders"][0]["comments"].replace('"', "")
+        assert hidden == "the token is …!"
+        assert "t0ken" not in repr(answer)
+
+    def test_a_short_token_takes_nothing_out_of_an_order(self) -> None:
+        with serving(answering('{"code":"RFREE50"}')) as server:
+            core = HttpCore("komet", server.url, timeout=2.0, gate=OpenGate(), secret="FREE")
+            assert ask(core).payload == {"code": "RFREE50"}
+            core.close()
+
     def test_other_media_come_as_they_are(self) -> None:
         label = b"^XA\x00\xff^XZ"
         with serving(answering(label, Content_Type="application/zpl")) as server, core_to(server.url) as core:
@@ -175,6 +206,11 @@ class TestUnanswered:
             answering("[" * 400 + "]" * 400),
             answering("1" * 5000),
             answering("1e" + "9" * 30),
+            answering("0." + "1" * 5000),
+            answering("{}", Content_Encoding="br"),
+            answering("{}", Content_Encoding="gzip"),
+            answering(gzip.compress(b"{}")[:-9], Content_Encoding="gzip"),
+            answering(gzip.compress(gzip.compress(b"{}")), Content_Encoding="gzip, gzip"),
         ],
     )
     def test_no_usable_answer(self, behave: Behaviour) -> None:
@@ -191,6 +227,53 @@ class TestUnanswered:
 
     def test_an_answer_that_is_too_long(self) -> None:
         assert "1000 bytes" in fails(Unanswered, answering('"' + "x" * 5000 + '"'), max_bytes=1000).detail
+
+    def test_a_packed_answer_is_unpacked_no_further_than_it_may_be_long(self) -> None:
+        """A few kilobytes may unfold to gigabytes."""
+        bomb, most = gzip.compress(b" " * 20_000_000), 1_000_000
+        with serving(answering(bomb, Content_Encoding="gzip")) as server, core_to(server.url, max_bytes=most) as core:
+            tracemalloc.start()
+            try:
+                with pytest.raises(Unanswered, match="more than 1000000 bytes"):
+                    ask(core)
+                assert tracemalloc.get_traced_memory()[1] < 8_000_000
+            finally:
+                tracemalloc.stop()
+
+    def test_small_values_are_counted_before_they_fill_the_memory(self) -> None:
+        tracemalloc.start()
+        try:
+            fails(Unanswered, answering(b"[" + b"{}," * 3_000_000 + b"{}]"), timeout=5.0)
+            assert tracemalloc.get_traced_memory()[1] < 80_000_000
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize(
+        "endless",
+        [b"x" * 8000, b"X-More: 1\r\n" * 800, b"X-Long: " + b"x" * 8000, b"Transfer-Encoding: chunked\r\n\r\n"],
+        ids=["no header", "headers", "header", "chunks"],
+    )
+    def test_an_answer_without_end(self, endless: bytes) -> None:
+        def behave(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            connection.sendall(endless)
+            while True:
+                connection.sendall(b"1000\r\n" + b" " * 4096 + b"\r\n" if endless.endswith(b"\r\n\r\n") else endless)
+
+        began = time.monotonic()
+        fails(Unanswered, behave, timeout=10.0, max_bytes=3_000_000)
+        assert time.monotonic() - began < 5.0, "it ends by its size, long before the deadline"
+
+    def test_an_answer_before_its_question_is_never_taken_for_it(self) -> None:
+        """What a server sends beyond its answer would otherwise answer the next call, and that one the call after."""
+        number = itertools.count(1)
+
+        def twice(connection: socket.socket) -> None:
+            connection.sendall(response(f'{{"answer":{next(number)}}}') + response('{"nobody":"asked"}'))
+
+        with serving(twice) as server, core_to(server.url) as core:
+            assert [ask(core).payload for _ in range(3)] == [{"answer": each} for each in (1, 2, 3)]
+        assert server.connections == 3
 
     def test_a_connection_closed_while_idle(self) -> None:
         def once(connection: socket.socket) -> None:
