@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 _TOKEN = re.compile(r"[!-~]+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Access(BaseModel):
@@ -34,6 +35,13 @@ class Access(BaseModel):
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("must hold no user, query or fragment")
         return value.strip().rstrip("/")
+
+    @field_validator("token_env")
+    @classmethod
+    def _variable(cls, value: str | None) -> str | None:
+        if value is not None and not _VARIABLE.fullmatch(value):
+            raise ValueError("must be the name of the variable that holds the token, not the token itself")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -153,8 +153,10 @@ def check_database_url(url: str) -> str:
     wanted = "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
     try:
         parsed = make_url(url)
+        if "@" in (parsed.host or ""):
+            raise ValueError("a part of the password was taken for the host")
     except (ArgumentError, ValueError):
-        raise Problem(f"{variable} is not a database URL: write {wanted}.") from None
+        raise Problem(f"{variable} is not a database URL: write {wanted}, and %40 for an @ in the password.") from None
     if parsed.drivername not in ("postgresql+psycopg", "postgresql", "postgres"):
         raise Problem(f"{variable} begins with {parsed.drivername}:// but only {wanted} is supported.")
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
@@ -169,11 +171,14 @@ def check_redis_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+        # Behind a / ? or # of a password, what follows it was taken for the path, and itself for the host.
+        usable = usable and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
     except ValueError:
         usable = False
     if not usable:
         raise Problem(
-            f"{ENV_PREFIX}REDIS_URL is not a Redis URL: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS."
+            f"{ENV_PREFIX}REDIS_URL is not a Redis URL: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS, "
+            "and %2F for a / in the password."
         )
     return url
 

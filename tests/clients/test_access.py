@@ -50,6 +50,12 @@ def test_variables_without_a_token(value: str | None, complaint: str) -> None:
     assert str(caught.value).startswith("variable T ")
 
 
+def test_a_token_in_place_of_its_variable_is_not_repeated() -> None:
+    with pytest.raises(ValidationError, match="the name of the variable") as caught:
+        access(token_env="s3cret-4f9a")
+    assert "s3cret" not in str(caught.value)
+
+
 def test_reads_a_variable() -> None:
     assert resolve_token(access(), {"T": "abc"}.get) == "abc"
 

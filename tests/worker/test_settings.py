@@ -122,11 +122,15 @@ def test_database_url_gets_the_one_driver(scheme: str) -> None:
     [
         ("DATABASE_URL", "geheim"),
         ("DATABASE_URL", "postgresql://u:geheim@db:port/x"),
+        ("DATABASE_URL", "postgresql://u:p@geheim@db:5432/x"),
         ("DATABASE_URL", "postgresql+psycopg2://u:geheim@db/x"),
         ("DATABASE_URL", "mysql://u:geheim@db/x"),
         ("REDIS_URL", "geheim"),
         ("REDIS_URL", "amqp://u:geheim@cache"),
         ("REDIS_URL", "redis://:geheim@cache:port/0"),
+        ("REDIS_URL", "redis://geheim:12/geheim@cache:6379"),
+        ("REDIS_URL", "redis://geheim:12?geheim@cache:6379"),
+        ("REDIS_URL", "redis://geheim:12#geheim@cache:6379"),
         ("REDIS_URL", "redis://"),
     ],
 )
