@@ -199,13 +199,33 @@ def _next_read(
 
 
 def fail(session: Session, claim: Claim, error: str, timing: Timing, *, retry_after: float = 0.0) -> None:
-    """Record a read that failed or broke off: it is no observation, and will be tried again."""
+    """Record a read that failed or broke off: it is no observation, and will be tried again.
+
+    Whoever has the scope by now knows better.
+    """
     (scope,) = _locked(session, claim.scope_id)
+    if scope.lease_owner != claim.owner:
+        return
     scope.failures += 1
     scope.last_error = error
     pause = max(timing.poll * min(2 ** (scope.failures - 1), _SLOWEST_RETRY), retry_after)
     scope.due_at = now(session) + timedelta(seconds=min(pause, max(timing.retry_max, timing.poll, retry_after)))
     _release(scope, claim)
+
+
+class ReadLostError(Exception):
+    """The lease ended while the read ran: somebody else reads the scope, or did."""
+
+
+def confirm(session: Session, claim: Claim) -> None:
+    """The scope is still ours, and stays so until the commit.
+
+    Raises:
+        ReadLostError: it is not; the caller's transaction must not commit.
+    """
+    (scope,) = _locked(session, claim.scope_id)
+    if scope.lease_owner != claim.owner:
+        raise ReadLostError
 
 
 def stop(session: Session, claim: Claim, reason: str) -> None:

@@ -14,7 +14,7 @@ from tasks.budget import budget_of
 from tasks.connection import Connection
 from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
 from tasks.runtime import Hint, Runtime
-from tasks.scopes import Claim
+from tasks.scopes import Claim, ReadLostError
 
 log = structlog.get_logger()
 
@@ -52,6 +52,8 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         return f"{words}: its connection is not in the connections file"
     try:
         hints = READERS[claim.feed](runtime, connection, claim, passive)
+    except ReadLostError:
+        return f"{words}: it took too long, and somebody else read on"
     except ClientError as error:
         retry_after = getattr(error, "retry_after", None) or 0.0
         with runtime.sessions.begin() as session:

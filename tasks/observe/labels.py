@@ -35,7 +35,8 @@ def _keep(session: Session, connection: Connection, record: FeedRecord, known: d
         case canonical.Tombstone():
             return bury(row, sequence)
         case canonical.Label() as label:
-            if not is_news(row, label.version, sequence):
+            content = label.model_dump(mode="json")
+            if not is_news(row, label.version, sequence, content):
                 return None
             if row is None:
                 row = Label(connection_id=connection.id, key=label.key, former_codes=[])
@@ -44,6 +45,6 @@ def _keep(session: Session, connection: Connection, record: FeedRecord, known: d
             elif row.content["box_code"] != label.box_code:
                 row.former_codes = [*row.former_codes, row.content["box_code"]]
             row.version, row.sequence, row.is_deleted = label.version, sequence, False
-            row.order_key, row.content = label.order_key, label.model_dump(mode="json")
+            row.order_key, row.content = label.order_key, content
             return row
     return None

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import or_, select, update
+import structlog
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedRecord
-from clients.errors import Unanswered
+from clients.errors import ClientError, Refused, Unanswered
 from models.canonical import InboundStatus, Line, LineReference, LineStatus, Origin, Tombstone, Unreadable
 from models.canonical import Order as CanonicalOrder
 from models.database import now
@@ -27,12 +28,14 @@ from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
 from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.observe.aside import put_aside
-from tasks.observe.sequence import read_page
+from tasks.observe.sequence import FORGOTTEN, read_page
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.wake import lock_order, lock_orders, wake
 from tasks.wanted import articles_of, as_sent, departure_of, products_of
+
+log = structlog.get_logger()
 
 #: Orders without a decision that one poll asks for.
 _MOST_PENDING = 20
@@ -53,16 +56,26 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
 
 
 def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
-    """Orders born in Komet on which Axerrio has not decided yet: it is asked again with every poll."""
+    """Orders born in Komet on which Axerrio has not decided yet: it is asked again with every poll.
+
+    In no order: of many each has its turn, and one that cannot be asked for is in nobody's way.
+    """
     pending = select(Order.id, Order.external_id).where(
         Order.connection_id == connection.id,
         Order.inbound_answer["status"].as_string() == InboundStatus.PENDING.value,
     )
     with runtime.sessions() as session:
-        waiting = session.execute(pending.order_by(Order.departure_date, Order.id).limit(_MOST_PENDING)).all()
+        waiting = session.execute(pending.order_by(func.random()).limit(_MOST_PENDING)).all()
     hints: list[Hint] = []
     for order_id, external_id in waiting:
-        answer = connection.axerrio.inbound_order(external_id) if external_id else None
+        try:
+            answer = connection.axerrio.inbound_order(external_id) if external_id else None
+        except Refused as error:
+            log.warning("not asked for", order=external_id, connection=connection.settings.name, error=str(error))
+            continue
+        except ClientError as error:  # the page was read: its hints must not wait for this
+            log.warning("not asked for", order=external_id, connection=connection.settings.name, error=str(error))
+            break
         if answer is None or answer.status is InboundStatus.PENDING:
             continue
         with runtime.sessions.begin() as session:
@@ -146,7 +159,11 @@ class _Store:
         held = row.axerrio_holds
         if held is not None and order.version <= held["version"]:
             return None
-        row.axerrio_holds, row.axerrio_as_of = order.model_dump(mode="json"), self._claim.began_at
+        record = order.model_dump(mode="json")
+        if held is not None and held | {"version": order.version} == record and held["version"] == FORGOTTEN:
+            row.axerrio_holds = record
+            return None
+        row.axerrio_holds, row.axerrio_as_of = record, self._claim.began_at
         row.axerrio_key, row.axerrio_number, row.unreadable = order.key, order.number, None
         answer = row.inbound_answer
         refused = answer is not None and any(line["is_accepted"] is False for line in answer["lines"])
@@ -190,7 +207,11 @@ class _Store:
             return row
         returned = row.unreadable is not None or row.is_deleted
         if order.version <= row.version and not (returned and sequence > row.sequence):
-            return None
+            if row.sequence != FORGOTTEN or not sequence:
+                return None
+            if _is_stored(row, order):
+                row.sequence = sequence
+                return None
         row.unreadable, row.is_deleted = None, False
         self._update(row, order, sequence)
         if row.skipped is not None:
@@ -221,7 +242,7 @@ class _Store:
         row.axerrio_number, row.version_at = order.number, self._now
         row.version = order.version
         row.sequence = sequence
-        row.wanted = order.model_dump(mode="json", exclude={"lines", "references"}) | {"lines": []}
+        row.wanted = _header(order)
         row.departure_date, row.truck_date = departure_of(order), order.truck_date
         row.updated_at = self._now
         present = {line.line_key: line for line in row.lines}
@@ -243,6 +264,18 @@ class _Store:
         if start is not None and order.created_at is not None and today_in(order.created_at, self._zone) < start:
             return "before_start"
         return None
+
+
+def _header(order: CanonicalOrder) -> Json:
+    return order.model_dump(mode="json", exclude={"lines", "references"}) | {"lines": []}
+
+
+def _is_stored(row: Order, order: CanonicalOrder) -> bool:
+    """The row says the same."""
+    lines = {line.line_key: line.wanted for line in row.lines if line.wanted is not None}
+    return row.wanted == _header(order) and lines == {
+        line.line_key: line.model_dump(mode="json") for line in order.lines
+    }
 
 
 class _Seed:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedPage, FeedRecord
 from models.canonical import Unreadable
-from models.tables import Label, Order, Scope, Shipment, UnreadableRecord
+from models.tables import Json, Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
@@ -33,7 +33,8 @@ def read_page(
 ) -> list[Hint]:
     """Read the page after the cursor, store its records, and move the cursor to the highest sequence among them.
 
-    A server whose highest sequence is below the cursor went back in time: the feed stops until an admin resets it.
+    A server whose highest sequence is below the cursor went back in time: the feed stops until an admin resets it. A
+    page that leads nowhere counts as a failed read: it is tried again at the pace of those, and told.
 
     Args:
         runtime: of this process.
@@ -42,12 +43,16 @@ def read_page(
         passive: seconds between reads for those who wait passively.
         fetch: reads a page after a sequence, of so many records.
         store: keeps the records; gives the locked rows of the orders that they concern.
+
+    Raises:
+        ReadLostError: somebody else reads the feed by now; nothing of the page is kept.
     """
     cursor = claim.cursor or 0
     page = fetch(cursor, PAGE)
     with runtime.sessions.begin() as session:
         if page.maximum_sequence < cursor:
             reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
+            scopes.confirm(session, claim)
             scopes.stop(session, claim, reason)
             log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
             return []
@@ -56,7 +61,17 @@ def read_page(
         readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
         if readable:
             resolve(session, claim, UnreadableRecord.record_key.in_(readable))
-        moved = max([cursor, *(record.sequence for record in page.records if record.sequence is not None)])
+        scopes.confirm(session, claim)
+        # A sequence above the highest is a slip of the server: it must not carry the cursor away from what comes next.
+        sequences = [each.sequence for each in page.records if each.sequence is not None]
+        moved = max([cursor, *(each for each in sequences if each <= page.maximum_sequence)])
+        standstill = _standstill(page, cursor) if moved == cursor else None
+        if standstill is not None:
+            scopes.fail(session, claim, standstill, runtime.timing)
+            log.warning(
+                "feed leads nowhere", feed=claim.feed.value, connection=connection.settings.name, why=standstill
+            )
+            return wake(session, rows, connection, runtime.timing)
         if moved > cursor:
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
         # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
@@ -77,6 +92,21 @@ def read_page(
     return hints + _wake_waiters(runtime, connection, waiting)
 
 
+def _standstill(page: FeedPage, cursor: int) -> str | None:
+    """Why a page that does not move the cursor hides what comes after it; None: there is nothing after it.
+
+    Records without a sequence say nothing of their place, unless they fill the page.
+    """
+    before = sum(1 for each in page.records if each.sequence is not None and each.sequence <= cursor)
+    if before:
+        return f"Axerrio gives {before} record(s) up to sequence {cursor} where it is asked for those after it"
+    if len(page.records) >= PAGE:
+        return f"Axerrio gives {len(page.records)} records, none with a sequence that leads on from {cursor}"
+    if not page.records and page.maximum_sequence > cursor:
+        return f"Axerrio's highest sequence is {page.maximum_sequence}, and it gives no record after {cursor}"
+    return None
+
+
 def _wake_waiters(runtime: Runtime, connection: Connection, waiting: set[int]) -> list[Hint]:
     """Whoever waits for this look judges by it. In a transaction of its own: orders are locked by ascending id."""
     if not waiting:
@@ -92,20 +122,33 @@ def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> 
             put_aside(session, claim, record.content)
 
 
+#: In place of a record's sequence after its feed was reset: where it stands in the feed now is not known.
+FORGOTTEN = 0
+
 Versioned = TypeVar("Versioned", Label, Shipment)
 
 
-def is_news(row: Label | Shipment | None, version: int, sequence: int) -> bool:
-    """A version that is not higher than the one stored changes nothing, unless it revives what was deleted."""
-    return row is None or version > row.version or (row.is_deleted and sequence > row.sequence)
+def is_news(row: Label | Shipment | None, version: int, sequence: int, content: Json) -> bool:
+    """A version that is not higher than the one stored changes nothing, unless it revives what was deleted.
+
+    After a reset whatever differs is news, once, since the server may have gone back to an older version; what does
+    not differ gets its place in the feed again.
+    """
+    if row is None or version > row.version:
+        return True
+    if row.is_deleted:
+        return sequence > row.sequence
+    if row.sequence == FORGOTTEN and row.content == content:
+        row.sequence = sequence
+    return FORGOTTEN == row.sequence < sequence
 
 
 def bury(row: Versioned | None, sequence: int) -> Versioned | None:
     """A tombstone may lack a version, so it goes by sequence; gives the row where it changed."""
     if row is None or sequence <= row.sequence:
         return None
-    row.is_deleted, row.sequence = True, sequence
-    return row
+    was_deleted, row.is_deleted, row.sequence = row.is_deleted, True, sequence
+    return None if was_deleted else row
 
 
 def lock_by_key(session: Session, connection: Connection, keys: set[str]) -> Sequence[Order]:

@@ -42,14 +42,15 @@ def _keep(
         case canonical.Tombstone():
             return bury(row, sequence)
         case canonical.Shipment() as shipment:
-            if not is_news(row, shipment.version, sequence):
+            content = shipment.model_dump(mode="json")
+            if not is_news(row, shipment.version, sequence, content):
                 return None
             if row is None:
                 row = Shipment(connection_id=connection.id, key=shipment.key)
                 session.add(row)
                 known[shipment.key] = row
             row.version, row.sequence, row.is_deleted = shipment.version, sequence, False
-            row.content, row.as_of = shipment.model_dump(mode="json"), moment
+            row.content, row.as_of = content, moment
             session.flush()
             for order_key in {line.order_key for line in shipment.lines}:
                 carried = insert(ShipmentLine).values(shipment_id=row.id, order_key=order_key)
