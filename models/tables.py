@@ -226,6 +226,7 @@ class Order(Base):
         UniqueConstraint("connection_id", "external_id"),
         Index(
             "ix_orders_due",
+            "connection_id",
             "departure_date",
             "id",
             postgresql_where=text("due_at IS NOT NULL"),
@@ -233,6 +234,7 @@ class Order(Base):
         Index("ix_orders_state", "connection_id", "state"),
         Index("ix_orders_axerrio_number", "axerrio_number"),
         Index("ix_orders_upset", "connection_id", "upset_at", postgresql_where=text("upset_at IS NOT NULL")),
+        Index("ix_orders_hinted", "connection_id", "hinted_until", postgresql_where=text("hinted_until IS NOT NULL")),
         Index("ix_orders_held_up", "connection_id", "held_up_by", postgresql_where=text("held_up_by IS NOT NULL")),
     )
 

@@ -5,16 +5,19 @@ whether it is due, and the sweep sends another message for a row that stays due.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from models.tables import Order, Scope
 from tasks.advance import advance
 from tasks.kinds import KINDS
 from tasks.observe import observe
 from tasks.runtime import Hint, Runtime
 from tasks.sweep import sweep
+from tasks.turns import serve
 
 log = structlog.get_logger()
 
@@ -33,12 +36,12 @@ def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
     def order_task(name: str) -> Callable[[int], str]:
         def task(order_id: int) -> str:
-            return advance(runtime(), order_id, name)
+            return serve(runtime(), Order, order_id, partial(advance, runtime(), order_id, name))
 
         return task
 
     def observe_task(scope_id: int) -> str:
-        return observe(runtime(), scope_id)
+        return serve(runtime(), Scope, scope_id, partial(observe, runtime(), scope_id))
 
     def sweep_task() -> str:
         return f"{sweep(runtime())} due"

@@ -1,7 +1,10 @@
 """What a process works with: sessions, connections, times, and the way to wake others."""
 
+import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -61,6 +64,34 @@ def send_nothing(hints: Iterable[Hint]) -> None:
     """Wake nobody: the sweep finds what is due."""
 
 
+class Shares:
+    """The threads of one process, and how many of them each connection holds.
+
+    A connection takes a thread while it holds fewer than are free. So one whose calls do not end comes to half of
+    them, two such to a third each, and whoever holds none finds one. A read takes one more than orders may: orders
+    wait for what reads bring. The only connection takes them all.
+    """
+
+    def __init__(self, threads: int, connections: int) -> None:
+        self._threads = threads
+        self._is_shared = connections > 1
+        self._held: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def thread(self, connection_id: int, *, is_read: bool) -> Iterator[bool]:
+        """Count the running thread as the connection's; gives False where it has its share already."""
+        with self._lock:
+            free = self._threads - self._held.total()
+            granted = not self._is_shared or self._held[connection_id] < free + is_read
+            self._held[connection_id] += granted
+        try:
+            yield granted
+        finally:
+            with self._lock:
+                self._held[connection_id] -= granted
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Everything that the rules need from outside, made once for each process."""
@@ -71,6 +102,7 @@ class Runtime:
     timing: Timing = field(default_factory=Timing)
     #: Sends the hints after a commit. It may fail silently: what is due stays due.
     send_hints: Callable[[Iterable[Hint]], None] = send_nothing
+    shares: Shares = field(default_factory=lambda: Shares(threads=1, connections=1))
 
 
 def new_owner() -> str:

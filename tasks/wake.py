@@ -3,14 +3,17 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.database import now
 from models.states import WriteState
-from models.tables import Order, OrderLine, Wait, Write
+from models.tables import Order, OrderLine, Scope, Wait, Write
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
+
+#: Messages on their way at a time for the orders of one connection, and as many for its scopes.
+MOST_HINTS = 32
 
 
 def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False) -> list[int]:
@@ -47,22 +50,33 @@ def hint_of(row: Order, connection: str) -> Hint:
     return Hint(row.next_task, row.id, f"{row.name} {connection}")
 
 
+def room_for_hints(session: Session, row: type[Order] | type[Scope], connection_id: int) -> int:
+    """How many more messages may be on their way for a connection's orders, or for its scopes."""
+    on_their_way = select(func.count()).where(row.connection_id == connection_id, row.hinted_until > func.axkomet_now())
+    return MOST_HINTS - session.scalars(on_their_way).one()
+
+
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
     """Make locked orders due now.
 
     Returns:
-        Hints to send after the commit. An order that is being worked on gets one too: it goes away quietly, and the
+        Hints to send after the commit, for the nearest departures first and as far as the connection's bound allows:
+        the others get theirs in turn. An order that is being worked on gets one too: it goes away quietly, and the
         sweep finds the order due once its lease is over.
     """
-    rows = list(rows)
+    rows = sorted(rows, key=lambda row: (row.departure_date, row.id))
     if not rows:
         return []
     moment = now(session)
+    room = room_for_hints(session, Order, connection.id)
     hints = []
     for row in rows:
         row.due_at = moment
-        row.hinted_until = moment + timedelta(seconds=timing.hint)
-        hints.append(hint_of(row, connection.settings.name))
+        is_on_its_way = row.hinted_until is not None and row.hinted_until > moment
+        room -= not is_on_its_way
+        if is_on_its_way or room >= 0:
+            row.hinted_until = moment + timedelta(seconds=timing.hint)
+            hints.append(hint_of(row, connection.settings.name))
     return hints
 
 

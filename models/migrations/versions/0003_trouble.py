@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("probe_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("connection_id", "method", name=op.f("pk_paused_methods")),
     )
+    op.drop_index("ix_orders_due", "orders")
     op.add_column("orders", sa.Column("held_up_by", sa.Text()))
     op.add_column("orders", sa.Column("upset_at", sa.DateTime(timezone=True)))
     op.add_column("orders", sa.Column("over_limit_since", sa.DateTime(timezone=True)))
@@ -47,6 +48,11 @@ def upgrade() -> None:
             ["connection_id", name],
             postgresql_where=sa.text(f"{name} IS NOT NULL"),
         )
+    for name, columns, column in (
+        ("ix_orders_due", ["connection_id", "departure_date", "id"], "due_at"),
+        ("ix_orders_hinted", ["connection_id", "hinted_until"], "hinted_until"),
+    ):
+        op.create_index(name, "orders", columns, postgresql_where=sa.text(f"{column} IS NOT NULL"))
 
 
 def _connection(table: str) -> sa.Column[int]:

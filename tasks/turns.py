@@ -1,0 +1,96 @@
+"""Turns: how the connections share what the workers have, so that none of them delays another.
+
+Messages   a connection has a bounded number on their way for its orders, and as many for its reads. What is due beyond
+           that waits in the ledger, and whenever one was served, the next of its connection takes its place.
+Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due.
+           Nobody waits with a thread in hand.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from models.database import now
+from models.tables import Base, Order, Scope
+from tasks.connection import Connection
+from tasks.runtime import Hint, Runtime, Timing
+from tasks.scopes import words
+from tasks.wake import MOST_HINTS, hint_of, room_for_hints
+
+
+def serve(runtime: Runtime, row: type[Order] | type[Scope], row_id: int, work: Callable[[], str]) -> str:
+    """Do what a message asks for, where its connection has a thread left, and send the next message of its kind.
+
+    Args:
+        runtime: of this process.
+        row: what the message names: an order or a scope.
+        row_id: its id.
+        work: what it asks for.
+
+    Returns:
+        What came of it, in a few words for people.
+    """
+    with runtime.sessions() as session:
+        connection_id = session.scalar(select(row.connection_id).where(row.id == row_id))
+    connection = runtime.connections.get(connection_id or 0)
+    if connection is None:
+        return work()
+    with runtime.shares.thread(connection.id, is_read=row is Scope) as granted:
+        if not granted:
+            with runtime.sessions.begin() as session:
+                session.execute(update(row).where(row.id == row_id).values(hinted_until=None))
+            return "stays due: its connection holds its share of the threads"
+        came = work()
+    with runtime.sessions.begin() as session:
+        hints = next_hints(session, row, connection, runtime.timing, most=1)
+    runtime.send_hints(hints)
+    return came
+
+
+def next_hints(
+    session: Session,
+    row: type[Order] | type[Scope],
+    connection: Connection,
+    timing: Timing,
+    *,
+    most: int = MOST_HINTS,
+) -> list[Hint]:
+    """Messages for what is due and has none on its way, as far as the connection's bound allows.
+
+    Args:
+        session: its transaction records that they are on their way.
+        row: orders, the nearest departure first, or scopes, the longest due first.
+        connection: whose they are.
+        timing: of the process.
+        most: not more than so many.
+    """
+    room = min(most, room_for_hints(session, row, connection.id))
+    if room <= 0:
+        return []
+    moment = now(session)
+    due = select(row.id).where(
+        row.connection_id == connection.id,
+        row.due_at <= moment,
+        or_(row.hinted_until.is_(None), row.hinted_until <= moment),
+        or_(row.lease_until.is_(None), row.lease_until < moment),
+    )
+    if row is Scope:
+        due = due.where(Scope.stopped_reason.is_(None)).order_by(Scope.due_at, Scope.id)
+    else:
+        due = due.order_by(Order.departure_date, Order.id)
+    chosen = due.limit(room).with_for_update(skip_locked=True, key_share=True).cte()
+    until = moment + timedelta(seconds=timing.hint)
+    sent = session.scalars(
+        update(row).where(row.id.in_(select(chosen.c.id))).values(hinted_until=until).returning(row)
+    ).all()
+    return _in_turn(sent, connection.settings.name)
+
+
+def _in_turn(sent: Sequence[Base], connection: str) -> list[Hint]:
+    orders = [each for each in sent if isinstance(each, Order)]
+    scopes = [each for each in sent if isinstance(each, Scope)]
+    hints = [Hint("observe", each.id, f"{words(each)} {connection}") for each in scopes]
+    orders.sort(key=lambda order: (order.departure_date, order.id))
+    return hints + [hint_of(each, connection) for each in orders]
