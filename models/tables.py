@@ -12,13 +12,13 @@
                  ├─ mappings                    article to Komet product, as an admin set it
                  ├─ proofs                      for which kinds of write absence is proof
                  ├─ upstreams ── paused_methods what keeps us from calling a system, or one method of it
-                ├─ reference_data, unreadable_records
+                 ├─ reference_data, unreadable_records
     request_budget                              one row for each Komet company and five minutes
 
 **Locks are taken in this order**: orders by ascending id; then anything that belongs to a locked order (lines,
-writes, known items), without further locks; then scopes by ascending id; then connections. The budget is taken in
-a transaction of its own. A lease (`lease_owner`, `lease_until`) is not a lock: it says who works on a row while no
-transaction is open, and it ends by itself.
+writes, known items), without further locks; then scopes by ascending id; then connections; then upstreams; then paused
+methods. The budget is taken in a transaction of its own. A lease (`lease_owner`, `lease_until`) is not a lock: it says
+who works on a row while no transaction is open, and it ends by itself.
 
 **The clock is PostgreSQL's**, read through `axkomet_now()`, which a session can shift by setting
 `axkomet.clock_offset`: leases, grace and retries are tested without waiting.
@@ -398,6 +398,8 @@ class Write(Base):
     shown_at: Mapped[datetime | None]
     #: Tries that ended unanswered while the other system answered others.
     strikes: Mapped[int] = mapped_column(server_default="0")
+    #: It ended unanswered while its system was away from everybody: that uses up no attempt.
+    excused: Mapped[bool] = mapped_column(server_default="false")
     #: A prebook without our mark that may be it, by customer, truck date and items: its number and its id.
     may_be: Mapped[str | None]
     may_be_id: Mapped[str | None]

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("connection_id", "method", name=op.f("pk_paused_methods")),
     )
     op.drop_index("ix_orders_due", "orders")
+    op.add_column("writes", sa.Column("excused", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("orders", sa.Column("held_up_by", sa.Text()))
     op.add_column("orders", sa.Column("upset_at", sa.DateTime(timezone=True)))
     op.add_column("orders", sa.Column("over_limit_since", sa.DateTime(timezone=True)))
