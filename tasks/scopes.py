@@ -114,6 +114,12 @@ def _locked(session: Session, *scope_ids: int) -> list[Scope]:
     return list(session.scalars(rows.execution_options(populate_existing=True)))
 
 
+def lock(session: Session, scope_id: int) -> Scope:
+    """The scope's row as it is now, locked."""
+    (scope,) = _locked(session, scope_id)
+    return scope
+
+
 def words(scope: Scope | Claim) -> str:
     """The scope as people see it."""
     return f"{scope.feed.value} {scope.key}".strip()

@@ -24,9 +24,11 @@ app = typer.Typer(
 )
 orders = typer.Typer(help="Look at orders.", no_args_is_help=True)
 mapping = typer.Typer(help="What Axerrio's articles are in Komet.", no_args_is_help=True)
+feeds = typer.Typer(help="The cursors of Axerrio's feeds.", no_args_is_help=True)
 database = typer.Typer(help="The ledger's schema.", no_args_is_help=True)
 app.add_typer(orders, name="orders")
 app.add_typer(mapping, name="mapping")
+app.add_typer(feeds, name="feed")
 app.add_typer(database, name="db")
 
 Found = TypeVar("Found")
@@ -34,6 +36,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 
 #: Seconds between two screens of `status --watch`.
 _WATCH_PAUSE = 2.0
+#: As large as the ledger can hold.
+_LAST_SEQUENCE = 2**63 - 1
 
 
 def main() -> None:
@@ -323,6 +327,7 @@ def poll(
     from tasks.polling import poll as poll_scopes
     from tasks.scopes import words
     from worker.assembly import open_services, timing_of
+    from worker.desk import way_on
 
     known = [each.value for each in Feed]
     if feed is not None and feed not in known:
@@ -333,7 +338,11 @@ def poll(
         id_ = _connection_id(session, connection)
         scopes = poll_scopes(session, id_, Feed(feed) if feed is not None else None, timing_of(settings))
         due = [words(scope) for scope in scopes if scope.stopped_reason is None]
-        stopped = [f"{words(scope)} stands still: {scope.stopped_reason}." for scope in scopes if scope.stopped_reason]
+        stopped = [
+            f"{words(scope)} stands still: {scope.stopped_reason}. {way_on(connection, scope.feed)}"
+            for scope in scopes
+            if scope.stopped_reason
+        ]
     for each in due:
         typer.echo(f"{connection}: {each} is due now")
     for each in stopped:
@@ -342,6 +351,37 @@ def poll(
         raise Problem(f"{connection}: no order waits for {feed}, so there is nothing to read.", exit_code=3)
     if stopped:
         _finish(4 if due else 1)
+
+
+@feeds.command("reset")
+def reset_feed(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    feed: Annotated[str, typer.Argument(help="sales-orders, labels, shipments or articles.")],
+    to: Annotated[
+        int, typer.Option("--to", min=0, max=_LAST_SEQUENCE, help="Read what comes after this sequence; 0 reads all.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Read a feed from a sequence on, also one that stands still. Example: axkomet feed reset miami labels --to 0."""
+    from models.states import Feed
+    from tasks.feeds import BY_CURSOR, reset
+    from worker.assembly import open_services
+
+    can_be = [each.value for each in BY_CURSOR]
+    if feed not in can_be:
+        what = "has no cursor" if feed in [each.value for each in Feed] else "is no feed"
+        raise Problem(f"{feed} {what}: what can be reset is one of {', '.join(can_be)}.")
+    _, ledger = open_services(_settings())
+    with ledger.sessions.begin() as session:
+        before = reset(session, _connection_id(session, connection, exit_code=3), Feed(feed), to)
+    document = {
+        "connection": connection,
+        "feed": feed,
+        "cursor": to,
+        "before": {"cursor": before.cursor, "stopped": before.stopped_reason},
+    }
+    said = f"{connection}: {feed} is read after {to} from now on; it stood at {before.cursor}"
+    _show(document, as_json, lambda _: said + (f" and still: {before.stopped_reason}" if before.stopped_reason else ""))
 
 
 # -- mappings --------------------------------------------------------------------------------------------------
@@ -431,7 +471,7 @@ def _known_connection(session: "Session", name: str | None) -> None:
         _connection_id(session, name, option="--connection ")
 
 
-def _connection_id(session: "Session", name: str, *, option: str = "") -> int:
+def _connection_id(session: "Session", name: str, *, option: str = "", exit_code: int = 2) -> int:
     """The id of the connection's row; a name that the ledger does not know is the user's mistake."""
     from sqlalchemy import select
 
@@ -439,7 +479,8 @@ def _connection_id(session: "Session", name: str, *, option: str = "") -> int:
 
     known = dict(session.execute(select(Connection.name, Connection.id).order_by(Connection.name)).all())
     if name not in known:
-        raise Problem(f"{option}{name} is no connection of the ledger, which knows {', '.join(known) or 'none'}.")
+        whom = ", ".join(known) or "none"
+        raise Problem(f"{option}{name} is no connection of the ledger, which knows {whom}.", exit_code)
     return int(known[name])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from models.canonical import Line, PurchaseOrderStatus
 from models.database import now
-from models.states import OrderState, WriteState
+from models.states import Feed, OrderState, WriteState
 from models.tables import (
     Box,
     Connection,
@@ -317,6 +317,11 @@ def find_mappings(session: Session, connection: str | None, *, missing: bool) ->
     ]
 
 
+def way_on(connection: str, feed: Feed) -> str:
+    """What lets a feed that stands still be read again."""
+    return f"`axkomet feed reset {connection} {feed.value} --to 0` reads all of it anew, and doubles nothing."
+
+
 # -- the whole -------------------------------------------------------------------------------------------------
 
 
@@ -388,7 +393,7 @@ def _connection(
     for scope in session.scalars(select(Scope).where(Scope.connection_id == row.id).order_by(Scope.feed, Scope.key)):
         where = f"{settings.name}: {scope.feed.value} {scope.key}".strip()
         if scope.stopped_reason is not None:
-            problems.append(f"{where} stands still: {scope.stopped_reason}.")
+            problems.append(f"{where} stands still: {scope.stopped_reason}. {way_on(settings.name, scope.feed)}")
         elif scope.due_at is not None and scope.due_at < moment - timedelta(seconds=_INTERVALS * timing.poll + 1):
             problems.append(f"{where} was not read for {_INTERVALS} polls.")
         elif scope.failures >= _INTERVALS:
