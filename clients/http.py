@@ -6,21 +6,20 @@ from a URL, since Komet's token stands in URLs. Should the other side repeat the
 before anybody sees it.
 """
 
-import html
 import json
 import re
 import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from html.entities import codepoint2name
 from typing import Any, Protocol, cast
-from urllib.parse import quote
 
 import httpcore
 import httpx
@@ -126,8 +125,8 @@ class HttpCore:
         self._timeout = timeout
         self._gate = gate
         self._headers = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
-        self._secrets = _forms(secret)
-        self._secrets_in_data = self._secrets if len(secret) >= _SHORTEST_IN_DATA else ()
+        self._secret = _pattern_of(secret)
+        self._secret_in_data = self._secret if len(secret) >= _SHORTEST_IN_DATA else _pattern_of("")
         self._max_bytes = max_bytes
         self._own_network = transport is None
         self._transport = transport or _DeadlineTransport(pool)
@@ -191,7 +190,7 @@ class HttpCore:
 
     def words(self, text: str) -> str:
         """The other side's words, fit for an error: one line, no token, at most 500 characters."""
-        return " ".join(_without(self._secrets, text).split())[:_LONGEST_WORDS]
+        return " ".join(self._secret.sub("…", text).split())[:_LONGEST_WORDS]
 
     def _request(
         self,
@@ -265,7 +264,7 @@ class HttpCore:
             raise Unanswered(self._system, operation, f"HTTP {status}", wait)
         payload, is_json = None, True
         try:
-            payload = _cleaned(_parsed(content), self._secrets_in_data)
+            payload = _cleaned(_parsed(content), self._secret_in_data)
         except ValueError:
             is_json = False
         served_at = _http_date(response.headers.get("date"))
@@ -278,7 +277,7 @@ class HttpCore:
                 _STATUS_KINDS[status],
                 _retry_after(response.headers.get("retry-after"), served_at),
             )
-        headers = {name: _without(self._secrets, value) for name, value in response.headers.items()}
+        headers = {name: self._secret.sub("…", value) for name, value in response.headers.items()}
         if media is not None and status < 300:
             return Answer(status, None, headers, served_at, content)
         if status == 204 or (media is not None and status == 406):
@@ -294,7 +293,7 @@ def parse_json(content: bytes) -> Any:
     Raises:
         ValueError: not JSON, nested deeper than 100, more than two million values, or a number beyond all bounds.
     """
-    return _cleaned(_parsed(content), ())
+    return _cleaned(_parsed(content), _pattern_of(""))
 
 
 def _parsed(content: bytes) -> Any:
@@ -327,33 +326,30 @@ def json_text(value: Any) -> str:
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def _cleaned(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:
+def _cleaned(value: Any, secret: re.Pattern[str], depth: int = 0) -> Any:
     if depth > _DEEPEST_JSON:
         raise ValueError("nested too deep")
     if isinstance(value, str):
-        return _without(secrets, _UNSTORABLE.sub("\ufffd", value))
+        return secret.sub("…", _UNSTORABLE.sub("\ufffd", value))
     if isinstance(value, list):
-        return [_cleaned(each, secrets, depth + 1) for each in value]
+        return [_cleaned(each, secret, depth + 1) for each in value]
     if isinstance(value, dict):
         return {
-            _without(secrets, _UNSTORABLE.sub("\ufffd", key)): _cleaned(each, secrets, depth + 1)
+            secret.sub("…", _UNSTORABLE.sub("\ufffd", key)): _cleaned(each, secret, depth + 1)
             for key, each in value.items()
         }
     return value
 
 
-def _forms(secret: str) -> tuple[str, ...]:
-    """A secret as it may be repeated, the longest first: plain, or quoted for a URL, for HTML or for JSON."""
-    quoted = quote(secret, safe="")
-    lower = re.sub("%..", lambda found: found[0].lower(), quoted)
-    forms = {secret, quoted, lower, html.escape(secret), html.escape(secret, quote=False), json.dumps(secret)[1:-1]}
-    return tuple(sorted(forms - {""}, key=len, reverse=True))
+def _pattern_of(secret: str) -> re.Pattern[str]:
+    """Finds a secret, plain or with any of its marks quoted for a URL, HTML or JSON; of none it finds nothing."""
+    return re.compile("".join(each if each.isalnum() else _forms_of(each) for each in secret) or "(?!)")
 
 
-def _without(secrets: Sequence[str], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "…")
-    return text
+def _forms_of(mark: str) -> str:
+    code, name = ord(mark), codepoint2name.get(ord(mark), "apos")
+    in_url, in_html, in_json = f"%(?:25)*{code:02x}", f"&(?:{name}|#0*{code}|#x0*{code:x});", f"u00{code:02x}"
+    return rf"(?i:{in_url}|{in_html}|\\*(?:{in_json}|{re.escape(mark)}))"
 
 
 def _message(payload: Any) -> str:
