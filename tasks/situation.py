@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import canonical as forms
@@ -37,10 +37,8 @@ from models.tables import (
     Write,
 )
 from models.tables import Connection as ConnectionRow
-from models.tables import (
-    Mapping as MappingRow,
-)
 from models.tables import Order as OrderRow
+from tasks import guard
 from tasks.budget import budget_of
 from tasks.connection import Connection
 from tasks.dates import today_in
@@ -56,7 +54,7 @@ from tasks.plan.facts import (
 from tasks.plan.questions import EDITED, OURS
 from tasks.proofs import grace
 from tasks.runtime import Timing
-from tasks.translation import Translation
+from tasks.translation import translated
 from tasks.wanted import (
     Catalogue,
     articles_of,
@@ -103,6 +101,7 @@ class SituationReader:
         shipments = self._shipments(row)
         labels = self._labels(row)
         budget = budget_of(self._session, settings.company, settings.komet.daily_requests)
+        over_limit = guard.is_held(self._session, settings, row)
         return Situation(
             connection=settings.name,
             key=row.axerrio_number or f"prebook:{order.number}",
@@ -146,6 +145,8 @@ class SituationReader:
             sends_temporary_awb=settings.send_temporary_awb,
             leaves_bad_items_out=settings.komet.profile.prebook_partial == "partial",
             awb_while_pending=settings.komet.profile.awb_while_pending == "allowed",
+            over_limit=over_limit,
+            upset_with=guard.upset_with(self._session, row) if over_limit else 0,
         )
 
     def _translated(self, row: OrderRow, known: Catalogue) -> Order:
@@ -153,25 +154,7 @@ class SituationReader:
         order = canonical(row)
         if row.origin != Origin.KOMET:
             return order
-        words = {
-            article.description.casefold()
-            for line in order.lines
-            for article in (line.article, *(part.article for part in line.breakdown))
-        }
-        rows = select(MappingRow).where(
-            MappingRow.connection_id == row.connection_id,
-            or_(
-                func.lower(MappingRow.product_description).in_(words),
-                func.lower(MappingRow.product_code).in_(words),
-            ),
-        )
-        articles = {
-            name.casefold(): each.article_code
-            for each in self._session.scalars(rows)
-            for name in (each.product_code, each.product_description)
-            if name
-        }
-        return Translation(self._connection.settings, known.carriers, articles).order(order)
+        return translated(self._session, self._connection, order, known.carriers)
 
     # -- lines -----------------------------------------------------------------------------------------------
 

@@ -2,8 +2,32 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
 from models.canonical import Article, Carrier, Line, Order
-from tasks.connection import ConnectionSettings
+from models.tables import Mapping as MappingRow
+from tasks.connection import Connection, ConnectionSettings
+
+
+def translated(session: Session, connection: Connection, order: Order, carriers: Mapping[str, Carrier]) -> Order:
+    """An order that was born in Komet, in Axerrio's codes, as settings and mappings are now."""
+    words = {
+        article.description.casefold()
+        for line in order.lines
+        for article in (line.article, *(part.article for part in line.breakdown))
+    }
+    rows = select(MappingRow).where(
+        MappingRow.connection_id == connection.id,
+        or_(func.lower(MappingRow.product_description).in_(words), func.lower(MappingRow.product_code).in_(words)),
+    )
+    articles = {
+        name.casefold(): each.article_code
+        for each in session.scalars(rows)
+        for name in (each.product_code, each.product_description)
+        if name
+    }
+    return Translation(connection.settings, carriers, articles).order(order)
 
 
 class Translation:

@@ -22,6 +22,7 @@ from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, W
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.guard import Watch
 from tasks.kinds.prebooks import forget_unknown
 from tasks.notes import note_once
 from tasks.observe import born_in_komet, deletions
@@ -66,6 +67,8 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         rows = {row.id: row for row in lock_orders(session, affected)}
         known = catalogue(session, connection.id)
         reader = _Store(session, connection, claim, known, learned, runtime.timing)
+        born_there = [row for row in rows.values() if row.origin == canonical.Origin.KOMET]
+        watch = Watch(session, connection, claim.scope_id, born_there)
         for each in changed:
             reader.store(rows[each.order_id], each)
         reader.miss(lost, rows)
@@ -90,6 +93,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
             scopes.request(
                 session, [scopes.find_or_make(session, connection.id, claim.feed, WINDOW).id], runtime.timing
             )
+        watch.close()
         hints = wake(session, [*rows.values(), *born], connection, runtime.timing)
     hints += wake_those_that_wait_for(runtime, connection, learned.mapped)
     return hints + (proofs.wake_in_doubt(runtime, connection) if learned.proof else [])

@@ -26,6 +26,7 @@ from models.tables import (
 )
 from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
+from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.observe.aside import put_aside
 from tasks.observe.sequence import FORGOTTEN, read_page
@@ -118,6 +119,8 @@ class _Store:
             The locked rows of the orders that the page changed.
         """
         rows = self._rows(records)
+        born_here = [row for row in rows.values() if row.origin == Origin.AXERRIO]
+        watch = Watch(self._session, self._connection, self._claim.scope_id, born_here)
         changed: dict[int, Order] = {}
         for record in records:
             row: Order | None = None
@@ -133,6 +136,7 @@ class _Store:
             if row is not None:
                 self._session.flush()
                 changed[row.id] = row
+        watch.close()
         return list(changed.values())
 
     def _rows(self, records: Iterable[FeedRecord]) -> dict[str, Order]:

@@ -18,7 +18,7 @@ from models.canonical import (
     References,
 )
 from models.states import HoldCode, Kind
-from tasks.plan.facts import Hold, LineFacts, PlannedWrite, PurchaseOrderItemFacts
+from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PurchaseOrderItemFacts
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step, is_shipped
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
@@ -135,6 +135,17 @@ class Back:
             return line.wanted if line.is_open else None
         applied = self.s.axerrio.applied.lines if self.s.axerrio.applied is not None else ()
         return next((each for each in applied if each.line_key == line.line_key), None)
+
+    def loss(self) -> tuple[str, ...]:
+        """What of the order that Axerrio has would go or become another one, for people; empty: nothing."""
+        applied, wanted = self.s.axerrio.applied, self._wanted()
+        if applied is None or (self._takes_no_change and self._too_late() is None):
+            return ()
+        if wanted is None:
+            return ("cancelled",)
+        lost = losses(applied, wanted)
+        kept = wanted.model_copy(update={"lines": tuple(line for line in wanted.lines if _is_in(line, applied))})
+        return tuple(_differences(applied, kept)) or (("other goods",) if lost else ())
 
     def departed(self) -> Hold | None:
         """It was received in time, and left before Axerrio had it."""
@@ -291,6 +302,30 @@ class Back:
             ),
         )
         return None if report == told else report
+
+
+def losses(applied: Order, wanted: Order) -> dict[str, Json | None]:
+    """What of an order that Axerrio has is wanted otherwise now: by line, None where not at all; '' is the header.
+
+    Prices, notes and lines that are new take nothing away.
+    """
+    lines = {line.line_key: _goods(line) for line in wanted.lines if line.status is LineStatus.OPEN}
+    lost = {line.line_key: lines.get(line.line_key) for line in applied.lines}
+    lost = {line.line_key: lost[line.line_key] for line in applied.lines if _goods(line) != lost[line.line_key]}
+    header = _header(wanted)
+    return lost | ({"": header} if header != _header(applied) else {})
+
+
+def _goods(line: Line) -> Json:
+    return line.model_dump(exclude={"unit_price", "notes", "status"})
+
+
+def _header(order: Order) -> Json:
+    return order.model_dump(include={"truck_date", "buyer_code", "carrier_code"})
+
+
+def _is_in(line: Line, order: Order) -> bool:
+    return any(each.line_key == line.line_key for each in order.lines)
 
 
 def _live(line: LineFacts) -> list[PurchaseOrderItemFacts]:

@@ -197,6 +197,8 @@ class WriteFacts:
     looks_since_settled: int = 0
     #: Tries that ended unanswered while the other system answered others.
     strikes: int = 0
+    #: It ended unanswered while its system was away from everybody.
+    is_excused: bool = False
     may_be_id: str | None = None
     refusal: RefusalKind | None = None
     error: str | None = None
@@ -290,6 +292,10 @@ class Situation:
     leaves_bad_items_out: bool = False
     #: Komet takes an air waybill for a purchase order that is not approved yet.
     awb_while_pending: bool = True
+    #: Its newest version came with too many others that take away what stands: nothing is sent until it is released.
+    over_limit: bool = False
+    #: How many others.
+    upset_with: int = 0
 
 
 @dataclass(frozen=True)
@@ -304,6 +310,18 @@ class Hold:
     line_key: str | None = None
     #: The decisions that settle it.
     choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What would go of a line in Komet, for what its origin says: whoever may have to agree first."""
+
+    prebook_items: int = 0
+    purchase_order_items: int = 0
+
+    def __bool__(self) -> bool:
+        """Something would."""
+        return bool(self.prebook_items or self.purchase_order_items)
 
 
 @dataclass(frozen=True, order=True)

@@ -20,6 +20,7 @@ from tasks.plan.facts import (
     Json,
     LineFacts,
     Look,
+    Loss,
     PlannedWrite,
     PrebookItemFacts,
     PurchaseOrderItemFacts,
@@ -42,6 +43,12 @@ def material(sent: Json) -> Json:
 def naming(sent: Json) -> list[tuple[Any, ...]]:
     """The words for the products of a line, components included."""
     return [tuple(part.get(name) for name in _NAMING) for part in (sent, *sent.get("breakdown", ()))]
+
+
+def changes(sent: Json, wanted: Json) -> tuple[Change, ...]:
+    """What of a line is not wanted any more as it was sent; other words for the same product are no change."""
+    old, new = material(sent), material(wanted)
+    return tuple(Change(name, old[name], value) for name, value in new.items() if name in old and old[name] != value)
 
 
 def articles(line: Line) -> tuple[str, ...]:
@@ -83,6 +90,46 @@ class Lines:
             if write is not None:
                 return self.ask.in_flight(write, state)
         return self._of_komet(line) if self.s.origin is Origin.KOMET else self._of_axerrio(line)
+
+    def loss(self, line: LineFacts) -> Loss:
+        """What of the line would go for what its origin says, unless a person decided that it stays."""
+        return self._loss_of_komet(line) if self.s.origin is Origin.KOMET else self._loss_of_axerrio(line)
+
+    def _loss_of_axerrio(self, line: LineFacts) -> Loss:
+        going = [
+            item
+            for item in line.prebook_items
+            if (removal := self._stale(line, item) or self._left_over(line, item)) is not None
+            and self.ask.decided(line.line_key, removal.fact) != THEIRS
+        ]
+        seen = {item.write_id for item in line.prebook_items}
+        unseen = [
+            write
+            for write in self.ask.writes((Kind.PREBOOK_CREATE,), line)
+            if write.state in (WriteState.SENT, WriteState.DONE)
+            and write.id not in seen
+            and not (self.s.leaves_bad_items_out and write.shown)
+            and self._is_outdated_by(line, _says(write, line))
+        ]
+        live = sum(item.is_live for item in going)
+        return Loss(live + len(unseen), sum(len(_active(item)) for item in going))
+
+    def _is_outdated_by(self, line: LineFacts, sent: Json | None) -> bool:
+        """What was sent of the line, and no list has shown yet, is not what is wanted now."""
+        if not self.ask.is_desired(line) or line.wanted_as_sent is None:
+            return True
+        return sent is not None and bool(changes(sent, line.wanted_as_sent))
+
+    def _loss_of_komet(self, line: LineFacts) -> Loss:
+        item = next(iter(line.live_items), None)
+        if item is None or not line.is_open:
+            going = [each for each in line.prebook_items if self.ask.decided(line.line_key, _gone(each)) != THEIRS]
+            return Loss(0, sum(len(_active(each)) for each in going))
+        active = _active(item)
+        outdated = self._outdated(line, item, active, line.ship_date) if line.ship_date is not None else None
+        if outdated is None or self.ask.decided(line.line_key, outdated.fact) == THEIRS:
+            return Loss()
+        return Loss(0, len(active))
 
     # -- born in Axerrio -------------------------------------------------------------------------------------
 
@@ -142,7 +189,7 @@ class Lines:
 
     def _left_over(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
         """What still covers an item that is gone goes, where we deleted the item or a person decided for ours."""
-        fact = f"gone, item {item.item_id}"
+        fact = _gone(item)
         if item.is_live:
             return None
         if self.ask.decided(line.line_key, fact) == OURS:
@@ -159,7 +206,7 @@ class Lines:
                 f"{_active(item)[0].number} still covers it, and the line stands in another prebook too. "
                 "Ours takes that away; else delete it in Komet."
             )
-            hold = self.ask.conflict(line.line_key, f"gone, item {item.item_id}", message, OURS)
+            hold = self.ask.conflict(line.line_key, _gone(item), message, OURS)
             return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
         return None
 
@@ -311,7 +358,7 @@ class Lines:
         for item in reversed(line.prebook_items):
             if item.is_deleted_by_us or not item.seen or _changes(line, item):
                 continue
-            fact = f"gone, item {item.item_id}"
+            fact = _gone(item)
             message = (
                 f"Line {line.line_key}: its item in prebook {item.name} was deleted or set to 0 in Komet; "
                 f"Axerrio still wants {line.wanted.boxes if line.wanted else 0} boxes."
@@ -324,7 +371,7 @@ class Lines:
 
     def _is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         """A person decided that Komet's removal stands."""
-        decided = self.ask.decided(line.line_key, f"gone, item {item.item_id}") == THEIRS
+        decided = self.ask.decided(line.line_key, _gone(item)) == THEIRS
         return decided and not _changes(line, item)
 
     def _named_by_axerrio(self, line: LineFacts) -> bool:
@@ -403,7 +450,7 @@ class Lines:
         item = next(iter(line.live_items), None)
         if item is None or not line.is_open:
             for dead in line.prebook_items:
-                removal = _Removal(f"gone, item {dead.item_id}", "the prebook's line was deleted or set to 0 in Komet")
+                removal = _Removal(_gone(dead), "the prebook's line was deleted or set to 0 in Komet")
                 for each in _active(dead):
                     if self.ask.decided(line.line_key, removal.fact) != THEIRS:
                         return self._remove_order_item(line, each, removal)
@@ -659,8 +706,12 @@ def _changes(line: LineFacts, item: PrebookItemFacts) -> tuple[Change, ...]:
     """What of the line is not wanted any more as its item was sent."""
     if item.sent is None or line.wanted_as_sent is None:
         return ()
-    old, new = material(item.sent), material(line.wanted_as_sent)
-    return tuple(Change(name, old[name], value) for name, value in new.items() if name in old and old[name] != value)
+    return changes(item.sent, line.wanted_as_sent)
+
+
+def _gone(item: PrebookItemFacts) -> str:
+    """The fact that an item holds nothing any more."""
+    return f"gone, item {item.item_id}"
 
 
 def _active(item: PrebookItemFacts) -> tuple[PurchaseOrderItemFacts, ...]:

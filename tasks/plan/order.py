@@ -40,7 +40,12 @@ class Planner:
         self.back = Back(self.ask)
 
     def plan(self) -> Plan:
-        """Say what leads on."""
+        """Say what leads on. What came over the limit is planned as ever, told, and not done."""
+        plan = self._plan()
+        hold = self._over_limit(plan) if self.s.over_limit else None
+        return plan if hold is None else self._held(plan, hold)
+
+    def _plan(self) -> Plan:
         s = self.s
         if s.skipped is not None:
             return Plan(OrderState.CLOSED, s.skipped, _SKIPPED[s.skipped].format(date=s.wanted.departure_date))
@@ -201,7 +206,7 @@ class Planner:
         return sum(
             1 if write.state is WriteState.ABSENT else write.strikes
             for write in self.s.writes
-            if write.counts and write.state in (WriteState.ABSENT, WriteState.SENT)
+            if write.counts and not write.is_excused and write.state in (WriteState.ABSENT, WriteState.SENT)
         )
 
     # -- holds of the whole order ----------------------------------------------------------------------------
@@ -223,6 +228,57 @@ class Planner:
             return self._inbound_hold()
         needs = {write.kind for step in steps.values() for write in step.needs}
         return self._reference_hold() if Kind.PREBOOK_CREATE in needs else None
+
+    def _over_limit(self, plan: Plan) -> Hold | None:
+        """Too much changed at once, and a person must say that it is meant; None: nothing would be taken away."""
+        does = self._taken_from_axerrio() if self.s.origin is Origin.KOMET else self._taken_from_komet()
+        if not does:
+            return None
+        others = f"{self.s.upset_with} other changes" if self.s.upset_with else "many other changes"
+        conflict = next((hold for hold in plan.holds if hold.code is HoldCode.CONFLICT), None)
+        words = f" A person decides first: {conflict.message}" if conflict is not None else ""
+        return self.ask.hold(
+            HoldCode.OVER_LIMIT,
+            f"It came with {others} within ten minutes. Released, it would be {does}.{words}",
+            "axkomet release --reason over_limit",
+        )
+
+    def _taken_from_komet(self) -> str:
+        """What would go there, for people; empty: nothing."""
+        lost = [self.lines.loss(line) for line in self.s.lines]
+        items, orders = sum(each.prebook_items for each in lost), sum(each.purchase_order_items for each in lost)
+        deleted = f"{_count(items, 'prebook item')} and {_count(orders, 'purchase order item')} deleted"
+        if items or orders:
+            what = "cancelled" if self.ask.is_withdrawn else "changed"
+            return f"{what} in Komet: {deleted}"
+        stands = any(line.live_items for line in self.s.lines)
+        is_open = self.s.wanted.status is OrderStatus.DRAFT and self.ask.decided(None, "draft") is None
+        return "taken back to draft" if is_open and stands else ""
+
+    def _taken_from_axerrio(self) -> str:
+        """What would go there of an order born in Komet, and in Komet of its purchase orders; empty: nothing."""
+        orders = sum(self.lines.loss(line).purchase_order_items for line in self.s.lines)
+        lost = self.back.loss()
+        is_cancelled = not any(line.is_open for line in self.s.lines)
+        said = [f"{'cancelled' if is_cancelled else 'changed'} in Axerrio"] if lost else []
+        said += [f"bought anew in Komet: {_count(orders, 'purchase order item')} deleted"] if orders else []
+        words = f" ({', '.join(lost)})" if lost and not is_cancelled else ""
+        return " and ".join(said) + words
+
+    def _held(self, plan: Plan, hold: Hold) -> Plan:
+        """The same plan, of which nothing is sent; only what is under way is looked for at once."""
+        lost = {line.line_key for line in self.s.lines if self.lines.loss(line)}
+        if plan.state is not OrderState.FAILED:
+            plan = replace(plan, state=OrderState.HELD, reason_code=hold.code, reason=hold.message)
+            plan = replace(plan, next_command=hold.next_command)
+        return replace(
+            plan,
+            line_states={k: OrderState.HELD if k in lost else state for k, state in plan.line_states.items()},
+            writes=(),
+            repeats=(),
+            looks=plan.looks if self.ask.open(*Kind) else tuple(replace(look, active=False) for look in plan.looks),
+            holds=(hold, *plan.holds),
+        )
 
     def _reference_hold(self) -> Hold | None:
         """Something that the order names is not mapped."""
@@ -360,6 +416,10 @@ class Planner:
 def _item_of(write_id: int, line: LineFacts | None) -> PrebookItemFacts | None:
     """The line's item that a create made, once it was seen."""
     return next((item for item in line.prebook_items if item.write_id == write_id), None) if line else None
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _shown(code: HoldCode) -> OrderState:
