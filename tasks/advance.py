@@ -25,7 +25,7 @@ from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, 
 from models.database import now
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
-from tasks import proofs, scopes
+from tasks import guard, proofs, scopes
 from tasks.connection import Connection
 from tasks.failpoints import reach
 from tasks.kinds import KINDS, Address
@@ -169,6 +169,7 @@ def _decide(run: _Run, done: list[str]) -> Write | None:
         if _apply_verdicts(session, row, situation, run.runtime.timing):
             situation = reader.read(row)
         plan = make_plan(situation)
+        guard.record(row, situation, plan)
         record_state(session, row, plan)
         moment = now(session)
         write = None
@@ -380,7 +381,7 @@ def _commit_sent(run: _Run, write_id: int) -> None:
         if write.state is not WriteState.INTENDED and not (repeatable and write.state is WriteState.SENT):
             raise LeaseLostError
         has_changed = row.sequence != write.order_sequence or row.unreadable is not None
-        if not repeatable and has_changed:
+        if (not repeatable and has_changed) or guard.is_held(session, run.connection.settings, row):
             raise _ChangedError
         moment = now(session)
         write.state = WriteState.SENT
