@@ -661,7 +661,7 @@ class Decision(Base):
     line_key: Mapped[str | None]
     #: The fact as the plan words it.
     fact: Mapped[str]
-    #: ours, theirs, adopt or resend.
+    #: ours, theirs, adopt, resend or release.
     choice: Mapped[str]
     who: Mapped[str]
     why: Mapped[str]

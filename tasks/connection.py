@@ -23,6 +23,7 @@ _PLANNED_WITH = {
     "mode",
     "start_date",
     "change_after_approval",
+    "change_guard",
     "send_temporary_awb",
     "default_buyer",
     "buyers",
@@ -30,6 +31,7 @@ _PLANNED_WITH = {
     "packings",
     "time_zone",
 }
+_FINAL = [state for state in OrderState if state.is_final]
 #: What every connection reads, whether somebody waits for it or not: feed and key.
 _ALWAYS_READ = (
     (Feed.SALES_ORDERS, ""),
@@ -126,20 +128,22 @@ def register(session: Session, settings: ConnectionSettings) -> int:
         The id of the row.
     """
     digest = settings.digest()
-    row = _row(session, settings)
+    known = _row(session, settings)
+    if known is not None and known.settings_hash != digest:  # orders are locked before their connection
+        _lock_open_orders(session, known.id)
+    row = _row(session, settings, lock=True)
     if row is None:
         values = insert(tables.Connection).values(name=settings.name, joins=settings.joins, settings_hash=digest)
         session.execute(values.on_conflict_do_nothing())
-        row = _row(session, settings)
+        row = _row(session, settings, lock=True)
         if row is None:
             raise LookupError(f"connection {settings.name} could not be made")
     row.name, row.joins = settings.name, settings.joins
     if row.settings_hash != digest:
         row.settings_hash = digest
-        final = [state for state in OrderState if state.is_final]
         session.execute(
             update(tables.Order)
-            .where(tables.Order.connection_id == row.id, tables.Order.state.not_in(final))
+            .where(tables.Order.connection_id == row.id, tables.Order.state.not_in(_FINAL))
             .values(due_at=func.axkomet_now(), hinted_until=None)
         )
     for feed, key in _ALWAYS_READ:
@@ -157,8 +161,15 @@ def register(session: Session, settings: ConnectionSettings) -> int:
     return row.id
 
 
-def _row(session: Session, settings: ConnectionSettings) -> tables.Connection | None:
+def _lock_open_orders(session: Session, connection_id: int) -> None:
+    """By ascending id, as the tables ask for."""
+    rows = select(tables.Order.id).where(tables.Order.connection_id == connection_id, tables.Order.state.not_in(_FINAL))
+    session.execute(rows.order_by(tables.Order.id).with_for_update(key_share=True))
+
+
+def _row(session: Session, settings: ConnectionSettings, *, lock: bool = False) -> tables.Connection | None:
     """Its row: of its name, else of what it joins, since a connection may be given another name."""
-    rows = select(tables.Connection).with_for_update()
+    rows = select(tables.Connection).execution_options(populate_existing=True)
+    rows = rows.with_for_update(key_share=True) if lock else rows
     by_name = session.scalar(rows.where(tables.Connection.name == settings.name))
     return by_name or session.scalar(rows.where(tables.Connection.joins == settings.joins))

@@ -14,6 +14,7 @@ from worker.problems import Problem
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
     from sqlalchemy.orm import Session
 
+    from tasks.guard import Released
     from worker.settings import Settings
 
 app = typer.Typer(
@@ -266,6 +267,61 @@ def requeue(
         became = requeue_rows(session, list(numbers), reason)
     for order_id, what in became.items():
         typer.echo(f"{numbers[order_id]} {what.value}")
+
+
+@app.command()
+def release(
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys of orders, as `orders show` takes them.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="CODE", help="All held for this: over_limit.")] = None,
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let orders go on that are held as over_limit. Example: axkomet release --reason over_limit --connection miami."""
+    from tasks import guard
+    from worker.assembly import open_services
+    from worker.desk import find_row
+    from worker.offline import user
+
+    if bool(keys) == bool(reason):
+        raise Problem("Name either keys of orders, or what they are held for with --reason.")
+    if keys and connection:
+        raise Problem("--connection goes with --reason: a key names its order alone.")
+    if reason not in (None, "over_limit"):
+        raise Problem(f"--reason {reason} cannot be released: only over_limit can.")
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        _known_connection(session, connection)
+        ids = list(dict.fromkeys(_by_key(find_row, session, key).id for key in keys or ()))
+        if reason:
+            ids = guard.held_orders(session, connection)
+    if not ids:
+        raise Problem("No order is held as over_limit.", exit_code=3)
+    if reason and not yes and sys.stdin.isatty():
+        typer.confirm(f"Release {len(ids)} order(s)?", abort=True, err=True)
+    with ledger.sessions.begin() as session:
+        released = guard.release(session, ids, user())
+    done = [each for each in released if each.why_not is None]
+    if as_json:
+        _show([_released(each) for each in released], as_json, str)
+    else:
+        for each in done:
+            typer.echo(f"{each.name} released")
+    for each in released:
+        if each.why_not is not None:
+            typer.echo(f"axkomet: {each.name} {each.why_not}: nothing to release.", err=True)
+    if len(done) < len(released):
+        _finish(4 if done else 3)
+
+
+def _released(each: "Released") -> dict[str, Any]:
+    return {
+        "id": each.order_id,
+        "name": each.name,
+        "connection": each.connection,
+        "released": each.why_not is None,
+        "message": each.why_not,
+    }
 
 
 @app.command()

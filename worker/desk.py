@@ -30,6 +30,7 @@ from models.tables import (
     UnreadableRecord,
     Write,
 )
+from tasks import guard
 from tasks.budget import budget_of
 from tasks.connection import ConnectionSettings
 from tasks.mapping import list_mappings
@@ -405,6 +406,13 @@ def _connection(
             filter(None, (feed["last_success_at"], _time(scope.last_success_at))), default=None
         )
         feed["cursor"] = scope.cursor if scope.cursor is not None else feed["cursor"]
+    held = len(guard.held_orders(session, settings.name))
+    if held:
+        problems.append(
+            f"{settings.name}: {held} order(s) are held, since too many were cancelled or changed at once: see them "
+            f"with `axkomet orders list --connection {settings.name} --reason over_limit`; where it is meant, "
+            f"`axkomet release --reason over_limit --connection {settings.name}`."
+        )
     if not budget.left:
         problems.append(f"{settings.name}: all {budget.limit} Komet requests of the last 24 hours are used.")
     proofs = session.scalars(select(Proof).where(Proof.connection_id == row.id))
