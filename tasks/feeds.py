@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from models.canonical import Origin
@@ -66,8 +67,8 @@ def _forget_places(session: Session, connection_id: int, feed: Feed, cursor: int
         ids = session.scalars(select(Order.id).where(own, after | held)).all()
         lock_orders(session, ids)
         session.execute(update(Order).where(own, after).values(sequence=FORGOTTEN))
-        as_new = func.jsonb_set(Order.axerrio_holds, "{version}", func.to_jsonb(FORGOTTEN))
-        session.execute(update(Order).where(own, held).values(axerrio_holds=as_new))
+        forgotten = Order.axerrio_holds.concat(literal({"version": FORGOTTEN}, JSONB))
+        session.execute(update(Order).where(own, held).values(axerrio_holds=forgotten))
         return
     table = _TABLES[feed]
     forget = update(table).where(table.connection_id == connection_id, table.sequence > cursor)

@@ -9,6 +9,7 @@ from models.canonical import BoxType, Carrier
 from models.tables import ReferenceData
 from tasks import scopes
 from tasks.connection import Connection
+from tasks.observe.aside import put_aside_all
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.wake import active_waiters, lock_orders, wake
@@ -16,10 +17,12 @@ from tasks.wake import active_waiters, lock_orders, wake
 
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
     """Replace both lists by what Komet has now; whoever waits for them looks again."""
-    carriers = connection.komet.list_carriers()
+    # What every token may call comes first: it tells a system that is away, or a token, from a missing right.
     box_types = connection.komet.list_box_types()
+    carriers = connection.komet.list_carriers()
     with runtime.sessions.begin() as session:
         rows = lock_orders(session, active_waiters(session, claim.scope_id, passive_too=True))
+        put_aside_all(session, claim, (*carriers.unreadable, *box_types.unreadable))
         _replace(session, connection.id, "carriers", carriers.records)
         _replace(session, connection.id, "box_types", box_types.records)
         scopes.finish(
