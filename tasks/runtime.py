@@ -67,14 +67,14 @@ def send_nothing(hints: Iterable[Hint]) -> None:
 class Shares:
     """The threads of one process, and how many of them each connection holds.
 
-    A connection takes a thread while it holds fewer than are free. So one whose calls do not end comes to half of
-    them, two such to a third each, and whoever holds none finds one. A read takes one more than orders may: orders
-    wait for what reads bring. The only connection takes them all.
+    A connection takes a further thread while it holds fewer than are free, so that one whose calls do not end comes to
+    half of them and two such, in time, to a third each. The last ones are kept for connections that hold none. A read
+    takes one more than orders may: orders wait for what reads bring. The only connection takes them all.
     """
 
     def __init__(self, threads: int, connections: int) -> None:
         self._threads = threads
-        self._is_shared = connections > 1
+        self._connections = connections
         self._held: Counter[int] = Counter()
         self._lock = threading.Lock()
 
@@ -82,8 +82,11 @@ class Shares:
     def thread(self, connection_id: int, *, is_read: bool) -> Iterator[bool]:
         """Count the running thread as the connection's; gives False where it has its share already."""
         with self._lock:
+            held = self._held[connection_id]
             free = self._threads - self._held.total()
-            granted = not self._is_shared or self._held[connection_id] < free + is_read
+            idle = self._connections - sum(each > 0 for each in self._held.values())
+            kept = min(idle, self._threads // 4)
+            granted = held == 0 or self._connections == 1 or (held < free + is_read and free > kept)
             self._held[connection_id] += granted
         try:
             yield granted
