@@ -11,10 +11,11 @@ behind it, and at most one open write, which the next run judges by what both sy
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import func, or_, select, update
@@ -25,15 +26,18 @@ from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, 
 from models.database import now
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
-from tasks import guard, proofs, scopes
+from tasks import guard, proofs, scopes, upstreams
+from tasks.budget import BUDGET, for_order, waits_for_turn
 from tasks.connection import Connection
 from tasks.failpoints import reach
 from tasks.kinds import KINDS, Address
 from tasks.notes import note, note_once
 from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
-from tasks.plan.facts import KOMET_WRITES
+from tasks.plan.facts import CREATES, KOMET_WRITES
+from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime, Timing, new_owner
 from tasks.situation import SituationReader
+from tasks.upstreams import Call, Obstacle, Obstacles, Pause, Verdict
 from tasks.wake import hint_of, lock_order, lock_orders, wake_those_that_wait_for
 
 log = structlog.get_logger()
@@ -60,8 +64,13 @@ _TASK_OF_STATE = {
     OrderState.SHIPPED: KINDS[Kind.BOX_CODE_CHANGE].task,
     OrderState.CANCELLING: KINDS[Kind.PREBOOK_ITEM_DELETE].task,
 }
+#: Kinds of writes of which a replacement consists.
+_REPLACES = (*CREATES, Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
 #: Orders that join another's call at most.
 _MOST_TOGETHER = 200
+
+
+T = TypeVar("T")
 
 
 class LeaseLostError(Exception):
@@ -81,6 +90,19 @@ class _Run:
     order_id: int
     owner: str
     task: str
+
+    def call(self, kind: Kind, began_at: datetime | None) -> Call:
+        """A call of this run, as its system knows it."""
+        return Call(self.connection, kind.value, upstreams.name_of(self.order_id), began_at)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The next write to send, frozen."""
+
+    write: Write
+    #: Its request comes before those of all other orders.
+    first: bool = False
 
 
 def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
@@ -107,9 +129,9 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
     run = _Run(runtime, connection, order_id, owner, task)
     done: list[str] = []
     try:
-        while (write := _decide(run, done)) is not None:
+        while (chosen := _decide(run, done)) is not None:
             try:
-                done.append(_act(run, write))
+                done.append(_act(run, chosen))
             except _ChangedError:
                 done.append("a newer version came: planned anew")
     except LeaseLostError:
@@ -157,7 +179,7 @@ def _stumbled(session: Session, order_id: int, owner: str, error: Exception, tim
 # -- decide ----------------------------------------------------------------------------------------------------
 
 
-def _decide(run: _Run, done: list[str]) -> Write | None:
+def _decide(run: _Run, done: list[str]) -> _Chosen | None:
     """The next write to send, frozen; None: the order was let go."""
     hints: list[Hint] = []
     with run.runtime.sessions.begin() as session:
@@ -172,26 +194,84 @@ def _decide(run: _Run, done: list[str]) -> Write | None:
         guard.record(row, situation, plan)
         record_state(session, row, plan)
         moment = now(session)
-        write = None
+        chosen = None
         may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
-        work = [session.get_one(Write, each) for each in plan.repeats] or plan.writes
-        if work and may_write:
-            first = work[0]
+        # What is held up keeps nothing else of the order from going on.
+        work: list[Write | PlannedWrite] = [*(session.get_one(Write, each) for each in plan.repeats), *plan.writes]
+        first, obstacle = _next_free(session, run, row, situation, work, done, may_write=may_write)
+        if first is not None and may_write:
             row.next_task = KINDS[first.kind].task
             if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN):
                 hints.append(_let_go_until(row, moment, moment, run.runtime.timing, run.connection))
             else:
+                # One that waited for a request does until it has one: who leaves later must not take it.
+                row.held_up_by = row.held_up_by if row.held_up_by == BUDGET else None
                 if not isinstance(first, Write) and KINDS[first.kind].shared:
                     first = _joined(session, run, row, first)
                 write = first if isinstance(first, Write) else _freeze(session, run, row, first)
+                chosen = _Chosen(write, not isinstance(first, Write) and _was_begun_anew(situation, first))
                 reach(write.kind, "planned", row.external_id or row.axerrio_key)
         else:
             hints += scopes.wait_for(session, row, plan.looks, run.runtime.timing)
             row.next_task = KINDS[work[0].kind].task if work else _TASK_OF_STATE.get(row.state, "create_prebook")
-            due_at = _next_look(situation, plan, row, moment, waits_to_write=bool(work))
+            if obstacle is not None or not work or row.held_up_by != BUDGET:
+                row.held_up_by = obstacle.name if obstacle is not None else None
+            due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
             _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
     run.runtime.send_hints(hints)
-    return write
+    return chosen
+
+
+def _next_free(
+    session: Session,
+    run: _Run,
+    row: Order,
+    situation: Situation,
+    work: Sequence[Write | PlannedWrite],
+    done: list[str],
+    *,
+    may_write: bool,
+) -> tuple[Write | PlannedWrite | None, Obstacle | None]:
+    """The first piece of work that nothing keeps from being sent; else what keeps the first of all.
+
+    Where all of it is held up, one piece may be the probe of a paused method.
+    """
+    if not work or not run.connection.writes_allowed:
+        return None, None
+    obstacles = Obstacles(session, row.connection_id, run.runtime.timing)
+    held_up: list[tuple[Write | PlannedWrite, Obstacle]] = []
+    for each in work:
+        obstacle = obstacles.of(each.kind.value) or _budget(session, run, row, situation, each)
+        if obstacle is None:
+            return each, None
+        held_up.append((each, obstacle))
+    for each, _ in held_up:
+        goes_now = not done or KINDS[each.kind].task == run.task
+        if may_write and goes_now and obstacles.may_probe(each.kind.value, row):
+            return each, None
+    return None, held_up[0][1]
+
+
+def _budget(
+    session: Session, run: _Run, row: Order, situation: Situation, each: Write | PlannedWrite
+) -> Obstacle | None:
+    """The company's requests of the day are used up, or those left are for orders that leave earlier."""
+    if isinstance(each, Write) or each.kind not in KOMET_WRITES:
+        return None
+    settings = run.connection.settings
+    first = _was_begun_anew(situation, each)
+    seconds = waits_for_turn(session, settings.company, settings.komet.daily_requests, row.id, first=first)
+    return Obstacle(BUDGET, now(session) + timedelta(seconds=seconds)) if seconds is not None else None
+
+
+def _was_begun_anew(situation: Situation, planned: PlannedWrite) -> bool:
+    """The write belongs to a replacement of which a part is deleted already: that is not left half done."""
+    lines = [line for line in situation.lines if line.line_key in planned.line_keys]
+    return planned.kind in _REPLACES and any(
+        item.is_deleted_by_us or any(each.is_deleted_by_us for each in item.purchase_order_items)
+        for line in lines
+        for item in line.prebook_items
+    )
 
 
 def _let_go_until(
@@ -204,7 +284,13 @@ def _let_go_until(
 
 
 def _next_look(
-    situation: Situation, plan: Plan, row: Order, moment: datetime, *, waits_to_write: bool
+    situation: Situation,
+    plan: Plan,
+    row: Order,
+    moment: datetime,
+    obstacle: Obstacle | None,
+    *,
+    waits_to_write: bool,
 ) -> datetime | None:
     """When the order must be looked at again, whatever the observations bring."""
     if plan.state.is_final and not any(write.state.is_open for write in situation.writes):
@@ -212,6 +298,8 @@ def _next_look(
     times = [moment + RESYNC]
     if waits_to_write and row.not_before is not None and row.not_before > moment:
         times.append(row.not_before)
+    if obstacle is not None and obstacle.name == BUDGET:  # any other is told to all who wait for it when it is gone
+        times.append(obstacle.until)
     times += [
         moment + write.deadline_in
         for write in situation.writes
@@ -338,10 +426,12 @@ def record_state(session: Session, row: Order, plan: Plan) -> None:
 # -- act -------------------------------------------------------------------------------------------------------
 
 
-def _act(run: _Run, write: Write) -> str:
+def _act(run: _Run, chosen: _Chosen) -> str:
     """Make the call of a frozen write and settle what came of it."""
+    write = chosen.write
     kind = KINDS[write.kind]
     words = write.kind.value
+    sent_at: list[datetime] = []
     with run.runtime.sessions() as session:
         row = session.get_one(Order, run.order_id)
         address = Address(row.axerrio_key, row.external_id)
@@ -349,28 +439,34 @@ def _act(run: _Run, write: Write) -> str:
     reached("intended")
 
     def before_send() -> None:
-        _commit_sent(run, write.id)
+        sent_at.append(_commit_sent(run, write.id))
         reached("sent")
 
     try:
-        result = kind.send(run.connection, address, write, before_send)
+        with for_order(run.order_id, first=chosen.first):
+            result = kind.send(run.connection, address, write, before_send)
     except ClientError as error:
         reached("answered")
         log.info(
             "write", kind=words, order=run.order_id, write=write.id, outcome=type(error).__name__, error=str(error)
         )
-        _until_the_database_is_back(partial(_settle_error, run, write.id, error))
+        call = run.call(write.kind, sent_at[-1] if sent_at else None)
+        verdict = _until_the_database_is_back(partial(upstreams.judge, run.runtime, call, error))
+        pause = _until_the_database_is_back(partial(_settle_error, run, write.id, call, verdict))
+        if pause is not None:
+            upstreams.paused(run.runtime, call, pause)
         return f"{words}: {error.detail}"
     reached("answered")
-    _until_the_database_is_back(partial(_settle_done, run, write.id, result))
+    opened = _until_the_database_is_back(partial(_settle_done, run, write.id, result, sent_at[-1]))
+    upstreams.go_on(run.runtime, run.connection, opened)
     reached("settled")
     ids = {name: result[name] for name in ("id", "number") if result.get(name)}
     log.info("write", kind=words, order=run.order_id, write=write.id, outcome="done", **ids)
     return f"{words} done"
 
 
-def _commit_sent(run: _Run, write_id: int) -> None:
-    """From here on the write may have arrived. Refused where the lease was lost or the write was voided."""
+def _commit_sent(run: _Run, write_id: int) -> datetime:
+    """From here on the write may have arrived; gives the time. Refused where lease or write were lost meanwhile."""
     timing = run.runtime.timing
     with run.runtime.sessions.begin() as session:
         row = lock_order(session, run.order_id)
@@ -389,14 +485,16 @@ def _commit_sent(run: _Run, write_id: int) -> None:
         write.sent_at = moment
         write.deadline_at = moment + timedelta(seconds=timing.http_timeout)
         row.lease_until = row.due_at = moment + timedelta(seconds=timing.order_lease)
+        row.held_up_by = None
         if write.kind in (Kind.PREBOOK_CREATE, Kind.INBOUND_ORDER):
             row.begun_version = row.version
+    return moment
 
 
 # -- settle ----------------------------------------------------------------------------------------------------
 
 
-def _until_the_database_is_back(settle: Callable[[], None]) -> None:
+def _until_the_database_is_back(settle: Callable[[], T]) -> T:
     """Settling is tried until it succeeds: what an answer said must not be lost."""
     while True:
         try:
@@ -406,14 +504,18 @@ def _until_the_database_is_back(settle: Callable[[], None]) -> None:
             time.sleep(_SETTLE_PAUSE)
 
 
-def _settle_done(run: _Run, write_id: int, result: dict[str, object]) -> None:
-    """The other system said yes. It counts also where the lease was lost, or the write was adopted or given up."""
+def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: datetime) -> tuple[str, ...]:
+    """The other system said yes. It counts also where the lease was lost, or the write was adopted or given up.
+
+    Returns:
+        What was closed and is open by this.
+    """
     with run.runtime.sessions.begin() as session:
         rows = lock_orders(session, _orders_of(session, write_id))
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None:
-            return
+            return ()
         write.acknowledged_at = now(session)
         write.result = {name: value for name, value in result.items() if value is not None}
         write.error = None
@@ -424,7 +526,10 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object]) -> None:
         for each in rows:
             if each.lease_owner != run.owner:
                 each.due_at = now(session)
+        session.flush()
+        opened = upstreams.answered(session, run.connection.id, [write.kind.value], sent_at)
     run.runtime.send_hints(wake_those_that_wait_for(run.runtime, run.connection, words))
+    return opened
 
 
 def _orders_of(session: Session, write_id: int) -> set[int]:
@@ -437,13 +542,15 @@ def _orders_of(session: Session, write_id: int) -> set[int]:
     return {session.get_one(Write, write_id).order_id, *session.scalars(of_lines)}
 
 
-def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
+def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pause | None:
+    """It did not end as asked; gives the pause, where the method is paused now."""
+    error, pause = verdict.error, None
     with run.runtime.sessions.begin() as session:
         rows = lock_orders(session, _orders_of(session, write_id))
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None or not write.state.is_open:
-            return
+            return None
         moment = now(session)
         for each in rows:
             if each is not row:
@@ -452,6 +559,8 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
         _back_off(row, moment, run.runtime.timing, _least_wait(error, run.runtime.timing))
         if isinstance(error, NoBudget | NoTurn):
             row.setbacks -= 1  # waiting for budget or pace is no setback
+        if isinstance(error, NoBudget):
+            row.held_up_by = BUDGET
         if isinstance(error, Refused):
             write.refusal = error.kind.value
             _close(session, write, WriteState.REFUSED, error.detail)
@@ -464,14 +573,24 @@ def _settle_error(run: _Run, write_id: int, error: ClientError) -> None:
                 write.deadline_at = moment
         elif KINDS[write.kind].repeatable:
             write.deadline_at = moment  # the call is over, and sending it again is safe
-            write.strikes += _axerrio_answers(session, row)
+            write.strikes += verdict.closed is None and _axerrio_answers(session, row)
+        else:
+            write.excused = verdict.closed is not None
+        session.flush()
+        if isinstance(error, Refused) and error.kind is RefusalKind.RIGHT:
+            pause = upstreams.refuse(session, call, error, run.runtime.timing)
+            if pause is not None:
+                for each in rows:
+                    begin_afresh(session, each)
+    return pause
 
 
 def _least_wait(error: ClientError, timing: Timing) -> float:
     """Seconds that the error asks for: a token that was refused is not mended within seconds."""
     if isinstance(error, Refused) and error.kind is RefusalKind.TOKEN:
         return timing.retry_max
-    return getattr(error, "retry_after", None) or 0.0
+    asked = getattr(error, "retry_after", None) or 0.0
+    return min(asked, RESYNC.total_seconds()) if isinstance(error, NoBudget) else asked
 
 
 def _close(session: Session, write: Write, state: WriteState, why: str | None) -> None:

@@ -2,21 +2,27 @@
 
 It is kept in PostgreSQL for each company over the last 24 hours, rolling, since when Komet's day begins is not
 documented. A request is counted before it is sent, so that a crash can only count too many. A share is reserved for
-writes: reads stop before they take it.
+writes: reads stop before they take it. When it is short, the nearest departure goes first: an order takes one of the
+requests left only while fewer orders than that wait for one and leave before it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, aliased, sessionmaker
 
 from clients.errors import NoBudget, NoTurn
 from clients.pacing import Pacer
 from models.database import now
-from models.tables import RequestBudget
+from models.tables import Connection, Order, RequestBudget
 
+#: What an order is held up by that waits for a request.
+BUDGET = "budget"
 WINDOW = timedelta(hours=24)
 _SLOT = timedelta(minutes=5)
 #: Share of the day's requests that only writes may take, in percent.
@@ -53,6 +59,87 @@ def budget_of(session: Session, company: str, limit: int) -> Budget:
         )
     )
     return Budget(limit, int(used or 0))
+
+
+@dataclass(frozen=True)
+class _Claimant:
+    """For whom a thread asks."""
+
+    #: None: for no order.
+    order_id: int | None = None
+    #: It comes before everybody who waits.
+    first: bool = False
+    #: It may take what is kept for writes.
+    is_probe: bool = False
+
+
+_NOBODY = _Claimant()
+_claimant: ContextVar[_Claimant] = ContextVar("claimant", default=_NOBODY)
+
+
+@contextmanager
+def for_order(order_id: int, *, first: bool) -> Iterator[None]:
+    """What this thread asks for meanwhile is the order's, and takes its turn by its departure.
+
+    Args:
+        order_id: of its row.
+        first: it comes before everybody: what was begun is not left half done.
+    """
+    with _asking(_Claimant(order_id=order_id, first=first)):
+        yield
+
+
+@contextmanager
+def probing() -> Iterator[None]:
+    """What this thread asks for meanwhile is a probe: no write can go before it, so it may take of their share."""
+    with _asking(_Claimant(is_probe=True)):
+        yield
+
+
+@contextmanager
+def _asking(claimant: _Claimant) -> Iterator[None]:
+    token = _claimant.set(claimant)
+    try:
+        yield
+    finally:
+        _claimant.reset(token)
+
+
+def waits_for_turn(session: Session, company: str, limit: int, order_id: int, *, first: bool) -> float | None:
+    """Seconds until it is worth while for an order to ask again; None: it may take a request now."""
+    left = budget_of(session, company, limit).left
+    if left > (0 if first else _ahead(session, company, order_id)):
+        return None
+    return seconds_until_free(session, company)
+
+
+def seconds_until_free(session: Session, company: str) -> float:
+    """Seconds until the oldest requests leave the window."""
+    oldest = session.scalar(
+        select(func.min(RequestBudget.slot)).where(
+            RequestBudget.company == company, RequestBudget.slot > func.axkomet_now() - WINDOW
+        )
+    )
+    if oldest is None:  # the limit is 0
+        return WINDOW.total_seconds()
+    return max(1.0, (oldest + WINDOW - now(session)).total_seconds())
+
+
+def _ahead(session: Session, company: str, order_id: int) -> int:
+    """Orders of the company that wait for a request and leave before an order."""
+    mine = aliased(Order)
+    waiting = (
+        select(func.count())
+        .select_from(Order)
+        .join(Connection, Order.connection_id == Connection.id)
+        .join(mine, mine.id == order_id)
+        .where(
+            Order.held_up_by == BUDGET,
+            tuple_(Order.departure_date, Order.id) < tuple_(mine.departure_date, mine.id),
+            Connection.joins.startswith(f"{company}|", autoescape=True),
+        )
+    )
+    return session.scalar(waiting) or 0
 
 
 class KometGate:
@@ -93,16 +180,22 @@ class KometGate:
             )
 
     def _count(self, operation: str, *, write: bool) -> None:
+        claimant = _claimant.get()
         with self._sessions.begin() as session:
             session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"budget {self._company}"})
             budget = budget_of(session, self._company, self._limit)
-            if (budget.left if write else budget.left_for_reads) <= 0:
+            all_of_it = write or claimant.is_probe
+            ahead = 0
+            if write and claimant.order_id is not None and not claimant.first:
+                ahead = _ahead(session, self._company, claimant.order_id)
+            if (budget.left if all_of_it else budget.left_for_reads) <= ahead:
                 raise NoBudget(
                     "komet",
                     operation,
                     f"{budget.used} of {budget.limit} requests of the last 24 hours are used"
-                    + ("" if write else f"; the last {RESERVED_FOR_WRITES} % are kept for writes"),
-                    self._seconds_until_free(session),
+                    + ("" if all_of_it else f"; the last {RESERVED_FOR_WRITES} % are kept for writes")
+                    + (f"; {ahead} orders that leave before it wait for the rest" if ahead else ""),
+                    seconds_until_free(session, self._company),
                 )
             slot = _slot(now(session))
             added = insert(RequestBudget).values(company=self._company, slot=slot, used=1)
@@ -113,16 +206,9 @@ class KometGate:
                 RequestBudget.company == self._company, RequestBudget.slot <= func.axkomet_now() - WINDOW
             )
             session.execute(gone)
-
-    def _seconds_until_free(self, session: Session) -> float:
-        oldest = session.scalar(
-            select(func.min(RequestBudget.slot)).where(
-                RequestBudget.company == self._company, RequestBudget.slot > func.axkomet_now() - WINDOW
-            )
-        )
-        if oldest is None:  # the limit is 0
-            return WINDOW.total_seconds()
-        return max(1.0, (oldest + WINDOW - now(session)).total_seconds())
+            if claimant.order_id is not None:  # it has its request: those behind it count it no more
+                served = update(Order).where(Order.id == claimant.order_id, Order.held_up_by == BUDGET)
+                session.execute(served.values(held_up_by=None))
 
 
 def _slot(moment: datetime) -> datetime:

@@ -219,6 +219,14 @@ def fail(session: Session, claim: Claim, error: str, timing: Timing, *, retry_af
     _release(scope, claim)
 
 
+def put_off(session: Session, claim: Claim, until: datetime, why: str | None = None) -> None:
+    """Give a read back that cannot be made before a moment: that is no failure of its own."""
+    (scope,) = _locked(session, claim.scope_id)
+    if scope.lease_owner == claim.owner:
+        scope.due_at, scope.last_error = until, why or scope.last_error
+        _release(scope, claim)
+
+
 class ReadLostError(Exception):
     """The lease ended while the read ran: somebody else reads the scope, or did."""
 

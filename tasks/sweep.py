@@ -15,6 +15,7 @@ from models.database import now
 from models.tables import Order, Process, Scope
 from tasks.runtime import Runtime
 from tasks.turns import next_hints
+from tasks.upstreams import tend
 
 #: A process that was not seen for so long is of no interest.
 _FORGOTTEN_AFTER = timedelta(days=1)
@@ -29,6 +30,7 @@ def sweep(runtime: Runtime) -> int:
     with runtime.sessions.begin() as session:
         seen(session, "beat", "beat")
         session.execute(delete(Process).where(Process.seen_at < now(session) - _FORGOTTEN_AFTER))
+    tend(runtime)
     due = []
     for connection in runtime.connections.values():
         with runtime.sessions.begin() as session:

@@ -115,6 +115,7 @@ class WriteReader:
             is_led=write.order_id == row.id,
             looks_since_settled=since,
             strikes=write.strikes,
+            is_excused=write.excused,
             refusal=refusal,
             error=error,
             trace=_trace(row, write, scope.key if scope else ""),

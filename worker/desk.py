@@ -20,6 +20,7 @@ from models.tables import (
     History,
     Order,
     OrderLine,
+    PausedMethod,
     Prebook,
     PrebookItem,
     Process,
@@ -28,6 +29,7 @@ from models.tables import (
     PurchaseOrderItem,
     Scope,
     UnreadableRecord,
+    Upstream,
     Write,
 )
 from tasks import guard
@@ -36,6 +38,7 @@ from tasks.connection import ConnectionSettings
 from tasks.mapping import list_mappings
 from tasks.runtime import Timing
 from tasks.situation import MISSES_FOR_GONE
+from tasks.upstreams import LIMIT, TOKEN, waiting_feeds
 
 Json = dict[str, Any]
 
@@ -240,6 +243,7 @@ def _view(
         "attempts": row.attempts,
         "due_at": _time(row.due_at),
         "last_error": row.last_error,
+        "held_up_by": row.held_up_by,
         "created_at": _time(row.created_at),
         "updated_at": _time(row.updated_at),
     }
@@ -390,11 +394,17 @@ def _connection(
         .where(Scope.connection_id == row.id, UnreadableRecord.resolved_at.is_(None))
     )
     budget = budget_of(session, settings.company, settings.komet.daily_requests)
+    closed, paused = _closed(session, row.id), _paused(session, row.id)
+    problems += [_closed_in_words(settings.name, each) for each in closed]
+    problems += [_paused_in_words(settings.name, each) for each in paused]
+    told = waiting_feeds([each.system for each in closed] + [each.method for each in paused])
     feeds: dict[str, Json] = {}
     for scope in session.scalars(select(Scope).where(Scope.connection_id == row.id).order_by(Scope.feed, Scope.key)):
         where = f"{settings.name}: {scope.feed.value} {scope.key}".strip()
         if scope.stopped_reason is not None:
             problems.append(f"{where} stands still: {scope.stopped_reason}. {way_on(settings.name, scope.feed)}")
+        elif scope.feed in told:
+            pass  # said above
         elif scope.due_at is not None and scope.due_at < moment - timedelta(seconds=_INTERVALS * timing.poll + 1):
             problems.append(f"{where} was not read for {_INTERVALS} polls.")
         elif scope.failures >= _INTERVALS:
@@ -415,11 +425,28 @@ def _connection(
         )
     if not budget.left:
         problems.append(f"{settings.name}: all {budget.limit} Komet requests of the last 24 hours are used.")
+    elif not budget.left_for_reads:
+        problems.append(
+            f"{settings.name}: the {budget.left} Komet requests left of {budget.limit} are kept for writes, so that "
+            "Komet is not read until some of the last 24 hours are free again."
+        )
     proofs = session.scalars(select(Proof).where(Proof.connection_id == row.id))
     return {
         "name": settings.name,
         "mode": settings.mode,
-        "paused": False,
+        "paused": any(each.closed_by == TOKEN for each in closed),
+        "upstreams": [
+            {
+                "system": each.system,
+                "closed_by": each.closed_by,
+                "since": _time(each.closed_since),
+                "why": each.closed_why,
+            }
+            for each in closed
+        ],
+        "paused_methods": [
+            {"method": each.method, "since": _time(each.paused_since), "why": each.words} for each in paused
+        ],
         "orders": {state.value: count for state, count in counts},
         "oldest_due_seconds": (moment - oldest).total_seconds() if oldest else None,
         "in_doubt": in_doubt or 0,
@@ -428,3 +455,53 @@ def _connection(
         "feeds": list(feeds.values()),
         "budget": {"limit": budget.limit, "used": budget.used, "left": budget.left},
     }
+
+
+def _closed(session: Session, connection_id: int) -> Sequence[Upstream]:
+    """The systems of a connection that are not called now."""
+    closed = select(Upstream).where(Upstream.connection_id == connection_id, Upstream.closed_by.is_not(None))
+    return session.scalars(closed.order_by(Upstream.system)).all()
+
+
+def _paused(session: Session, connection_id: int) -> Sequence[PausedMethod]:
+    """Its methods that are not called now."""
+    paused = select(PausedMethod).where(
+        PausedMethod.connection_id == connection_id, PausedMethod.paused_since.is_not(None)
+    )
+    return session.scalars(paused.order_by(PausedMethod.method)).all()
+
+
+def _closed_in_words(connection: str, row: Upstream) -> str:
+    """What is closed, since when, and what to do."""
+    system, since = row.system.capitalize(), _minute(row.closed_since)
+    where = _WHERE_TOKENS_ARE[row.system]
+    said = (row.closed_why or "").rstrip(".")
+    probed = f"It is asked again at {_minute(row.probe_at)}, and then all goes on by itself."
+    if row.closed_by == TOKEN:
+        return (
+            f"{connection} is paused: {system} has refused our token since {since} ({said}). Make it valid {where}, or "
+            f"give the connection a new one and start its workers again. {probed}"
+        )
+    if row.closed_by == LIMIT:
+        return f"{connection}: {system} has taken no more requests since {since} ({said}). {probed}"
+    return (
+        f"{connection}: {system} has not answered since {since} ({said}). Where that is no outage of theirs, look at "
+        f"base_url and the network. {probed}"
+    )
+
+
+def _paused_in_words(connection: str, row: PausedMethod) -> str:
+    """Which method is paused, since when, and what to tick."""
+    system, _, method = row.method.partition(".")
+    return (
+        f"{connection}: {system.capitalize()} has refused {method} to our token since {_minute(row.paused_since)} "
+        f"({row.words.rstrip('.')}). Tick {method} {_WHERE_TOKENS_ARE[system]}. It is tried again at "
+        f"{_minute(row.probe_at)}, and then all that waits for it goes on by itself."
+    )
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "-"
+
+
+_WHERE_TOKENS_ARE = {"komet": "in Komet under Setup → Settings → Tokens", "axerrio": "in Axerrio"}

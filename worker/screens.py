@@ -25,6 +25,14 @@ _COLOURS = {
 }
 
 
+_WAITS_FOR = {
+    "komet": "Waits until Komet may be called again: see `axkomet status`.",
+    "axerrio": "Waits until Axerrio may be called again: see `axkomet status`.",
+    "budget": "Waits for one of the day's Komet requests: they are used, and the nearest departure goes first.",
+}
+_WAITS_FOR_METHOD = "Waits until our token may call {name} again: see `axkomet status`."
+
+
 def state_text(state: str) -> Text:
     """A state in its colour."""
     return Text(state.replace("_", " "), style=_COLOURS.get(state, ""))
@@ -71,6 +79,8 @@ def order_account(order: Json) -> RenderableType:
         parts.append(Text(order["reason"]["message"], style="yellow"))
         if order["reason"]["next_command"]:
             parts.append(Text(f"Next: {order['reason']['next_command']}"))
+    if order["held_up_by"]:
+        parts.append(Text(_WAITS_FOR.get(order["held_up_by"], _WAITS_FOR_METHOD).format(name=order["held_up_by"])))
     if order["last_error"]:
         parts.append(Text(f"Last error: {order['last_error']}"))
     numbers = ", ".join(each["number"] or each["id"] for each in order["komet"]["prebooks"])
@@ -143,7 +153,9 @@ def status_screen(status: Json) -> RenderableType:
         oldest = each["oldest_due_seconds"]
         polls = ", ".join(f"{feed['name']} {_short(feed['last_success_at'])}" for feed in each["feeds"])
         table.add_row(
-            each["name"] + (" (observe)" if each["mode"] == "observe" else ""),
+            each["name"]
+            + (" (observe)" if each["mode"] == "observe" else "")
+            + (" (paused)" if each["paused"] else ""),
             counts or "none",
             f"{oldest:.0f} s" if oldest is not None else "-",
             str(each["in_doubt"]),

@@ -1,20 +1,24 @@
 """Observe: read one scope and store what it shows. One file for each feed."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from clients.errors import ClientError
+from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
+from models.database import now
 from models.states import WINDOW, Feed
 from models.tables import Scope
-from tasks import scopes
-from tasks.budget import budget_of
+from tasks import scopes, upstreams
+from tasks.budget import budget_of, probing
 from tasks.connection import Connection
 from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim, ReadLostError
+from tasks.upstreams import Call, Obstacles
 
 log = structlog.get_logger()
 
@@ -50,22 +54,52 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         with runtime.sessions.begin() as session:
             scopes.fail(session, claim, "its connection is not in the connections file", runtime.timing)
         return f"{words}: its connection is not in the connections file"
+    with runtime.sessions.begin() as session:
+        obstacles = Obstacles(session, connection.id, runtime.timing)
+        obstacle = obstacles.hold_back(claim.feed)
+    if obstacle is not None:
+        with runtime.sessions.begin() as session:
+            scopes.put_off(session, claim, obstacle.until)
+        return f"{words}: waits until {obstacle.name} may be called again"
     try:
-        hints = READERS[claim.feed](runtime, connection, claim, passive)
+        with probing() if obstacles.any_of(claim.feed) else nullcontext():
+            hints = READERS[claim.feed](runtime, connection, claim, passive)
     except ReadLostError:
         return f"{words}: it took too long, and somebody else read on"
     except ClientError as error:
-        retry_after = getattr(error, "retry_after", None) or 0.0
-        with runtime.sessions.begin() as session:
-            scopes.fail(session, claim, error.detail, runtime.timing, retry_after=retry_after)
+        detail = _failed(runtime, connection, claim, error)
         log.warning("read failed", scope=words, connection=connection.settings.name, error=str(error))
-        return f"{words}: {error.detail}"
+        return f"{words}: {detail}"
     except Exception as error:
         with runtime.sessions.begin() as session:
             scopes.fail(session, claim, f"{type(error).__name__}, see the log", runtime.timing)
         raise
     runtime.send_hints(hints)
+    upstreams.read_well(runtime, connection, claim.feed, claim.began_at)
     return f"{words} read"
+
+
+def _failed(runtime: Runtime, connection: Connection, claim: Claim, error: ClientError) -> str:
+    """The read broke off: of what is closed or paused, and without budget, it is put off and counts as no failure."""
+    method = f"{error.system}.{error.operation}"
+    call = Call(connection, method, scopes.words(claim), claim.began_at, is_read=True)
+    verdict = upstreams.judge(runtime, call, error)
+    refused = isinstance(verdict.error, Refused) and verdict.error.kind is RefusalKind.RIGHT
+    pause = None
+    with runtime.sessions.begin() as session:
+        retry_after = getattr(error, "retry_after", None) or 0.0
+        if verdict.closed is not None:
+            scopes.put_off(session, claim, verdict.closed.until, verdict.error.detail)
+        elif isinstance(error, NoBudget | NoTurn):
+            scopes.put_off(session, claim, now(session) + timedelta(seconds=retry_after), error.detail)
+        else:
+            scopes.fail(session, claim, verdict.error.detail, runtime.timing, retry_after=retry_after)
+        if refused:
+            session.flush()
+            pause = upstreams.refuse(session, call, verdict.error, runtime.timing)
+    if pause is not None:
+        upstreams.paused(runtime, call, pause)
+    return verdict.error.detail
 
 
 def _passive_interval(session: Session, connection: Connection) -> float:

@@ -19,6 +19,7 @@ from tasks.advance import advance
 from tasks.connection import Connection, ConnectionSettings, register
 from tasks.observe import observe
 from tasks.runtime import Runtime, Timing
+from tasks.upstreams import tend
 from tests.world import World
 from worker.desk import find_order
 
@@ -74,6 +75,7 @@ class Ledger:
     def work(self, *, steps: int = 200) -> None:
         """Do what is due until nothing is."""
         for _ in range(steps):
+            tend(self.runtime)
             with self.runtime.sessions() as session:
                 scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= now(session))))
                 orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session)).order_by(Order.id)))
@@ -89,6 +91,7 @@ class Ledger:
     def step(self) -> None:
         """Do what is due a few times, as some sweeps do, whether it comes to rest or not."""
         for _ in range(5):
+            tend(self.runtime)
             with self.runtime.sessions() as session:
                 scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= now(session))))
                 orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session))))

@@ -1,0 +1,560 @@
+"""Upstreams: whether a system of a connection, or one method of it, may be called now. All workers share the answer.
+
+A system is closed while it is `away` (five calls in a row got no answer, of two callers at least), while it refuses
+our `token`, or until its `limit` of requests is over. A method is paused while the token lacks the right to it. What
+is closed is not called, so nothing is tried in vain and nothing counts as an attempt; now and then one call probes
+it, and its success opens it for all. An order says in `held_up_by` what it waits for; a read is put off.
+
+Rows of `upstreams` and `paused_methods` are locked last, after all that the tables' own order names.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
+from models.database import now
+from models.states import Feed, HoldCode, Kind, WriteState
+from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
+from tasks import scopes
+from tasks.budget import BUDGET, probing
+from tasks.connection import Connection
+from tasks.requeue import begin_afresh
+from tasks.runtime import Runtime, Timing
+from tasks.wake import lock_orders
+
+log = structlog.get_logger()
+
+KOMET, AXERRIO = "komet", "axerrio"
+AWAY, TOKEN, LIMIT = "away", "token", "limit"
+#: Calls in a row without an answer, and different callers among them, that close a system.
+_MISSES, _CALLERS = 5, 2
+#: Orders, or reads of one method, that must be refused in the same words before the method is paused.
+_REFUSED = 2
+#: Probes come at the poll interval, and later at this share of the time since it was closed.
+_SHARE = 0.25
+#: Where a limit says nothing of its end, probes come at least so often: a day's requests come free bit by bit.
+_LONGEST_LIMIT = 3600.0
+#: Orders that are made due in one transaction.
+_BATCH = 500
+
+#: The methods that the read of a feed calls.
+_METHODS = {
+    Feed.SALES_ORDERS: ("axerrio.sales-orders.sync", "axerrio.identity"),
+    Feed.LABELS: ("axerrio.labels.sync",),
+    Feed.SHIPMENTS: ("axerrio.shipments.sync",),
+    Feed.ARTICLES: ("axerrio.articles.sync",),
+    Feed.KOMET_PREBOOKS: ("komet.prebook.details.list",),
+    Feed.KOMET_PURCHASE_ORDERS: ("komet.purchase.order.list",),
+    Feed.KOMET_REFERENCE: ("komet.boxtype.list", "komet.carrier.list"),
+}
+#: The feed whose read probes a closed system.
+_PROBES = {KOMET: Feed.KOMET_REFERENCE, AXERRIO: Feed.SALES_ORDERS}
+#: The method that every token may call: where it is refused, it is the token that is refused.
+_ASKS_FOR_TOKEN = {KOMET: "komet.boxtype.list", AXERRIO: "axerrio.identity"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that ended, and who made it."""
+
+    connection: Connection
+    #: As kinds of writes are named.
+    method: str
+    #: `order 17`, or a scope in its words.
+    by: str
+    #: By the ledger's clock; None: nothing was sent.
+    began_at: datetime | None
+    is_read: bool = False
+
+    @property
+    def system(self) -> str:
+        """The system that was called."""
+        return system_of(self.method)
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What keeps a call from being made, and when it is worth while to look again."""
+
+    name: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a failed call says of its system."""
+
+    #: As it is to be understood: a refused token may turn out to be a missing right.
+    error: ClientError
+    #: Set: the system is closed now, so that the failure says nothing of who called.
+    closed: Obstacle | None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A method is paused."""
+
+    #: By this refusal.
+    begins: bool
+
+
+def system_of(name: str) -> str:
+    """The system of a method, or of a kind of write."""
+    return name.partition(".")[0]
+
+
+def waiting_feeds(names: Collection[str]) -> list[Feed]:
+    """The feeds that cannot be read while these systems and methods are not called."""
+    return [
+        feed
+        for feed, methods in _METHODS.items()
+        if system_of(methods[0]) in names or any(each in names for each in methods)
+    ]
+
+
+# -- before a call ---------------------------------------------------------------------------------------------
+
+
+class Obstacles:
+    """What keeps a connection's calls from being made, as it stands at this moment."""
+
+    def __init__(self, session: Session, connection_id: int, timing: Timing) -> None:
+        self._session = session
+        self._timing = timing
+        closed = select(Upstream).where(Upstream.connection_id == connection_id, Upstream.closed_by.is_not(None))
+        paused = select(PausedMethod).where(
+            PausedMethod.connection_id == connection_id, PausedMethod.paused_since.is_not(None)
+        )
+        fresh = {"populate_existing": True}
+        self._closed = {each.system: each for each in session.scalars(closed.execution_options(**fresh))}
+        self._paused = {each.method: each for each in session.scalars(paused.execution_options(**fresh))}
+
+    def of(self, method: str) -> Obstacle | None:
+        """What keeps a method from being called; None: nothing."""
+        return self.of_system(system_of(method)) or self._of_row(method, self._paused.get(method))
+
+    def of_system(self, system: str) -> Obstacle | None:
+        """What keeps a whole system from being called; None: nothing."""
+        return self._of_row(system, self._closed.get(system))
+
+    def _of_row(self, name: str, row: Upstream | PausedMethod | None) -> Obstacle | None:
+        if row is None or row.probe_at is None:
+            return None
+        soon = now(self._session) + timedelta(seconds=self._timing.poll)
+        return Obstacle(name, row.probe_at if row.probe_at > now(self._session) else soon)
+
+    def may_probe(self, method: str, order: Order) -> bool:
+        """The order's own write is to probe a paused method: no other probes until its time comes again."""
+        row = self._paused.get(method)
+        if row is None or self.of_system(system_of(method)) is not None:
+            return False
+        untried = select(Order.id).where(
+            Order.connection_id == order.connection_id,
+            Order.held_up_by == method,
+            Order.id != order.id,
+            _name(Order.id).not_in(row.refused),
+        )
+        if name_of(order.id) in row.refused and self._session.scalar(untried.limit(1)) is not None:
+            return False  # it may be refused for its own sake
+        return self._take(row, and_(PausedMethod.connection_id == row.connection_id, PausedMethod.method == method))
+
+    def any_of(self, feed: Feed) -> bool:
+        """Something that the read of a feed calls is closed or paused: it may go as a probe at most."""
+        methods = _METHODS[feed]
+        return system_of(methods[0]) in self._closed or any(each in self._paused for each in methods)
+
+    def hold_back(self, feed: Feed) -> Obstacle | None:
+        """What a read is to wait for; None: it may go, as a probe where something is closed or paused."""
+        methods = _METHODS[feed]
+        system = system_of(methods[0])
+        closed = self._closed.get(system)
+        if closed is not None:
+            of_system = and_(Upstream.connection_id == closed.connection_id, Upstream.system == system)
+            probes = feed is _PROBES[system] and self._take(closed, of_system)
+            return None if probes else self.of_system(system)
+        for method in methods:
+            row = self._paused.get(method)
+            if row is not None:
+                of_method = and_(PausedMethod.connection_id == row.connection_id, PausedMethod.method == method)
+                if not self._take(row, of_method):
+                    return self._of_row(method, row)
+        return None
+
+    def _take(self, row: Upstream | PausedMethod, is_row: ColumnElement[bool]) -> bool:
+        """Take the probe on, if it is due and nobody else did."""
+        table = type(row)
+        moment = now(self._session)
+        since = row.closed_since if isinstance(row, Upstream) else row.paused_since
+        by = row.closed_by if isinstance(row, Upstream) else None
+        taken = (
+            update(table)
+            .where(is_row, table.probe_at <= moment)
+            .values(probe_at=moment + _until_probe(self._timing, moment - (since or moment), by))
+            .returning(table.probe_at)
+            .execution_options(synchronize_session=False)
+        )
+        return self._session.scalar(taken) is not None
+
+
+def name_of(order_id: int) -> str:
+    """An order as the one who made a call."""
+    return f"order {order_id}"
+
+
+def _name(order_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ColumnElement[str]:
+    return literal("order ").concat(order_id)
+
+
+def _until_probe(timing: Timing, closed_for: timedelta, by: str | None) -> timedelta:
+    longest = max(timing.poll, timing.retry_max, _LONGEST_LIMIT if by == LIMIT else 0.0)
+    return timedelta(seconds=min(max(timing.poll, closed_for.total_seconds() * _SHARE), longest))
+
+
+# -- after a call that ended well ------------------------------------------------------------------------------
+
+
+def answered(
+    session: Session, connection_id: int, methods: Collection[str], began_at: datetime | None
+) -> tuple[str, ...]:
+    """Methods did what was asked: the count begins anew, and what the call probed is open.
+
+    Writes nothing while all is well. A call that began before something was closed proves nothing of it.
+
+    Args:
+        session: its transaction records it; nothing may be locked after this.
+        connection_id: of its row.
+        methods: of one system.
+        began_at: when the call began.
+
+    Returns:
+        What was opened, by name: after the commit, call `go_on`.
+    """
+    opened = _reset(session, connection_id, system_of(next(iter(methods))), began_at)
+    known = select(PausedMethod.method, PausedMethod.paused_since).where(
+        PausedMethod.connection_id == connection_id, PausedMethod.method.in_(methods)
+    )
+    for method, since in session.execute(known).all():
+        if since is None or (began_at is not None and began_at >= since):
+            gone = delete(PausedMethod).where(
+                PausedMethod.connection_id == connection_id,
+                PausedMethod.method == method,
+                PausedMethod.paused_since.is_not_distinct_from(since),
+            )
+            ended = session.scalar(gone.returning(PausedMethod.method).execution_options(synchronize_session=False))
+            opened += (method,) if ended is not None and since is not None else ()
+    return opened
+
+
+def read_well(runtime: Runtime, connection: Connection, feed: Feed, began_at: datetime) -> None:
+    """A feed was read, so that all its methods did what was asked."""
+    with runtime.sessions.begin() as session:
+        opened = answered(session, connection.id, _METHODS[feed], began_at)
+    go_on(runtime, connection, opened)
+
+
+def _reset(session: Session, connection_id: int, system: str, began_at: datetime | None) -> tuple[str, ...]:
+    """The system answered; gives its name if that opened it."""
+    of_system = and_(Upstream.connection_id == connection_id, Upstream.system == system)
+    row = session.execute(select(Upstream.misses, Upstream.closed_since).where(of_system)).first()
+    if row is None or (not row.misses and row.closed_since is None):
+        return ()
+    opens = row.closed_since is not None and began_at is not None and began_at >= row.closed_since
+    values: dict[str, object] = {"misses": 0, "missed_by": []}
+    if opens:
+        values |= {"closed_by": None, "closed_since": None, "closed_why": None, "probe_at": None}
+    reset = update(Upstream).where(of_system, Upstream.closed_since.is_not_distinct_from(row.closed_since))
+    done = session.scalar(reset.values(values).returning(Upstream.system).execution_options(synchronize_session=False))
+    return (system,) if done is not None and opens else ()
+
+
+def go_on(runtime: Runtime, connection: Connection, opened: Collection[str]) -> None:
+    """Make due at once what waited for something that is open now."""
+    if not opened:
+        return
+    log.info("open again", connection=connection.settings.name, what=", ".join(opened))
+    for method in opened:
+        if method not in _PROBES:
+            _forgive(runtime, connection.id, method)
+    feeds = waiting_feeds(opened)
+    with runtime.sessions.begin() as session:
+        moment = now(session)
+        late = moment + _until_probe(runtime.timing, timedelta.max, LIMIT) + timedelta(seconds=runtime.timing.poll)
+        put_off = (
+            select(Scope.id)
+            .where(Scope.connection_id == connection.id, Scope.feed.in_(feeds), Scope.due_at.between(moment, late))
+            .order_by(Scope.id)
+            .with_for_update(key_share=True)
+        )
+        session.execute(
+            update(Scope)
+            .where(Scope.id.in_(put_off))
+            .values(due_at=moment, hinted_until=None)
+            .execution_options(synchronize_session=False)
+        )
+    tend(runtime)
+
+
+def tend(runtime: Runtime) -> None:
+    """Make due the orders that were held up by something that is there no more, and those that shall probe.
+
+    Whoever opens something does so at once, and each sweep for whoever died before that.
+    """
+    batch = _BATCH
+    while batch == _BATCH:
+        with runtime.sessions.begin() as session:
+            batch = _let_go_on(session)
+    with runtime.sessions.begin() as session:
+        _appoint(session)
+
+
+def _let_go_on(session: Session) -> int:
+    closed = select(Upstream.system).where(
+        Upstream.connection_id == Order.connection_id,
+        Upstream.system == Order.held_up_by,
+        Upstream.closed_by.is_not(None),
+    )
+    paused = select(PausedMethod.method).where(
+        PausedMethod.connection_id == Order.connection_id,
+        PausedMethod.method == Order.held_up_by,
+        PausedMethod.paused_since.is_not(None),
+    )
+    free = (
+        select(Order.id)
+        .where(Order.held_up_by.is_not(None), Order.held_up_by != BUDGET, ~closed.exists(), ~paused.exists())
+        .order_by(Order.id)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte()
+    )
+    values = {"held_up_by": None, "not_before": None, "setbacks": 0, "due_at": func.axkomet_now(), "hinted_until": None}
+    freed = update(Order).where(Order.id.in_(select(free.c.id))).values(values).returning(Order.id)
+    return len(session.scalars(freed.execution_options(synchronize_session=False)).all())
+
+
+def _appoint(session: Session) -> None:
+    """Make one order due for each paused method whose probe is: of those that wait for it the nearest departure.
+
+    One that was refused already comes after those that were not: it may be refused for its own sake.
+    """
+    moment = func.axkomet_now()
+    due = select(PausedMethod).where(PausedMethod.paused_since.is_not(None), PausedMethod.probe_at <= moment)
+    for row in session.scalars(due):
+        candidate = (
+            select(Order.id)
+            .where(
+                Order.connection_id == row.connection_id,
+                Order.held_up_by == row.method,
+                or_(Order.not_before.is_(None), Order.not_before <= moment),
+            )
+            .order_by(_name(Order.id).in_(row.refused), Order.departure_date, Order.id)
+            .limit(1)
+            .with_for_update(skip_locked=True, key_share=True)
+            .cte()
+        )
+        appointed = update(Order).where(Order.id.in_(select(candidate.c.id)), Order.due_at > moment)
+        session.execute(appointed.values(due_at=moment, hinted_until=None).execution_options(synchronize_session=False))
+
+
+# -- after a call that failed ----------------------------------------------------------------------------------
+
+
+def judge(runtime: Runtime, call: Call, error: ClientError) -> Verdict:
+    """What a failed call says of its system, which may close by it.
+
+    May ask once more whether the token itself is refused. Locks in transactions of its own.
+    """
+    if isinstance(error, Refused):
+        error = _judge_refusal(runtime, call, error)
+    elif not isinstance(error, NoBudget | NoTurn):
+        _missed(runtime, call, error)
+    with runtime.sessions() as session:
+        closed = Obstacles(session, call.connection.id, runtime.timing).of_system(call.system)
+    return Verdict(error, closed)
+
+
+def _judge_refusal(runtime: Runtime, call: Call, error: Refused) -> ClientError:
+    if error.kind is RefusalKind.LIMIT:
+        _close(runtime, call, LIMIT, error)
+        return error
+    asks = call.method == _ASKS_FOR_TOKEN[call.system]
+    if error.kind is RefusalKind.TOKEN or (error.kind is RefusalKind.RIGHT and asks):
+        said = error if asks or _is_closed_by(runtime, call, TOKEN) else _ask_for_token(call)
+        if said is not None:
+            if isinstance(said, Refused):
+                _close(runtime, call, TOKEN, said)
+            return error
+        error = Refused(error.system, error.operation, error.detail, RefusalKind.RIGHT, error.retry_after, error.code)
+    with runtime.sessions.begin() as session:
+        opened = _reset(session, call.connection.id, call.system, call.began_at)
+    go_on(runtime, call.connection, opened)
+    return error
+
+
+def _is_closed_by(runtime: Runtime, call: Call, by: str) -> bool:
+    of_call = (Upstream.connection_id == call.connection.id, Upstream.system == call.system)
+    with runtime.sessions() as session:
+        return session.scalar(select(Upstream.closed_by).where(*of_call)) == by
+
+
+def _ask_for_token(call: Call) -> ClientError | None:
+    """The error of a call that every token may make; None: it is allowed, so that the token is good.
+
+    One that was not answered, or was refused for something else, says nothing.
+    """
+    try:
+        with probing():
+            if call.system == KOMET:
+                call.connection.komet.list_box_types()
+            else:
+                call.connection.axerrio.identity()
+    except Refused as error:
+        is_meant = error.kind in (RefusalKind.TOKEN, RefusalKind.RIGHT)
+        return error if is_meant else ClientError(error.system, error.operation, error.detail)
+    except ClientError as error:
+        return error
+    return None
+
+
+def _missed(runtime: Runtime, call: Call, error: ClientError) -> None:
+    """A call got no answer: one more in a row."""
+    name = func.to_jsonb(literal(call.by))
+    with runtime.sessions.begin() as session:
+        added = insert(Upstream).values(
+            connection_id=call.connection.id, system=call.system, misses=1, missed_by=[call.by]
+        )
+        row = session.execute(
+            added.on_conflict_do_update(
+                index_elements=["connection_id", "system"],
+                set_={
+                    "misses": Upstream.misses + 1,
+                    "missed_by": case(
+                        (Upstream.missed_by.contains([call.by]), Upstream.missed_by), else_=Upstream.missed_by + name
+                    ),
+                },
+                where=Upstream.closed_by.is_(None),
+            ).returning(Upstream.misses, func.jsonb_array_length(Upstream.missed_by).label("callers"))
+        ).first()
+    if row is not None and row.misses >= _MISSES and row.callers >= _CALLERS:
+        _close(runtime, call, AWAY, error)
+
+
+def _close(runtime: Runtime, call: Call, by: str, error: ClientError) -> None:
+    """Close the system, or keep it closed, with the newest words."""
+    of_call = (Upstream.connection_id == call.connection.id, Upstream.system == call.system)
+    asked = getattr(error, "retry_after", None) or 0.0
+    with runtime.sessions.begin() as session:
+        moment = now(session)
+        before = session.execute(select(Upstream.closed_by, Upstream.closed_since).where(*of_call)).first()
+        since = before.closed_since if before is not None and before.closed_by == by else None
+        pause = max(_until_probe(runtime.timing, moment - (since or moment), by), timedelta(seconds=asked))
+        if by == LIMIT and asked:
+            pause = timedelta(seconds=asked)
+        # Before the system's own row, which is locked last. Should somebody else close it for longer, the probe waits.
+        scopes.expect(session, call.connection.id, _PROBES[call.system], "", pause.total_seconds())
+        values: dict[str, Any] = {
+            "misses": 0,
+            "missed_by": [],
+            "closed_by": by,
+            "closed_since": since or moment,
+            "closed_why": error.detail,
+            "probe_at": moment + pause,
+        }
+        added = insert(Upstream).values(connection_id=call.connection.id, system=call.system, **values)
+        session.execute(
+            added.on_conflict_do_update(
+                index_elements=["connection_id", "system"],
+                set_=values | {"probe_at": func.greatest(Upstream.probe_at, moment + pause)},
+            )
+        )
+    if since is None:
+        name = call.connection.settings.name
+        log.error("closed", connection=name, system=call.system, by=by, why=error.detail, until=moment + pause)
+
+
+# -- a method that is refused ----------------------------------------------------------------------------------
+
+
+def refuse(session: Session, call: Call, error: ClientError, timing: Timing) -> Pause | None:
+    """Note that a method was refused for want of a right.
+
+    Args:
+        session: its transaction records it; nothing may be locked after this.
+        call: that was refused.
+        error: with the other system's own words.
+        timing: of the process.
+
+    Returns:
+        The pause, where the method is paused: then the refusal says nothing of who called. After the commit, call
+        `paused`. None: one caller alone was refused.
+    """
+    moment = now(session)
+    mine = and_(PausedMethod.connection_id == call.connection.id, PausedMethod.method == call.method)
+    added = insert(PausedMethod).values(
+        connection_id=call.connection.id, method=call.method, words=error.detail, refused=[]
+    )
+    session.execute(added.on_conflict_do_nothing())
+    row = session.scalars(
+        select(PausedMethod).where(mine).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    if row.words != error.detail:
+        row.words = error.detail
+        row.refused = row.refused if row.paused_since is not None else []
+    # A read has nobody beside it who could be refused by the same method: its own second refusal counts.
+    if call.by not in row.refused or (call.is_read and row.paused_since is None):
+        row.refused = [*row.refused, call.by]
+    begins = row.paused_since is None and len(row.refused) >= _REFUSED
+    if begins:
+        row.paused_since = moment
+        row.probe_at = moment + _until_probe(timing, timedelta(0), None)
+        name = call.connection.settings.name
+        log.error("paused", connection=name, method=call.method, why=error.detail)
+    session.flush()
+    return Pause(begins) if row.paused_since is not None else None
+
+
+def paused(runtime: Runtime, call: Call, pause: Pause) -> None:
+    """A method is paused: whoever was refused by it before waits with the others.
+
+    Where every method is refused it is the token that is: a read of what every token may call will tell.
+    """
+    if not pause.begins:
+        return
+    _forgive(runtime, call.connection.id, call.method)
+    if call.system == KOMET:
+        with runtime.sessions.begin() as session:
+            scopes.expect(session, call.connection.id, _PROBES[KOMET], "", 0.0)
+
+
+def _forgive(runtime: Runtime, connection_id: int, method: str) -> None:
+    """Orders that stopped because a kind of write was refused begin afresh."""
+    if method not in tuple(Kind):
+        return
+    of_order = or_(
+        Write.order_id == Order.id,
+        Write.id.in_(
+            select(WriteLine.write_id)
+            .join(OrderLine, WriteLine.line_id == OrderLine.id)
+            .where(OrderLine.order_id == Order.id)
+        ),
+    )
+    refused = select(Write.id).where(
+        of_order,
+        Write.kind == Kind(method),
+        Write.state == WriteState.REFUSED,
+        Write.refusal == RefusalKind.RIGHT.value,
+        Write.id > Order.fresh_after_write,
+    )
+    stopped = select(Order.id).where(
+        Order.connection_id == connection_id, Order.reason_code == HoldCode.REJECTED.value, refused.exists()
+    )
+    with runtime.sessions.begin() as session:
+        for row in lock_orders(session, list(session.scalars(stopped))):
+            begin_afresh(session, row)
+            row.due_at, row.hinted_until = now(session), None
