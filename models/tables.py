@@ -356,6 +356,7 @@ class Write(Base):
     __tablename__ = "writes"
     __table_args__ = (
         Index(None, "order_id"),
+        Index(None, "scope_id"),
         Index("ix_writes_in_doubt", "scope_id", postgresql_where=text("state = 'sent'")),
         Index(
             "uq_writes_open_axerrio",
@@ -698,7 +699,7 @@ class History(Base):
     """Every change of state: when, from, to, why, by which write."""
 
     __tablename__ = "history"
-    __table_args__ = (Index(None, "order_id"),)
+    __table_args__ = (Index(None, "order_id"), Index(None, "write_id"))
 
     id: Mapped[int] = _id()
     order_id: Mapped[int] = _order_id()
