@@ -47,7 +47,7 @@ _ALWAYS_READ = (
 class Customer(BaseModel):
     """A Komet customer. Komet asks for code and description together (Create a Prebook)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     code: Annotated[str, Field(min_length=1, max_length=20)]
     #: None: the buyer's name in Axerrio.
@@ -57,7 +57,7 @@ class Customer(BaseModel):
 class ConnectionSettings(BaseModel):
     """One `[[connection]]` of the connections file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     mode: Literal["live", "observe"] = "live"

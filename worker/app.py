@@ -6,6 +6,7 @@ import threading
 
 import structlog
 from celery import Celery, signals
+from celery.schedules import crontab
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.celery_tasks import MAINTENANCE, OBSERVE, ORDERS, declare, hint_sender
@@ -53,7 +54,13 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
                 "task": "sweep",
                 "schedule": settings.sweep_seconds,
                 "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
-            }
+            },
+            # By the clock, and not so long after the start: a beat that is often started anew would never come to it.
+            "housekeeping": {
+                "task": "housekeeping",
+                "schedule": crontab(minute="17"),
+                "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
+            },
         },
         timezone="UTC",
     )
@@ -93,11 +100,18 @@ def run_beat(settings: Settings, urls: ServiceUrls) -> None:
 
 
 def run_flower(settings: Settings, urls: ServiceUrls) -> None:
-    """Run Flower on loopback until SIGTERM. User and password go by the environment: options show in `ps`."""
+    """Run Flower on loopback until SIGTERM.
+
+    User and password are set as an option within this process: on a command line they would show in `ps`, and of
+    Flower's own variable a comma would make two.
+    """
+    import flower.options  # noqa: F401 - it defines them
+    from tornado.options import options
+
     user = settings.flower_user or "axkomet"
     if settings.flower_password is None:
         raise Problem("Flower needs a password: set AXKOMET_FLOWER_PASSWORD.")
-    os.environ["FLOWER_BASIC_AUTH"] = f"{user}:{settings.flower_password.get_secret_value()}"
+    options.basic_auth = [f"{user}:{settings.flower_password.get_secret_value()}"]
     os.environ["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
     app = make_app(urls.redis_url, settings)
     app.start(["flower", "--address=127.0.0.1", f"--port={settings.flower_port}"])

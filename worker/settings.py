@@ -22,6 +22,8 @@ SERVICES_FILE = "services.json"
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
+#: A century at most: what is older than the calendar cannot be compared.
+Days = Annotated[int, Field(gt=0, le=36_500)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
     #: None: `console` on a terminal, else `json`.
     log_format: Literal["console", "json"] | None = None
     #: Raw records and writes of closed orders are removed after it.
-    retention_days: Count = 400
+    retention_days: Days = 400
     #: None: generated at each start.
     flower_user: str | None = None
     flower_password: SecretStr | None = None
@@ -153,7 +155,7 @@ def check_database_url(url: str) -> str:
     wanted = "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
     try:
         parsed = make_url(url)
-        if "@" in (parsed.host or ""):
+        if "@" in f"{parsed.host}{parsed.database}":
             raise ValueError("a part of the password was taken for the host")
     except (ArgumentError, ValueError):
         raise Problem(f"{variable} is not a database URL: write {wanted}, and %40 for an @ in the password.") from None
