@@ -1,4 +1,4 @@
-"""The Celery tasks: names under which `advance`, `observe` and `sweep` run, and nothing else.
+"""The Celery tasks: names under which `advance`, `observe`, `sweep` and `housekeeping` run, and nothing else.
 
 A message only says "look now". A task that is delivered twice, late or never changes nothing: the row it names knows
 whether it is due, and the sweep sends another message for a row that stays due.
@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from models.tables import Order, Scope
 from tasks.advance import advance
+from tasks.housekeeping import housekeeping
 from tasks.kinds import KINDS
 from tasks.observe import observe
 from tasks.runtime import Hint, Runtime
@@ -46,11 +47,15 @@ def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
     def sweep_task() -> str:
         return f"{sweep(runtime())} due"
 
+    def housekeeping_task() -> str:
+        return housekeeping(runtime())
+
     promise = {"acks_late": True, "ignore_result": True}
     for name in ORDER_TASKS:
         app.task(order_task(name), name=name, **promise)
     app.task(observe_task, name="observe", **promise)
     app.task(sweep_task, name="sweep", **promise)
+    app.task(housekeeping_task, name="housekeeping", **promise)
 
 
 def hint_sender(app: Celery) -> Callable[[Iterable[Hint]], None]:

@@ -26,6 +26,8 @@ class Timing:
     max_attempts: int = 12
     http_timeout: float = 20.0
     grace: float = 60.0
+    #: So many days after an order came to its end its writes and raw records go.
+    retention_days: int = 400
 
     @property
     def order_lease(self) -> float:

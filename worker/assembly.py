@@ -36,6 +36,7 @@ def timing_of(settings: Settings) -> Timing:
         max_attempts=settings.max_attempts,
         http_timeout=settings.http_timeout_seconds,
         grace=settings.in_doubt_grace_seconds,
+        retention_days=settings.retention_days,
     )
 
 
