@@ -90,13 +90,20 @@ class Shop:
         tenant = next(each for each in dump["tenants"] if each["token_last4"] == world.axerrio_token[-4:])
         self.books = {"companies": [company | {"company_code": world.komet_token}], "tenants": [tenant]}
 
+    @property
+    def company(self) -> Json:
+        """What stands in its company."""
+        (found,) = self.books["companies"]
+        company: Json = found
+        return company
+
     def judge(self) -> Verdict:
         """What became of all that was sold."""
         return judge(self.books, [case.expected for case in self.cases])
 
     def requests(self, operation: str) -> int:
         """How often Komet was asked this."""
-        return int(self.books["companies"][0]["requests"].get(operation, 0))
+        return int(self.company["requests"].get(operation, 0))
 
     def record(self, expected: Expected) -> Json:
         """An order as Axerrio has it."""
@@ -202,6 +209,19 @@ class Case:
     def seconds(self) -> float:
         """From its fault to its end."""
         return self.ended_at - self.struck_at if self.ended_at and self.struck_at else float("inf")
+
+    @property
+    def made_twice(self) -> str:
+        """More prebooks were ever made of it than were needed, though the surplus may be gone; empty: not so.
+
+        A change makes one line anew, in a prebook of its own.
+        """
+        if self.expected.origin == "komet":
+            return ""
+        name = f"Axerrio {self.expected.number} [AX:"
+        made = sum(name in each["comments"] for each in self.shop.company["prebooks"])
+        needed = 2 if self._kind is Kind.PURCHASE_ORDER_ITEM_DELETE else 1
+        return f"{made} prebooks were made of it, needed was {needed}" if made > needed else ""
 
     def look(self, *, sandbox_struck: bool) -> None:
         """Note what happened to it, and let people do what there is to do.

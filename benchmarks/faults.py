@@ -154,6 +154,7 @@ class Yard:
             doubled = dict(verdict.doubled)
             for case in shop.cases:
                 twice, lost = doubled.pop(case.expected.name, ""), verdict.lost.get(case.expected.name, "")
+                twice = twice or case.made_twice
                 if case.ended_at is None:
                     lost = f"it is {case.state} {case.reason} and not {case.end}" + f": {lost}" * bool(lost)
                 if case.trap is not None:
@@ -161,6 +162,8 @@ class Yard:
                 elif twice or lost:
                     self.surplus.append(f"{case.expected.name}, which nothing broke: {twice or lost}")
             self.surplus += [f"{name}: {what}: {why}" for what, why in doubled.items()]
+            if (made := len(shop.company["purchase_orders"])) > len(shop.cases):
+                self.surplus.append(f"{name}: {made} purchase orders were made for {len(shop.cases)} orders")
         return outcomes
 
     def _outcome(self, case: Case, trap: Trap, twice: str, lost: str, alive: set[int]) -> Outcome:
@@ -229,8 +232,10 @@ def break_all(yard: Yard, cells: Iterable[Cell], earners: Sequence[Case] = ()) -
         raise ValueError("one answer can be lost in a shop at once")
     yard.lead([*cases, *earners], lambda case: case.is_ready and (case.trap is not None or case.ended_at))
     yard.order_faults(first)
-    _break(first)
-    yard.lead(first, lambda case: case.struck_at)
+    for way in WAYS:  # the one whose process lives is left in peace for a moment, to show what it does next
+        wave = [case for case in first if case.trap is not None and case.trap.cell.way == way]
+        _break(wave)
+        yard.lead(wave, lambda case: case.struck_at)
     rest = [case for case in cases if case not in first]
     while rest:
         _break(rest)
@@ -261,7 +266,7 @@ def break_fresh(yard: Yard, cells: Iterable[Cell]) -> None:
         case.has_turn = True
     yard.lead(cases, lambda case: case.in_doubt_at)
     for case in cases:
-        if case.trap is not None and (sent := case.shop.requests(case.trap.cell.operation[1])):
+        if case.trap and case.in_doubt_at and (sent := case.shop.requests(case.trap.cell.operation[1])):
             yard.surplus.append(f"{case.trap.cell}: it was in doubt, and {sent} were sent")
     yard.lead([*cases, *earn_proof(yard)], lambda case: case.ended_at)
 
