@@ -127,7 +127,7 @@ def _of_order(runtime: Runtime, connection: Connection, order_id: int, before: d
 
 
 def _remove_writes(session: Session, row: Order) -> int:
-    """Its parts of all settled writes; a write goes with the last part of it, when the order that led it goes."""
+    """Its parts of all settled writes; one that it led for others too goes in a later run, after the last of them."""
     settled = select(Write.id).where(Write.state.not_in(_OPEN))
     own = select(OrderLine.id).where(OrderLine.order_id == row.id)
     parts = delete(WriteLine).where(WriteLine.line_id.in_(own), WriteLine.write_id.in_(settled))

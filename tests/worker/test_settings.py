@@ -47,6 +47,7 @@ def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
     settings = load_settings()
     assert settings.database_url is None
     assert settings.max_attempts == 12
+    assert settings.retention_days == 400
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,8 @@ def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
         ("SWEEP_SECONDS", "soon", "number"),
         ("CONCURRENCY", "-1", "greater than 0"),
         ("MAX_ATTEMPTS", "1.5", "integer"),
+        ("RETENTION_DAYS", "0", "greater than 0"),
+        ("RETENTION_DAYS", "400000", "less than or equal to 36500"),
         ("FLOWER_PORT", "70000", "65535"),
         ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
         ("LOG_FORMAT", "xml", "'console' or 'json'"),
