@@ -1,0 +1,206 @@
+"""Isolation: how long orders of healthy connections take, with and without a bad neighbour in the same worker.
+
+    python -m benchmarks.isolation [--seconds S]
+
+One worker and one beat with the usual settings, polls apart, serve five healthy connections that sell steadily and
+three others that are quiet. Then one of these after the other goes bad: its Komet never answers, its token is
+refused, ten thousand of its orders are due at once. Measured is the time from an order's confirmation in Axerrio
+until the ledger holds that it stands in both systems, each with the ids of the other. Exit code 1 where an order of a
+healthy connection does not get there, or half or 95 % of them take more than twice as long beside a bad neighbour.
+"""
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from statistics import quantiles
+
+from sqlalchemy import func, select
+
+from benchmarks.report import publish, table
+from benchmarks.site import Site, running_site
+from models.database import now
+from models.states import OrderState
+from models.tables import Connection, History, Order
+from tests.processes.plant import Processes, bare_environment, connections_toml
+from tests.world import World
+
+HEALTHY = ("miami", "quito", "bogota", "nairobi", "aalsmeer")
+DEAD, REFUSED, FLOODED = "dead", "refused", "flooded"
+#: The defaults, except for the polls: a minute's wait for each would hide what is measured.
+SETTINGS = {
+    "AXKOMET_POLL_SECONDS": "2",
+    "AXKOMET_SWEEP_SECONDS": "5",
+    "AXKOMET_HTTP_TIMEOUT_SECONDS": "20",
+    "AXKOMET_IN_DOUBT_GRACE_SECONDS": "60",
+    "AXKOMET_RETRY_BASE_SECONDS": "2",
+    "AXKOMET_RETRY_MAX_SECONDS": "300",
+    "AXKOMET_CONCURRENCY": "16",
+}
+FLOOD = 10_000
+#: Orders that the other two bad neighbours sell, enough for all threads.
+_SOLD = 60
+_BATCH = 1000
+#: A healthy connection sells somewhere so often.
+_EVERY_SECONDS = 1.0
+#: Longer than any call may take.
+_NEVER_SECONDS = 3600.0
+_LAST_ORDER_SECONDS = 120.0
+_MOST = 2.0
+
+
+@dataclass
+class Phase:
+    """What was measured beside one neighbour."""
+
+    neighbour: str
+    #: When each order was confirmed, by its key.
+    confirmed: dict[str, datetime] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    #: Orders of the neighbour that were due when the last order was confirmed.
+    due: int = 0
+
+    def percentile(self, percent: int) -> float:
+        """Seconds that so many of a hundred orders took at most."""
+        return quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
+
+
+@dataclass
+class Street:
+    """All connections side by side, and the processes that serve them."""
+
+    site: Site
+    worlds: Mapping[str, World]
+    processes: Processes
+
+    def measure(self, neighbour: str, seconds: float, trouble: str = "") -> Phase:
+        """Sell steadily in the healthy connections for so long, and wait until the last order is at its end."""
+        phase = Phase(neighbour)
+        sellers = itertools.cycle(HEALTHY)
+        end = time.monotonic() + seconds
+        while (began := time.monotonic()) < end:
+            confirmed = datetime.now(UTC)
+            phase.confirmed[self.worlds[next(sellers)].place()] = confirmed
+            self.processes.work(max(0.0, began + _EVERY_SECONDS - time.monotonic()))
+        phase.due = self._due_of(trouble)
+        self.processes.wait_until(lambda: self._all_ordered(phase), _LAST_ORDER_SECONDS, lambda: self._missing(phase))
+        print(f"beside {neighbour}: {phase.percentile(50):.1f} s, {phase.percentile(95):.1f} s", file=sys.stderr)
+        return phase
+
+    def sell(self, name: str, count: int) -> None:
+        """Confirm so many orders of a connection at once."""
+        world = self.worlds[name]
+        for first in range(0, count, _BATCH):
+            numbers = range(first, min(first + _BATCH, count))
+            orders = [{**world.order(), "key": f"{name}-{n}", "number": f"{name}-{n}"} for n in numbers]
+            world.control("orders", tenant_token=world.axerrio_token, orders=orders)
+
+    def _all_ordered(self, phase: Phase) -> bool:
+        first = (
+            select(Order.axerrio_key, func.min(History.at))
+            .join(History, History.order_id == Order.id)
+            .where(Order.axerrio_key.in_(phase.confirmed), History.to_state == OrderState.ORDERED.value)
+            .group_by(Order.axerrio_key)
+        )
+        with self.processes.sessions() as session:
+            ordered = session.execute(first).all()
+        phase.seconds = [(at - phase.confirmed[str(key)]).total_seconds() for key, at in ordered]
+        return len(ordered) == len(phase.confirmed)
+
+    def _missing(self, phase: Phase) -> str:
+        late = select(Order.axerrio_key, Order.state, Order.reason, Order.last_error).where(
+            Order.axerrio_key.in_(phase.confirmed), Order.state != OrderState.ORDERED
+        )
+        with self.processes.sessions() as session:
+            return f"ordered: {[tuple(each) for each in session.execute(late)]}, beside {phase.neighbour},"
+
+    def _due_of(self, name: str) -> int:
+        of_name = select(func.count()).select_from(Order).join(Connection, Order.connection_id == Connection.id)
+        with self.processes.sessions() as session:
+            return session.scalars(of_name.where(Connection.name == name, Order.due_at <= now(session))).one()
+
+
+def run(seconds: float) -> list[Phase]:
+    """Measure alone, and beside each bad neighbour in turn."""
+    with running_site() as site:
+        worlds = {name: site.world(name) for name in (*HEALTHY, DEAD, REFUSED, FLOODED)}
+        env = bare_environment(
+            site.folder,
+            connections_toml(*(_entry(world) for world in worlds.values())),
+            {name: token for world in worlds.values() for name, token in _tokens(world).items()},
+            AXKOMET_DATABASE_URL=site.database_url,
+            AXKOMET_REDIS_URL=site.redis_url,
+        )
+        street = Street(site, worlds, Processes(site.folder, env | SETTINGS))
+        try:
+            street.processes.start_all()
+            street.measure("warming up", 5)
+            phases = [street.measure("none", seconds)]
+
+            worlds[DEAD].fault("slow_before", "*", seconds=_NEVER_SECONDS)
+            street.sell(DEAD, _SOLD)
+            phases.append(street.measure("whose Komet never answers", seconds, DEAD))
+
+            worlds[REFUSED].settings(token_valid=False)
+            street.sell(REFUSED, _SOLD)
+            phases.append(street.measure("whose token is refused", seconds, REFUSED))
+            worlds[REFUSED].control("faults", faults=[])
+
+            street.sell(FLOODED, FLOOD)
+            phases.append(street.measure(f"with {FLOOD:,} due orders", seconds, FLOODED))
+        except AssertionError:
+            print(street.processes.logs()[-20_000:], file=sys.stderr)
+            raise
+        finally:
+            street.processes.stop()
+    return phases
+
+
+def _tokens(world: World) -> dict[str, str]:
+    name = world.name.upper()
+    return {f"KOMET_{name}": world.komet_token, f"AXERRIO_{name}": world.axerrio_token}
+
+
+def _entry(world: World) -> dict[str, object]:
+    """As the tests have it, with tokens of its own and the usual pace."""
+    entry = world.entry()
+    komet, axerrio = _tokens(world)
+    entry["komet"] |= {"token_env": komet, "requests_per_second": 5}
+    entry["axerrio"] |= {"token_env": axerrio}
+    return entry
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, publish, and judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.isolation")
+    parser.add_argument("--seconds", type=float, default=45, help="how long is sold beside each neighbour")
+    phases = run(parser.parse_args(arguments).seconds)
+    alone = phases[0]
+    slower = [[phase.percentile(percent) / alone.percentile(percent) for percent in (50, 95)] for phase in phases]
+    rows = [
+        [
+            phase.neighbour,
+            len(phase.seconds),
+            f"{phase.percentile(50):.1f} s",
+            f"{phase.percentile(95):.1f} s",
+            *(f"{each:.2f}" for each in ratios),
+            phase.due,
+        ]
+        for phase, ratios in zip(phases, slower, strict=True)
+    ]
+    head = ["bad neighbour", "orders", "p50", "p95", "p50 to alone", "p95 to alone", "due of the neighbour"]
+    words = (
+        f"From confirmation in Axerrio to `ordered` in both systems, for the orders of {len(HEALTHY)} healthy "
+        f"connections in one worker of {SETTINGS['AXKOMET_CONCURRENCY']} threads. Defaults, but polls each "
+        f"{SETTINGS['AXKOMET_POLL_SECONDS']} s. The last column: orders of the neighbour that were still due when the "
+        "last order was confirmed."
+    )
+    publish("reliability.md", "isolation", "make isolation", f"{words}\n\n{table(head, rows)}")
+    return int(max(itertools.chain(*slower)) > _MOST)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Memory: what a worker holds while orders come all the time and every fifth answer of both systems is lost.
+
+    python -m benchmarks.memory [--minutes M]
+
+One worker and one beat. Each second an order comes, and the one that came a minute before it is cancelled, so that what
+is open stays the same. The worker's resident memory is read each second from `/proc`; its slope is the regression over
+the last four fifths of the run. Exit code 1 where the worker died, or grows by more than a tenth an hour.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, linear_regression
+
+from sqlalchemy import func, select
+
+from benchmarks.report import publish, table
+from benchmarks.site import running_site
+from models.states import OrderState, WriteState
+from models.tables import Observation, Order, Write
+from tests.processes.plant import Plant
+from tests.world import World
+
+#: The rest is as the tests with processes have it. With every fifth answer lost, twelve attempts are soon used up.
+SETTINGS = {
+    "AXKOMET_CONCURRENCY": "16",
+    "AXKOMET_POLL_SECONDS": "1",
+    "AXKOMET_MAX_ATTEMPTS": "1000",
+}
+LOST = 0.2
+#: How long an order stands before it is cancelled.
+_STANDS_SECONDS = 60
+#: They leave on so many days.
+_DAYS = 14
+#: The first part of a run counts for nothing: caches and pools are filled.
+_WARM = 0.2
+_MOST_GROWTH = 0.1
+_MIB = 2**20
+
+
+@dataclass
+class Run:
+    """What was seen."""
+
+    #: Resident bytes, by the seconds since the start.
+    resident: dict[float, int] = field(default_factory=dict)
+    orders: int = 0
+    cancelled: int = 0
+    writes: int = 0
+    reads: int = 0
+    deaths: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def slope(self) -> float:
+        """Bytes an hour."""
+        warm = max(self.resident) * _WARM
+        samples = {at: size for at, size in self.resident.items() if at >= warm}
+        return 3600 * linear_regression(list(samples), list(samples.values())).slope
+
+    def around(self, seconds: float) -> float:
+        """Bytes within five seconds of then."""
+        return fmean(size for at, size in self.resident.items() if abs(at - seconds) <= 5)
+
+
+def resident(pid: int) -> int:
+    """Resident bytes of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+
+
+def measure(minutes: float) -> Run:
+    """Let a worker work for so long."""
+    run = Run()
+    with running_site() as site:
+        world = site.world()
+        plant = Plant(site.folder, world, site.database_url, site.redis_url, settings=SETTINGS)
+        try:
+            plant.start_all()
+            plant.earn_proof()
+            lose_answers(world)
+            came: list[str] = []
+            began = time.monotonic()
+            while (at := time.monotonic() - began) < minutes * 60:
+                due = world.day(3 + len(came) % _DAYS)
+                came.append(world.place(departureDate=due, truckDate=due))
+                if len(came) > _STANDS_SECONDS:
+                    world.place(key=came[-_STANDS_SECONDS - 1], status="cancelled")
+                run.resident[at] = resident(plant.children["worker-0"].process.pid)
+                plant.work(max(0.0, 1 - (time.monotonic() - began - at)))
+            run.orders, run.deaths = len(came), plant.deaths
+            with plant.sessions() as session:
+                run.writes = session.scalars(select(func.count()).where(Write.state == WriteState.DONE)).one()
+                run.reads = session.scalars(select(func.count(Observation.id))).one()
+                run.cancelled = session.scalars(select(func.count()).where(Order.state == OrderState.CANCELLED)).one()
+        finally:
+            plant.stop()
+    return run
+
+
+def lose_answers(world: World) -> None:
+    """The work is done, and its answer never comes, once in five times."""
+    faults = [
+        {"system": system, "method": "*", "kind": "lost_answer", "token": token, "probability": LOST, "seed": seed}
+        for seed, (system, token) in enumerate((("komet", world.komet_token), ("axerrio", world.axerrio_token)))
+    ]
+    world.control("faults", faults=faults)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, publish, and judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory")
+    parser.add_argument("--minutes", type=float, default=10)
+    run = measure(parser.parse_args(arguments).minutes)
+    end = max(run.resident)
+    first, last = run.around(min(60, end)), run.around(end)
+    figures = [
+        [
+            f"{end / 60:.1f} min",
+            run.orders,
+            run.cancelled,
+            run.writes,
+            run.reads,
+            f"{first / _MIB:.1f} MiB",
+            f"{last / _MIB:.1f} MiB",
+            f"{run.slope / _MIB:+.1f} MiB an hour",
+        ]
+    ]
+    head = ["run", "orders", "cancelled", "writes done", "reads done", "after a minute", "at the end", "slope"]
+    words = (
+        f"Resident memory of a worker with {SETTINGS['AXKOMET_CONCURRENCY']} threads, read each second, while an order "
+        f"comes each second, another is cancelled, and {LOST:.0%} of all answers of both systems are lost. The slope "
+        f"is the regression over the last {1 - _WARM:.0%} of the run."
+    )
+    publish("reliability.md", "memory", "make memory", f"{words}\n\n{table(head, figures)}")
+    return int(bool(run.deaths) or run.slope > _MOST_GROWTH * last)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
