@@ -247,10 +247,10 @@ class Planner:
         """What would go there, for people; empty: nothing."""
         lost = [self.lines.loss(line) for line in self.s.lines]
         items, orders = sum(each.prebook_items for each in lost), sum(each.purchase_order_items for each in lost)
-        deleted = f"{_count(items, 'prebook item')} and {_count(orders, 'purchase order item')} deleted"
+        counted = [_count(number, f"{what} item") for number, what in ((items, "prebook"), (orders, "purchase order"))]
         if items or orders:
             what = "cancelled" if self.ask.is_withdrawn else "changed"
-            return f"{what} in Komet: {deleted}"
+            return f"{what} in Komet: {' and '.join(counted)} deleted"
         stands = any(line.live_items for line in self.s.lines)
         is_open = self.s.wanted.status is OrderStatus.DRAFT and self.ask.decided(None, "draft") is None
         return "taken back to draft" if is_open and stands else ""
@@ -260,10 +260,11 @@ class Planner:
         orders = sum(self.lines.loss(line).purchase_order_items for line in self.s.lines)
         lost = self.back.loss()
         is_cancelled = not any(line.is_open for line in self.s.lines)
-        said = [f"{'cancelled' if is_cancelled else 'changed'} in Axerrio"] if lost else []
-        said += [f"bought anew in Komet: {_count(orders, 'purchase order item')} deleted"] if orders else []
-        words = f" ({', '.join(lost)})" if lost and not is_cancelled else ""
-        return " and ".join(said) + words
+        deleted = f"{_count(orders, 'purchase order item')} deleted" if orders else ""
+        if not lost:
+            return f"changed in Komet: {deleted}" if deleted else ""
+        words = "cancelled in Axerrio" if is_cancelled else f"changed in Axerrio ({', '.join(lost)})"
+        return f"{words}, with {deleted} in Komet" if deleted else words
 
     def _held(self, plan: Plan, hold: Hold) -> Plan:
         """The same plan, of which nothing is sent; only what is under way is looked for at once."""
