@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Between:
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
         self.change: Change = unchanged
+        self.calls = 0
         #: Answers that are given in place of a call, by a part of its path, each once.
         self.instead: dict[str, list[Reply]] = {}
         self._lock = threading.Lock()
@@ -70,9 +72,15 @@ class Between:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}{self.target.path}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
+    def secure(self, context: ssl.SSLContext) -> None:
+        """From now on it speaks TLS."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
+
     def reply(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         """What is answered to a call."""
         with self._lock:
+            self.calls += 1
             for part, replies in self.instead.items():
                 if part in path and method != "GET" and replies:
                     return replies.pop(0)
