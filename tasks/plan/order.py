@@ -42,7 +42,7 @@ class Planner:
     def plan(self) -> Plan:
         """Say what leads on. What came over the limit is planned as ever, told, and not done."""
         plan = self._plan()
-        hold = self._over_limit(plan) if self.s.over_limit else None
+        hold = self._over_limit(plan) if self.s.over_limit and not plan.state.is_final else None
         return plan if hold is None else self._held(plan, hold)
 
     def _plan(self) -> Plan:

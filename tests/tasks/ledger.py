@@ -23,7 +23,7 @@ from models.canonical import (
     References,
     Shipment,
 )
-from models.states import Kind, WriteState
+from models.states import HoldCode, Kind, WriteState
 from tasks.plan import judge, make_plan
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
@@ -145,6 +145,7 @@ class Ledger:
     labels: list[Label] = field(default_factory=list)
     former_codes: dict[str, str] = field(default_factory=dict)
     shipments: list[Shipment] = field(default_factory=list)
+    over_limit: bool = False
 
     # -- what is wanted --------------------------------------------------------------------------------------
 
@@ -174,7 +175,9 @@ class Ledger:
         for facts in self.situation().writes:
             if facts.acknowledged and not facts.shown and facts.looks >= LOOKS_FOR_ABSENCE:
                 self.earned.discard(facts.kind)
-        return make_plan(self.situation())
+        plan = make_plan(self.situation())
+        self.over_limit = any(hold.code is HoldCode.OVER_LIMIT for hold in plan.holds)
+        return plan
 
     def write(self, id_: int) -> Write:
         return next(write for write in self.writes if write.id == id_)
@@ -222,6 +225,7 @@ class Ledger:
             labels=tuple(self.labels),
             former_codes=dict(self.former_codes),
             awb_while_pending=self.awb_while_pending,
+            over_limit=self.over_limit,
         )
 
     def _line(self, number: int, key: str, wanted: Line | None) -> LineFacts:

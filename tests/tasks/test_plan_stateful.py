@@ -120,8 +120,10 @@ class Sync(RuleBasedStateMachine):
         what=st.sampled_from(VERSIONS),
         which=st.integers(0, 3),
         boxes=st.integers(1, 6),
+        too_much=st.sampled_from((False, False, False, True)),
     )
-    def a_new_version_comes(self, what: str, which: int, boxes: int) -> None:
+    def a_new_version_comes(self, what: str, which: int, boxes: int, too_much: bool) -> None:
+        self.ledger.over_limit |= too_much  # it came with many others
         lines = list(self.order.lines)
         status = self.order.status
         carrier = self.order.carrier_code
@@ -155,6 +157,17 @@ class Sync(RuleBasedStateMachine):
         }.get(what, status)
         changed = {"lines": tuple(lines), "status": status, "carrier_code": carrier}
         self._want(self.order.model_copy(update=changed), is_deleted=what == "delete")
+
+    @rule()
+    def a_person_releases_it(self) -> None:
+        self.ledger.over_limit = False
+
+    @precondition(lambda self: not self.in_axerrio)
+    @rule(lag=lags)
+    def a_list_shows_it_changed_with_many_others(self, lag: int) -> None:
+        before = self.ledger.version_at
+        self._look("prebooks", lag)
+        self.ledger.over_limit |= self.ledger.version_at > before
 
     @rule(which=st.integers(0, 4))
     def labels_are_printed(self, which: int) -> None:
@@ -288,6 +301,9 @@ class Sync(RuleBasedStateMachine):
 
     def _advance(self, answer: str) -> None:
         plan = self.ledger.decide()
+        if self.ledger.over_limit:
+            assert not plan.writes, "it is held"
+            assert not plan.repeats, "it is held"
         if plan.repeats:
             self._act(self.ledger.write(plan.repeats[0]), answer)
         elif plan.writes:
@@ -458,6 +474,7 @@ class Sync(RuleBasedStateMachine):
         while self.queue:
             self.komet_does_what_was_late()
         self.ledger.fresh_after = len(self.ledger.writes)
+        self.ledger.over_limit = False
         self.komet.known_products.add(UNKNOWN.code)
         before = None
         for _ in range(ROUNDS):
