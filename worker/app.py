@@ -36,6 +36,7 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
+        worker_consumer="worker.consumer:HardyConsumer",
         worker_send_task_events=True,
         task_send_sent_event=True,
         broker_connection_retry_on_startup=True,

@@ -1,0 +1,44 @@
+"""A worker outlives what it cannot read in the broker.
+
+Celery throws away a message whose body cannot be decoded. At other wrong shapes its worker would end, and where the
+message was not thrown away, end again at each start that meets it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery.worker import loops
+from celery.worker.consumer import Consumer
+from redis.exceptions import ConnectionError as BrokerConnectionError
+
+log = structlog.get_logger()
+
+#: What a message of a wrong shape raises while it is read; a broken connection raises none of them.
+_WRONG_SHAPES = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
+
+
+class HardyConsumer(Consumer):  # type: ignore[misc]
+    """Celery's reader of messages, which goes on after any of them."""
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
+        """What is done with each message that came: where that fails by its shape, it is thrown away."""
+        handle = super().create_task_handler(*args, **options)
+
+        def on_task_received(message: Any) -> None:
+            try:
+                handle(message)
+            except _WRONG_SHAPES as error:
+                log.error("message thrown away", why=type(error).__name__)
+                message.ack()
+
+        return on_task_received
+
+    def loop(self, *arguments: Any) -> None:
+        """Read messages; what is no message at all is gone once it was read, and the connection is made anew."""
+        read = loops.asynloop if self.hub else loops.synloop
+        try:
+            read(*arguments)
+        except _WRONG_SHAPES as error:
+            log.error("something in a queue is no message", why=type(error).__name__, exc_info=True)
+            raise BrokerConnectionError("what was read is no message: connecting anew") from None
