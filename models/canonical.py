@@ -190,6 +190,8 @@ class ApprovalReport(Canonical):
 
     status: PurchaseOrderStatus
     purchase_orders: tuple["PurchaseOrderState", ...]
+    #: Prebook items that the references named with a purchase order item when it was told. Axerrio is not sent them.
+    linked: tuple[str, ...] = ()
 
 
 class PurchaseOrderState(Canonical):

@@ -300,8 +300,20 @@ class Back:
             purchase_orders=tuple(
                 PurchaseOrderState(number=number, status=status) for number, status in sorted(shown.items())
             ),
+            linked=self._linked_items(),
         )
-        return None if report == told else report
+        if told is None or report != told.model_copy(update={"linked": report.linked}):
+            return report
+        # Axerrio prints the labels of what is linked when it is told: what is linked later must be told anew.
+        is_news = overall is PurchaseOrderStatus.APPROVED and not set(report.linked) <= set(told.linked)
+        return report if is_news and self.s.origin is Origin.AXERRIO else None
+
+    def _linked_items(self) -> tuple[str, ...]:
+        """Prebook items that Axerrio holds with a purchase order item."""
+        applied = self.s.references_applied.lines if self.s.references_applied else ()
+        return tuple(
+            sorted(each.prebook_item_id for each in applied if each.prebook_item_id and each.purchase_order_item_id)
+        )
 
 
 def losses(applied: Order, wanted: Order) -> dict[str, Json | None]:

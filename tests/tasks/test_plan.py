@@ -620,6 +620,20 @@ def test_a_late_purchase_order_makes_an_approved_order_pending_again() -> None:
     assert report.status is PurchaseOrderStatus.PENDING
 
 
+def test_a_line_that_is_linked_after_the_approval_was_told_is_told_anew() -> None:
+    """Axerrio prints the labels of what is linked when it is told; the purchase order may be the one it knows."""
+    line = facts("1", prebook_items=(item("1", approved("1")),))
+    told = linked(a_situation((line,)))
+    assert make_plan(told).writes == ()
+    late = facts("2", prebook_items=(item("2", approved("2")),))
+    both = make_plan(replace(told, lines=(line, late))).writes[0].references
+    plan = make_plan(replace(told, lines=(line, late), references_applied=both))
+    (report,) = [write.report for write in plan.writes if write.report]
+    assert (report.status, report.linked) == (PurchaseOrderStatus.APPROVED, ("881", "882"))
+    again = make_plan(replace(told, lines=(line, late), references_applied=both, report_applied=report))
+    assert again.writes == ()
+
+
 def test_in_doubt_without_proof_is_held_with_what_to_look_for() -> None:
     write = a_write(1, Kind.PREBOOK_CREATE, WriteState.SENT, "1", looks=2)
     plan = make_plan(a_situation((facts("1"),), writes=(write,)))
