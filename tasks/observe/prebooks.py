@@ -18,7 +18,7 @@ from clients.komet.client import Listing
 from clients.komet.convert import bind_items
 from models import canonical
 from models.states import CHANGED, WINDOW, Feed, Kind, WriteState
-from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, UnreadableRecord, Write, WriteLine
+from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
@@ -26,7 +26,7 @@ from tasks.guard import Watch
 from tasks.kinds.prebooks import forget_unknown
 from tasks.notes import note_once
 from tasks.observe import born_in_komet, deletions
-from tasks.observe.aside import put_aside, put_aside_all, resolve
+from tasks.observe.aside import put_aside, put_aside_all
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import Claim
 from tasks.situation import MISSES_FOR_GONE
@@ -122,15 +122,13 @@ class _Learned:
 
 
 def _put_aside(session: Session, connection: Connection, claim: Claim, listing: Listing[canonical.Prebook]) -> None:
-    """Of all lists in one place: dates are not read for ever, and only the whole window says what is gone."""
-    window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
-    of_window = replace(claim, scope_id=window.id)
+    """Of all lists in one place: dates are not read for ever, and the whole window says what was mended or is gone."""
     if claim.key == WINDOW:
-        return put_aside_all(session, claim, listing.unreadable)
+        put_aside_all(session, claim, listing.unreadable)
+        return
+    window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
     for unreadable in listing.unreadable:
-        put_aside(session, of_window, unreadable)
-    readable = [record.prebook_id for record in listing.records]
-    return resolve(session, of_window, UnreadableRecord.record_key.in_(readable))
+        put_aside(session, replace(claim, scope_id=window.id), unreadable)
 
 
 def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Known]:
