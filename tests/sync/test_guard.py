@@ -218,6 +218,22 @@ def test_what_came_within_ten_minutes_counts(ledger: Ledger, world: World) -> No
     assert deleted(world) == 2 * len([*first, *second])
 
 
+def test_what_was_taken_back_before_it_was_begun_counts_no_more(ledger: Ledger, world: World) -> None:
+    keys = place_many(world, 2 * (LIMIT - 1))
+    ledger.live(120, pace=40)
+    first, second = keys[: LIMIT - 1], keys[LIMIT - 1 :]
+    change(world, first)
+    read_feed(ledger)
+    good_again(world, first)
+    read_feed(ledger)
+    change(world, second)
+    read_feed(ledger)
+    assert flagged(ledger) == 0
+    change(world, first[:1])
+    read_feed(ledger)
+    assert flagged(ledger) == LIMIT
+
+
 def test_the_limit_grows_with_the_books_up_to_the_setting(make_ledger: Callable[..., Ledger], world: World) -> None:
     """Of 42 open orders twelve may go, of eleven nine."""
     ledger = make_ledger()
@@ -246,7 +262,7 @@ def test_the_limit_grows_with_the_books_up_to_the_setting(make_ledger: Callable[
 def test_two_connections_do_not_count_together(ledger: Ledger, world: World, database_url: str) -> None:
     other = World(world.http, world.addresses, name="bogota")
     other.seed()
-    second = Ledger(other, database_url, other.connection())
+    second = Ledger(other, database_url, other.connection(change_guard=LIMIT))
     try:
         ledger.runtime = replace(
             ledger.runtime, connections={**ledger.runtime.connections, **second.runtime.connections}
