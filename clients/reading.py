@@ -15,10 +15,16 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([ T]00:00(:00(\.0+)?)?)?")
 #: Fits a bigint of the database, and ends numbers such as 1e999999 before they are written out.
 _MOST_DIGITS = 19
+#: What names a thing is looked up by it, and an index takes nothing longer than some 2,700 bytes.
+LONGEST_NAME = 250
+#: Beyond them a date means nothing, and reckoning with it may leave the calendar.
+_YEARS = range(2000, 2100)
+#: How .NET writes a date that is not there.
+_NO_DATE = "0001-01-01"
 
 
 class Wire(BaseModel):
-    """Base of wire models: unknown fields are ignored; null and empty text are as good as a missing field."""
+    """Base of wire models: unknown fields are ignored; null, empty text and no date are as good as a missing field."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -30,8 +36,12 @@ class Wire(BaseModel):
         return {
             name: value
             for name, value in data.items()
-            if value is not None and not (isinstance(value, str) and not value.strip())
+            if value is not None and not (isinstance(value, str) and _is_nothing(value))
         }
+
+
+def _is_nothing(value: str) -> bool:
+    return not value.strip() or value.startswith(_NO_DATE)
 
 
 def exact(value: object) -> Decimal:
@@ -81,8 +91,20 @@ def text(value: object) -> str:
     return str(int(number)) if number == int(number) else str(number)
 
 
+def name(value: object) -> str:
+    """Text of at most 250 characters.
+
+    Raises:
+        ValueError: anything else.
+    """
+    found = text(value)
+    if len(found) > LONGEST_NAME:
+        raise ValueError(f"has more than {LONGEST_NAME} characters")
+    return found
+
+
 def day(value: object) -> date:
-    """A calendar date `YYYY-MM-DD`, at most with a midnight after it; never converted.
+    """A calendar date `YYYY-MM-DD` of this century, at most with a midnight after it; never converted.
 
     Raises:
         ValueError: anything else.
@@ -90,18 +112,21 @@ def day(value: object) -> date:
     found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError("is not a date YYYY-MM-DD")
-    return date.fromisoformat(found[1])
+    found_day = date.fromisoformat(found[1])
+    if found_day.year not in _YEARS:
+        raise ValueError("is not a date of this century")
+    return found_day
 
 
 def moment(value: object) -> datetime:
-    """An RFC 3339 time with offset, as UTC.
+    """An RFC 3339 time of this century with offset, as UTC.
 
     Raises:
         ValueError: anything else.
     """
     try:
         when = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if when is not None and when.tzinfo is not None:
+        if when is not None and when.tzinfo is not None and when.year in _YEARS:
             return when.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
@@ -123,7 +148,9 @@ def flag(value: object) -> bool:
 
 
 Text = Annotated[str, BeforeValidator(text)]
-Key = Annotated[str, BeforeValidator(text), Field(min_length=1)]
+#: Of a thing: an id, a number, a code. Empty where it has none.
+Name = Annotated[str, BeforeValidator(name)]
+Key = Annotated[str, BeforeValidator(name), Field(min_length=1)]
 Exact = Annotated[Decimal, BeforeValidator(exact), Field(ge=-(10**12), le=10**12)]
 Count = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**31 - 1)]
 SequenceNumber = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**63 - 1)]

@@ -27,7 +27,7 @@ from clients.axerrio.settings import AxerrioSettings
 from clients.axerrio.wire import Existence, Head, IdentityRecord, LabelHead
 from clients.errors import RefusalKind, Refused, Unanswered
 from clients.http import Answer, Gate, HttpCore, Json, json_text
-from clients.reading import reason, text, whole
+from clients.reading import LONGEST_NAME, reason, text, whole
 from models.canonical import (
     ApprovalReport,
     CatalogueArticle,
@@ -253,7 +253,11 @@ class AxerrioClient:
         maximum = _sequence(content.get("maximumSequence"))
         if not isinstance(results, list) or maximum is None:
             raise Unanswered(_SYSTEM, operation, "the answer is no feed page: results or maximumSequence is missing")
-        return FeedPage(maximum, tuple(_feed_record(each, read, head) for each in results))
+        records = tuple(_feed_record(each, read, head) for each in results)
+        if any(record.sequence is not None and record.sequence > maximum for record in records):
+            # The cursor would leap over all that comes until then.
+            raise Unanswered(_SYSTEM, operation, f"a record's sequence is beyond maximumSequence {maximum}")
+        return FeedPage(maximum, records)
 
     def _found(self, operation: str, path: str, read: Callable[[Any], T]) -> T | None:
         answer = self._ask(operation, "GET", path)
@@ -352,9 +356,10 @@ def _sequence(value: object) -> int | None:
 
 def _key(raw: Any, name: str) -> str | None:
     try:
-        return text(raw.get(name)) or None if isinstance(raw, dict) else None
+        found = text(raw.get(name)) if isinstance(raw, dict) else ""
     except ValueError:
         return None
+    return found if 0 < len(found) <= LONGEST_NAME else None
 
 
 def _storable(value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from clients.reading import Count, Day, Exact, Flag, Key, Moment, SequenceNumber, Text, Wire
+from clients.reading import Count, Day, Exact, Flag, Key, Moment, Name, SequenceNumber, Text, Wire
 from models.canonical import InboundStatus, LabelState, LineStatus, OrderStatus, Origin, UnitType
 
 
@@ -39,8 +39,8 @@ class LabelHead(Head):
 class BareArticleRecord(Wire):
     """An article as a line of an order born in Komet names it, which may have come without a code."""
 
-    code: Text = ""
-    description: Text = ""
+    code: Name = ""
+    description: Name = ""
 
 
 class ArticleRecord(BareArticleRecord):
@@ -84,7 +84,7 @@ class BareLineRecord(Wire):
     """An entry of `lines` in an order born in Komet: what we could not send may be missing."""
 
     line_key: Key = Field(alias="lineKey")
-    external_line_id: Text | None = Field(default=None, alias="externalLineId")
+    external_line_id: Name | None = Field(default=None, alias="externalLineId")
     status: LineStatus
     article: BareArticleRecord
     packing: CodeRecord
@@ -118,10 +118,10 @@ class BareOrderRecord(Wire):
     version: SequenceNumber
     status: OrderStatus
     origin: Origin
-    external_id: Text | None = Field(default=None, alias="externalId")
+    external_id: Name | None = Field(default=None, alias="externalId")
     buyer: BuyerRecord
-    carrier_code: Text | None = Field(default=None, alias="carrierCode")
-    location_code: Text | None = Field(default=None, alias="locationCode")
+    carrier_code: Name | None = Field(default=None, alias="carrierCode")
+    location_code: Name | None = Field(default=None, alias="locationCode")
     customer_reference: Text = Field(default="", alias="customerReference")
     currency: Text | None = None
     comments: Text = ""
@@ -147,7 +147,7 @@ class LabelRecord(Wire):
     order_key: Key = Field(alias="salesOrderKey")
     line_key: Key = Field(alias="lineKey")
     box_index: Annotated[Count, Field(ge=1)] = Field(alias="boxIndex")
-    box_code: Text = Field(default="", alias="boxCode")
+    box_code: Name = Field(default="", alias="boxCode")
     lot_number: Text = Field(default="", alias="lotNumber")
     state: LabelState
 
@@ -186,7 +186,7 @@ class InboundLineRecord(Wire):
     """An entry of `lines` in the answer to an inbound order."""
 
     external_line_id: Key = Field(alias="externalLineId")
-    line_key: Text | None = Field(default=None, alias="lineKey")
+    line_key: Name | None = Field(default=None, alias="lineKey")
     status: InboundStatus = InboundStatus.PENDING
     code: Text = ""
     message: Text = ""
@@ -196,8 +196,8 @@ class InboundRecord(Wire):
     """The answer of `/inbound-orders/{externalId}`."""
 
     external_id: Key = Field(alias="externalId")
-    order_key: Text | None = Field(default=None, alias="salesOrderKey")
-    order_number: Text | None = Field(default=None, alias="salesOrderNumber")
+    order_key: Name | None = Field(default=None, alias="salesOrderKey")
+    order_number: Name | None = Field(default=None, alias="salesOrderNumber")
     status: InboundStatus
     lines: tuple[InboundLineRecord, ...] = ()
 
@@ -213,17 +213,17 @@ class LineReferenceRecord(Wire):
     """A line's place in Komet."""
 
     line_key: Key = Field(alias="lineKey")
-    prebook_id: Text | None = Field(default=None, alias="prebookId")
-    prebook_item_id: Text | None = Field(default=None, alias="prebookItemId")
-    purchase_order_item_id: Text | None = Field(default=None, alias="purchaseOrderItemId")
-    purchase_order_number: Text | None = Field(default=None, alias="purchaseOrderNumber")
+    prebook_id: Name | None = Field(default=None, alias="prebookId")
+    prebook_item_id: Name | None = Field(default=None, alias="prebookItemId")
+    purchase_order_item_id: Name | None = Field(default=None, alias="purchaseOrderItemId")
+    purchase_order_number: Name | None = Field(default=None, alias="purchaseOrderNumber")
 
 
 class ReferencesRecord(Wire):
     """External references of the system `komet`."""
 
-    prebook_id: Text | None = Field(default=None, alias="prebookId")
-    prebook_number: Text | None = Field(default=None, alias="prebookNumber")
+    prebook_id: Name | None = Field(default=None, alias="prebookId")
+    prebook_number: Name | None = Field(default=None, alias="prebookNumber")
     purchase_orders: tuple[PurchaseOrderReferenceRecord, ...] = Field(default=(), alias="purchaseOrders")
     lines: tuple[LineReferenceRecord, ...] = ()
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from clients.reading import Count, Day, Exact, Flag, Key, Text, Wire
+from clients.reading import Count, Day, Exact, Flag, Key, Name, Text, Wire
 
 #: No page shows such a field: any of these is believed.
 _MAPPED = AliasChoices("mapped", "isMapped", "productMapped")
@@ -36,8 +36,8 @@ class CarrierRecord(Wire):
 class BreakdownRecord(Wire):
     """An entry of `breakdowns` of a prebook's item: one product of a mixed box."""
 
-    product_id: Text | None = Field(default=None, alias="productId")
-    product_description: Text | None = Field(default=None, alias="productDescription")
+    product_id: Name | None = Field(default=None, alias="productId")
+    product_description: Name | None = Field(default=None, alias="productDescription")
     mapped: Flag = Field(default=True, validation_alias=_MAPPED)
     bunches: Count | None = None
     stems: Count | None = Field(default=None, alias="stemsBunch")
@@ -49,11 +49,11 @@ class PrebookItemRecord(Wire):
     model_config = ConfigDict(extra="allow")
 
     item_id: Key = Field(validation_alias=AliasChoices("prebookItemId", "id"))
-    product_id: Text | None = Field(default=None, alias="productId")
-    product_description: Text | None = Field(default=None, alias="productDescription")
+    product_id: Name | None = Field(default=None, alias="productId")
+    product_description: Name | None = Field(default=None, alias="productDescription")
     mapped: Flag = Field(default=True, validation_alias=_MAPPED)
     boxes: Count = Field(validation_alias=AliasChoices("totalBoxes", "boxes"))
-    box_type: Text | None = Field(default=None, alias="boxType")
+    box_type: Name | None = Field(default=None, alias="boxType")
     bunches: Count | None = None
     stems: Count | None = Field(default=None, alias="stemsBunch")
     unit_type: Text | None = Field(default=None, alias="unitType")
@@ -66,10 +66,10 @@ class PrebookRecord(Wire):
 
     id: Key
     number: Key
-    customer_code: Text | None = Field(default=None, alias="customerCode")
+    customer_code: Name | None = Field(default=None, alias="customerCode")
     customer_name: Text | None = Field(default=None, alias="customerName")
     customer_reference: Text = Field(default="", alias="customerPONumber")
-    carrier_id: Text | None = Field(default=None, alias="carrierId")
+    carrier_id: Name | None = Field(default=None, alias="carrierId")
     truck_date: Day | None = Field(default=None, alias="truckDate")
     comments: Text = ""
     details: tuple[PrebookItemRecord, ...] = ()
@@ -78,18 +78,18 @@ class PrebookRecord(Wire):
 class BoxRecord(Wire):
     """An entry of `boxes` of a purchase order's item: there only after the grower shipped."""
 
-    code: Text | None = Field(default=None, alias="boxCode")
+    code: Name | None = Field(default=None, alias="boxCode")
 
 
 class PurchaseOrderItemRecord(Wire):
     """An entry of `details` of a purchase order."""
 
     item_id: Key = Field(validation_alias=AliasChoices("poItemId", "id"))
-    prebook_item_id: Text | None = Field(default=None, alias="prebookItemId")
-    product_description: Text | None = Field(default=None, alias="productDescription")
-    product_id: Text | None = Field(default=None, alias="productId")
+    prebook_item_id: Name | None = Field(default=None, alias="prebookItemId")
+    product_description: Name | None = Field(default=None, alias="productDescription")
+    product_id: Name | None = Field(default=None, alias="productId")
     boxes: Count = Field(alias="totalBoxes")
-    box_type: Text | None = Field(default=None, alias="boxType")
+    box_type: Name | None = Field(default=None, alias="boxType")
     bunches: Count | None = None
     stems: Count | None = Field(default=None, alias="stemsBunch")
     cost: Exact | None = Field(default=None, validation_alias=AliasChoices("unitCost", "cost"))
@@ -114,7 +114,7 @@ class AwbResultRecord(Wire):
     done: Flag = Field(alias="status")
     message: Text = ""
     box_codes: tuple[Key, ...] = Field(default=(), alias="boxCodes")
-    new_item_id: Text | None = Field(default=None, alias="newPOItemId")
+    new_item_id: Name | None = Field(default=None, alias="newPOItemId")
 
 
 class BoxCodeResultRecord(Wire):

@@ -3,11 +3,15 @@
 import contextlib
 import json
 from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from random import Random
 from typing import Any
 
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from clients.errors import ClientError
 from tests.clients.test_axerrio_client import (
@@ -22,6 +26,7 @@ from tests.clients.test_axerrio_client import (
     shipment_record,
 )
 from tests.clients.test_komet_client import Komet, listed, prebook
+from tests.mutations import broken, places, replaced
 
 scalars = st.one_of(
     st.none(),
@@ -120,24 +125,6 @@ calls: list[tuple[Any, Call]] = [
 ]
 
 
-def places(value: Any) -> list[tuple[Any, ...]]:
-    if isinstance(value, dict):
-        inner = list(value.items())
-    elif isinstance(value, list):
-        inner = list(enumerate(value))
-    else:
-        inner = []
-    return [()] + [(name, *rest) for name, each in inner for rest in places(each)]
-
-
-def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    if not place:
-        return new
-    copy = value.copy()
-    copy[place[0]] = replaced(copy[place[0]], place[1:], new)
-    return copy
-
-
 @examples(max_examples=1000, deadline=None)
 @given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 200, 200, 201, 400, 404, 406, 429]))
 def test_wrong_values(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
@@ -156,3 +143,45 @@ def test_broken_bytes(data: st.DataObject, chosen: tuple[Any, Call], status: int
     content = content[:cut] + data.draw(st.binary(max_size=4)) + content[cut + data.draw(st.integers(0, 9)) :]
     with contextlib.suppress(ClientError):
         chosen[1](content, status)
+
+
+@examples(max_examples=500, deadline=None)
+@given(random=st.randoms(use_true_random=False), chosen=st.sampled_from(calls), often=st.integers(1, 3))
+def test_broken_forms(random: Random, chosen: tuple[Any, Call], often: int) -> None:
+    """What comes through fits the ledger: a record that a table refuses would stop its whole feed."""
+    content = json.dumps(chosen[0]).encode()
+    for _ in range(often):
+        with contextlib.suppress(ValueError):
+            content = broken(content, random)
+    with contextlib.suppress(ClientError):
+        assert_storable(chosen[1](content, 200))
+
+
+def assert_storable(value: object, name: str = "") -> None:
+    """PostgreSQL takes it: numbers in range, text without NUL or lone surrogates, names short enough for an index."""
+    match value:
+        case bool() | None | bytes() | timedelta():
+            return
+        case int():
+            assert -(2**63) <= value < 2**63, name
+        case Decimal():
+            assert value.is_finite(), name
+            assert abs(value) <= 10**12, name
+        case date():
+            assert 2000 <= value.year < 2100, name
+        case str():
+            assert "\x00" not in value, name
+            value.encode()
+            is_long = name in ("raw", "comments", "notes", "message", "messages", "reason", "content")
+            assert is_long or len(value) <= 250 or name.endswith(("name", "reference", "text", "description")), name
+        case BaseModel():
+            for field, each in value:
+                assert_storable(each, field)
+        case tuple() | list():
+            for each in value:
+                assert_storable(each, name)
+        case dict():
+            json.dumps(value).encode()
+        case _:
+            for field, each in vars(value).items():
+                assert_storable(each, field)
