@@ -227,8 +227,7 @@ class Order(Base):
         Index(
             "ix_orders_due",
             "connection_id",
-            "departure_date",
-            "id",
+            "due_at",
             postgresql_where=text("due_at IS NOT NULL"),
         ),
         Index("ix_orders_state", "connection_id", "state"),

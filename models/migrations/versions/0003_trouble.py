@@ -52,7 +52,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_writes_scope_id"), "writes", ["scope_id"])
     op.create_index(op.f("ix_history_write_id"), "history", ["write_id"])
     for name, columns, column in (
-        ("ix_orders_due", ["connection_id", "departure_date", "id"], "due_at"),
+        ("ix_orders_due", ["connection_id", "due_at"], "due_at"),
         ("ix_orders_hinted", ["connection_id", "hinted_until"], "hinted_until"),
     ):
         op.create_index(name, "orders", columns, postgresql_where=sa.text(f"{column} IS NOT NULL"))
