@@ -38,6 +38,8 @@ SETTINGS = {
 }
 #: Orders under way whenever something breaks.
 _ORDERS = 10
+#: Calls in the air when the worker is killed.
+_CALLS = 3
 #: Komet takes so long to answer a create, so that calls are in the air when something breaks.
 _ANSWER_SECONDS = 1.0
 _AWAY_SECONDS = 60.0
@@ -109,14 +111,18 @@ def nothing(_bench: Bench) -> tuple[datetime, None]:
 
 def kill_in_the_air(bench: Bench) -> tuple[datetime, Collection[int]]:
     """The orders whose call was in the air."""
-    bench.plant.wait_until(bench.in_the_air, what="a call in the air")
+    _await_calls(bench)
     return _kill(bench), bench.in_the_air()
 
 
 def kill_others(bench: Bench) -> tuple[datetime, Collection[int]]:
     """The orders whose call was not in the air."""
-    bench.plant.wait_until(bench.in_the_air, what="a call in the air")
+    _await_calls(bench)
     return _kill(bench), bench.orders() - bench.in_the_air()
+
+
+def _await_calls(bench: Bench) -> None:
+    bench.plant.wait_until(lambda: len(bench.in_the_air()) >= _CALLS, _LIMIT, "calls in the air")
 
 
 def _kill(bench: Bench) -> datetime:
@@ -177,8 +183,8 @@ def cases() -> list[Case]:
         Case(
             "kill-others",
             "`kill -9` of the worker, all other orders",
-            f"start of a process, poll {poll:g} s",
-            _STARTS + sweep + poll + _WORKS,
+            f"lease {lease:g} s or a message that is lost with it {TIMING.hint:g} s, sweep {sweep:g} s, poll {poll:g} s",
+            max(lease, TIMING.hint + _STARTS) + sweep + poll + _WORKS,
             kill_others,
         ),
         Case(
@@ -219,7 +225,7 @@ def measure(site: Site, case: Case) -> None:
         _answer_slowly(world)
         keys = [world.place() for _ in range(_ORDERS)]
         plant.wait_until(lambda: len(bench.orders()) > _ORDERS, _LIMIT, "the orders")
-        plant.wait_until(bench.in_the_air, _LIMIT, "a call")
+        _await_calls(bench)
         back_at, counted = case.disturb(bench)
         plant.wait_for_state("ordered", keys, _LIMIT)
         effects = bench.next_effects(back_at)
