@@ -10,6 +10,7 @@ from models.states import WINDOW, Feed
 from models.tables import Scope, Wait
 from tasks.runtime import Timing
 from tasks.scopes import find_or_make, request
+from tasks.upstreams import probe_now
 
 
 def poll(session: Session, connection_id: int, feed: Feed | None, timing: Timing) -> Sequence[Scope]:
@@ -36,6 +37,7 @@ def poll(session: Session, connection_id: int, feed: Feed | None, timing: Timing
     scopes = session.scalars(meant.order_by(Scope.feed, Scope.key)).all()
     moving = [scope.id for scope in scopes if scope.stopped_reason is None]
     make_due(session, moving, timing)
+    probe_now(session, connection_id)
     return scopes
 
 

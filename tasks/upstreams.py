@@ -217,6 +217,20 @@ def _until_probe(timing: Timing, closed_for: timedelta, by: str | None) -> timed
     return timedelta(seconds=min(max(timing.poll, closed_for.total_seconds() * _SHARE), longest))
 
 
+def probe_now(session: Session, connection_id: int) -> None:
+    """Somebody may have mended it: the next probe need not be waited for, but for a time that the system named."""
+    for table, is_closed in (
+        (Upstream, Upstream.closed_by != LIMIT),
+        (PausedMethod, PausedMethod.paused_since.is_not(None)),
+    ):
+        sooner = (
+            update(table)
+            .where(table.connection_id == connection_id, is_closed)
+            .values(probe_at=func.least(table.probe_at, func.axkomet_now()))
+        )
+        session.execute(sooner.execution_options(synchronize_session=False))
+
+
 # -- after a call that ended well ------------------------------------------------------------------------------
 
 

@@ -474,19 +474,20 @@ def _paused(session: Session, connection_id: int) -> Sequence[PausedMethod]:
 def _closed_in_words(connection: str, row: Upstream) -> str:
     """What is closed, since when, and what to do."""
     system, since = row.system.capitalize(), _minute(row.closed_since)
+    at_once = f"`axkomet poll {connection}` asks at once"
     where = _WHERE_TOKENS_ARE[row.system]
     said = (row.closed_why or "").rstrip(".")
-    probed = f"It is asked again at {_minute(row.probe_at)}, and then all goes on by itself."
+    probed = f"It is asked again at {_minute(row.probe_at)}, and then all goes on by itself"
     if row.closed_by == TOKEN:
         return (
             f"{connection} is paused: {system} has refused our token since {since} ({said}). Make it valid {where}, or "
-            f"give the connection a new one and start its workers again. {probed}"
+            f"give the connection a new one and start its workers again. {probed}; {at_once}."
         )
     if row.closed_by == LIMIT:
-        return f"{connection}: {system} has taken no more requests since {since} ({said}). {probed}"
+        return f"{connection}: {system} has taken no more requests since {since} ({said}). {probed}."
     return (
         f"{connection}: {system} has not answered since {since} ({said}). Where that is no outage of theirs, look at "
-        f"base_url and the network. {probed}"
+        f"base_url and the network. {probed}; {at_once}."
     )
 
 
@@ -496,7 +497,8 @@ def _paused_in_words(connection: str, row: PausedMethod) -> str:
     return (
         f"{connection}: {system.capitalize()} has refused {method} to our token since {_minute(row.paused_since)} "
         f"({row.words.rstrip('.')}). Tick {method} {_WHERE_TOKENS_ARE[system]}. It is tried again at "
-        f"{_minute(row.probe_at)}, and then all that waits for it goes on by itself."
+        f"{_minute(row.probe_at)}, and then all that waits for it goes on by itself; `axkomet poll {connection}` tries "
+        "it at once."
     )
 
 

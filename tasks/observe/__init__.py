@@ -22,6 +22,9 @@ from tasks.upstreams import Call, Obstacles
 
 log = structlog.get_logger()
 
+#: A read for which there is no budget is tried again after so many seconds at the latest: it may have been raised.
+_LONGEST_PAUSE = 3600.0
+
 #: Reads a claimed scope, stores what it shows, and gives the hints to send after the commit.
 Reader = Callable[[Runtime, Connection, Claim, float], list[Hint]]
 
@@ -91,7 +94,8 @@ def _failed(runtime: Runtime, connection: Connection, claim: Claim, error: Clien
         if verdict.closed is not None:
             scopes.put_off(session, claim, verdict.closed.until, verdict.error.detail)
         elif isinstance(error, NoBudget | NoTurn):
-            scopes.put_off(session, claim, now(session) + timedelta(seconds=retry_after), error.detail)
+            until = now(session) + timedelta(seconds=min(retry_after, _LONGEST_PAUSE))
+            scopes.put_off(session, claim, until, error.detail)
         else:
             scopes.fail(session, claim, verdict.error.detail, runtime.timing, retry_after=retry_after)
         if refused:

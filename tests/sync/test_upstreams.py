@@ -19,6 +19,7 @@ from models.tables import Order, PausedMethod, Scope, Upstream, Write
 from tasks import upstreams
 from tasks.advance import advance
 from tasks.observe import observe
+from tasks.polling import poll
 from tasks.requeue import requeue
 from tasks.sweep import sweep
 from tasks.upstreams import Call, Obstacles
@@ -339,6 +340,18 @@ def test_axerrio_refuses_the_token(make_ledger: Callable[..., Ledger], world: Wo
     key = world.place()
     workers.live(180)
     workers.all_went_on([key])
+
+
+def test_whoever_mended_it_need_not_wait_for_the_next_probe(workers: Workers, world: World) -> None:
+    world.settings(token_valid=False)
+    workers.live(60)
+    world.settings(token_valid=True)
+    ledger = workers.one
+    ledger.pass_time(1)
+    with ledger.runtime.sessions.begin() as session:
+        poll(session, next(iter(ledger.runtime.connections)), None, ledger.timing)
+    ledger.work()
+    assert workers.status()["upstreams"] == []
 
 
 # -- rights ----------------------------------------------------------------------------------------------------
