@@ -183,7 +183,7 @@ def cases() -> list[Case]:
         Case(
             "kill-others",
             "`kill -9` of the worker, all other orders",
-            f"lease {lease:g} s or a message that is lost with it {TIMING.hint:g} s, sweep {sweep:g} s, poll {poll:g} s",
+            f"lease {lease:g} s or a lost message {TIMING.hint:g} s, sweep {sweep:g} s, poll {poll:g} s",
             max(lease, TIMING.hint + _STARTS) + sweep + poll + _WORKS,
             kill_others,
         ),
