@@ -70,7 +70,7 @@ def test_lists_lag_behind(plant: Plant, world: World) -> None:
     world.settings(list_lag_seconds=5)
     keys = [plant.earn_proof()]
     lost = {"system": "komet", "kind": "lost_answer", "times": 2, "token": world.komet_token}
-    world.control("faults", faults=[lost | {"method": method} for method in METHODS.values()])
+    world.control("faults", faults=[lost | {"method": method} for method in METHODS])
     keys += [world.place() for _ in range(2)]  # no other: one that is answered and does not show would take proof away
     plant.wait_for_state("ordered", keys)
     assert_all_once(world, keys)
