@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -149,25 +150,30 @@ def test_what_was_served_makes_room_for_the_next_of_its_connection(ledger: Ledge
     queue = Queue(ledger)
     serve(queue.runtime, Order, busy[0], no_work)
     assert queue.take() == [], "its message is still on its way"
-    rest(ledger, busy[0])
-    serve(queue.runtime, Order, busy[0], no_work)
-    assert orders(queue.take()) == [busy[MOST_HINTS]]
+    for order in busy[:2]:
+        rest(ledger, order)
+    for order in busy[MOST_HINTS : MOST_HINTS + 2]:
+        serve(queue.runtime, Order, busy[0], no_work)
+        assert orders(queue.take()) == [order], "one for one"
     serve(queue.runtime, Order, busy[0], no_work)
     assert queue.take() == []
     serve(queue.runtime, Order, next(iter(other)), no_work)
     assert orders(queue.take()) == list(other)
 
 
-def test_the_next_is_one_that_nobody_has_locked(ledger: Ledger, world: World) -> None:
+def test_the_next_is_one_that_nobody_works_on(ledger: Ledger, world: World) -> None:
     place_many(world)
     read_feed(ledger, Queue(ledger))
     turns = in_turn(ledger)
     queue = Queue(ledger)
     rest(ledger, turns[0])
+    _, locked, leased, free = turns[MOST_HINTS - 1 : MOST_HINTS + 3]
+    with ledger.runtime.sessions.begin() as session:
+        session.get_one(Order, leased).lease_until = now(session) + timedelta(seconds=60)
     with ledger.session() as session:
-        session.execute(select(Order.id).where(Order.id == turns[MOST_HINTS]).with_for_update())
+        session.execute(select(Order.id).where(Order.id == locked).with_for_update())
         serve(queue.runtime, Order, turns[0], no_work)
-        assert orders(queue.take()) == [turns[MOST_HINTS + 1]]
+        assert orders(queue.take()) == [free]
 
 
 def test_all_are_served_without_a_sweep(ledger: Ledger, world: World) -> None:
@@ -226,6 +232,10 @@ def test_beyond_its_share_work_goes_away_and_stays_due(ledger: Ledger, world: Wo
             assert row.hinted_until is None
             assert row.lease_until is None
         assert serve(queue.runtime, Order, next(iter(other)), no_work) == "done"
+        with ledger.session() as session:
+            scope = session.scalars(select(Scope.id).where(Scope.connection_id == busy)).first()
+        assert scope
+        assert serve(queue.runtime, Scope, scope, no_work) == "done", "a read passes the connection's orders"
     queue.take()
     sweep(queue.runtime)
     assert order in orders(queue.messages)
