@@ -1,5 +1,6 @@
 """Axerrio's feeds by sequence: one frame for all of them. Page and cursor are stored in one transaction."""
 
+import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedPage, FeedRecord
+from clients.errors import ClientError
 from models.canonical import Unreadable
 from models.tables import Json, Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
@@ -34,7 +36,9 @@ def read_page(
     """Read the page after the cursor, store its records, and move the cursor to the highest sequence among them.
 
     A server whose highest sequence is below the cursor went back in time: the feed stops until an admin resets it. A
-    page that leads nowhere counts as a failed read: it is tried again at the pace of those, and told.
+    page that leads nowhere counts as a failed read: it is tried again at the pace of those, and told. Records that
+    could not be read are asked for once more with each read: perhaps it was the answer that was broken, and the feed
+    by itself gives a record once.
 
     Args:
         runtime: of this process.
@@ -49,6 +53,7 @@ def read_page(
     """
     cursor = claim.cursor or 0
     page = fetch(cursor, PAGE)
+    mended = _read_again(runtime, claim, fetch)
     with runtime.sessions.begin() as session:
         if page.maximum_sequence < cursor:
             reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
@@ -56,7 +61,9 @@ def read_page(
             scopes.stop(session, claim, reason)
             log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
             return []
-        rows = store(session, page.records)
+        rows = store(session, [*mended, *page.records])
+        if mended:
+            resolve(session, claim, UnreadableRecord.sequence.in_([each.sequence for each in mended]))
         last = {record.content.key: record.content for record in page.records}
         readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
         if readable:
@@ -92,6 +99,25 @@ def read_page(
     return hints + _wake_waiters(runtime, connection, waiting)
 
 
+def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], FeedPage]) -> list[FeedRecord]:
+    """Those of the records put aside that can be read by now: a page of them, from any on."""
+    aside = select(UnreadableRecord.sequence).where(
+        UnreadableRecord.scope_id == claim.scope_id,
+        UnreadableRecord.resolved_at.is_(None),
+        UnreadableRecord.sequence.between(1, claim.cursor or 0),
+    )
+    with runtime.sessions() as session:
+        wanted = {each for each in session.scalars(aside) if each is not None}
+    if not wanted:
+        return []
+    first = random.choice(list(wanted))  # noqa: S311 - so that none that stays broken keeps another from its turn
+    try:
+        page = fetch(first - 1, PAGE)
+    except ClientError:
+        return []
+    return [each for each in page.records if each.sequence in wanted and not isinstance(each.content, Unreadable)]
+
+
 def _standstill(page: FeedPage, cursor: int) -> str | None:
     """Why a page that does not move the cursor hides what comes after it; None: there is nothing after it.
 
@@ -102,9 +128,7 @@ def _standstill(page: FeedPage, cursor: int) -> str | None:
         return f"Axerrio gives {before} record(s) up to sequence {cursor} where it is asked for those after it"
     if len(page.records) >= PAGE:
         return f"Axerrio gives {len(page.records)} records, none with a sequence that leads on from {cursor}"
-    if not page.records and page.maximum_sequence > cursor:
-        return f"Axerrio's highest sequence is {page.maximum_sequence}, and it gives no record after {cursor}"
-    return None
+    return None  # an empty page below the highest sequence: that may be another feed's, or of what is no more
 
 
 def _wake_waiters(runtime: Runtime, connection: Connection, waiting: set[int]) -> list[Hint]:
