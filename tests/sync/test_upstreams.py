@@ -22,7 +22,7 @@ from tasks.observe import observe
 from tasks.polling import poll
 from tasks.requeue import requeue
 from tasks.sweep import sweep
-from tasks.upstreams import Call, Obstacles
+from tasks.upstreams import Call, Obstacles, Pause
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 from worker.desk import status
@@ -405,6 +405,24 @@ def test_one_order_alone_pauses_nothing_however_often(workers: Workers, world: W
         with workers.one.runtime.sessions.begin() as session:
             requeue(session, [workers.one.order(key)["id"]], "again")
     assert workers.status()["paused_methods"] == []
+
+
+def test_whoever_dies_when_a_pause_begins_leaves_nobody_behind(workers: Workers, world: World) -> None:
+    words = "You have no permission for this"
+    world.fault("refuse", "prebook.create", message=words)
+    first = world.place()
+    workers.live(30)
+    assert workers.one.reason(first) == "rejected"
+    heal(world)
+    refused = Refused("komet", "prebook.create", words, RefusalKind.RIGHT)
+    with workers.one.runtime.sessions.begin() as session:
+        pause = upstreams.refuse(session, call_of(workers.one, "order 999"), refused, workers.one.timing)
+    assert pause == Pause(begins=True)
+    workers.live(30)
+    assert workers.one.reason(first) == "rejected"
+    other = world.place()
+    workers.live(120)
+    workers.all_went_on([first, other])
 
 
 def test_refusals_in_other_words_stop_their_own_orders_only(workers: Workers, world: World) -> None:
