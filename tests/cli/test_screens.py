@@ -24,8 +24,11 @@ COMMANDS = (
     "check",
     "status",
     "requeue",
+    "release",
     "resolve",
     "poll",
+    "feed",
+    "feed reset",
     "mapping",
     "mapping list",
     "mapping set",
@@ -74,12 +77,12 @@ def test_help(shell: Shell, command: str) -> None:
     done = shell.run(*command.split(), "--help")
     assert done.returncode == 0
     assert f"Usage: axkomet {command}".strip() in done.stdout
-    assert not {"orders", "mapping", "db", ""} & {command} or "Commands" in done.stdout
+    assert not {"orders", "mapping", "feed", "db", ""} & {command} or "Commands" in done.stdout
 
 
 def test_every_command_is_asked_for_help(shell: Shell) -> None:
     """A command that is new is missing above."""
-    for group in ("", "orders", "mapping", "db"):
+    for group in ("", "orders", "mapping", "feed", "db"):
         _, _, table = shell.run(*group.split(), "--help").stdout.partition("Commands")
         listed = {line[2:].split()[0] for line in table.splitlines() if line[:2] == "│ " and line[2] != " "}
         assert {f"{group} {name}".strip() for name in listed} == {
