@@ -185,7 +185,7 @@ def _entry(world: World) -> dict[str, object]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, publish, and judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.isolation")
-    parser.add_argument("--seconds", type=float, default=45, help="how long is sold beside each neighbour")
+    parser.add_argument("--seconds", type=float, default=40, help="how long is sold beside each neighbour")
     phases = run(parser.parse_args(arguments).seconds)
     alone = phases[0]
     slower = [[phase.percentile(percent) / alone.percentile(percent) for percent in (50, 95)] for phase in phases]
