@@ -16,7 +16,7 @@ _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([ T]00:00(:00(\.0+)?)?)?")
 #: Fits a bigint of the database, and ends numbers such as 1e999999 before they are written out.
 _MOST_DIGITS = 19
 #: What names a thing is looked up by it, and an index takes nothing longer than some 2,700 bytes.
-LONGEST_NAME = 250
+LONGEST_NAME = 600
 #: Beyond them a date means nothing, and reckoning with it may leave the calendar.
 _YEARS = range(2000, 2100)
 #: How .NET writes a date that is not there.
@@ -92,7 +92,7 @@ def text(value: object) -> str:
 
 
 def name(value: object) -> str:
-    """Text of at most 250 characters.
+    """Text of at most 600 characters.
 
     Raises:
         ValueError: anything else.

@@ -204,7 +204,7 @@ class TestFeed:
             (order_record(createdAt="9999-12-31T23:59:59-10:00"), "createdAt = "),
             (order_record(truckDate="9999-12-31"), "truckDate = '9999-12-31': is not a date of this century"),
             (order_record(departureDate="0001-01-01T00:00:00"), "departureDate is missing"),
-            (order_record(number="x" * 251), f"number = '{'x' * 80}': has more than 250 characters"),
+            (order_record(number="x" * 601), f"number = '{'x' * 80}': has more than 600 characters"),
             (order_record(isDeleted="perhaps"), "isDeleted = 'perhaps': is neither 1 nor 0"),
             (order_record(lines=[line_record(boxes=4.5)]), "lines.0.boxes = '4.5': is not a whole number"),
             (order_record(lines=[line_record(boxes="1e999999999")]), "lines.0.boxes = "),

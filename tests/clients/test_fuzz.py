@@ -173,7 +173,7 @@ def assert_storable(value: object, name: str = "") -> None:
             assert "\x00" not in value, name
             value.encode()
             is_long = name in ("raw", "comments", "notes", "message", "messages", "reason", "content")
-            assert is_long or len(value) <= 250 or name.endswith(("name", "reference", "text", "description")), name
+            assert is_long or len(value) <= 600 or name.endswith(("name", "reference", "text", "description")), name
         case BaseModel():
             for field, each in value:
                 assert_storable(each, field)
