@@ -127,6 +127,7 @@ def listening(redis_url: str) -> Iterator[list[str]]:
         client.close()
 
 
+@pytest.mark.timeout(400)
 def test_no_secret_shows_anywhere(
     make_plant: Callable[..., Plant],
     world: PlantedWorld,

@@ -229,6 +229,7 @@ def test_a_create_in_doubt_whose_ship_date_passed_is_held_since_komet_would_not_
     ledger.earn_proof()
     world.fault("reset_before", "prebook.create", times=1)
     key = world.place(departureDate=world.day(0), truckDate=world.day(2))
+    ledger.pass_time(ledger.timing.poll)
     ledger.work()
     ledger.live(2 * DAY, pace=DAY // 2)
     assert held(ledger, key).startswith("in_doubt: Komet did not answer to the prebook, and does not show it;")
