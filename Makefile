@@ -11,7 +11,7 @@ demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio
 	$(BIN)/axkomet demo
 
 test: $(VENV)/develop.stamp check  ## all checks and all tests
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
 	$(BIN)/ruff check --quiet .

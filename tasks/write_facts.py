@@ -92,7 +92,8 @@ class WriteReader:
             of_scope = Observation.scope_id == scope.id
             after = anchor + grace(proof, self._timing)
             missed = looks(self._session, of_scope, after)
-            reads = looks(self._session, of_scope, after, complete_only=False)
+            enough = missed >= LOOKS_FOR_ABSENCE
+            reads = missed if enough else looks(self._session, of_scope, after, complete_only=False)
             since = looks(self._session, of_scope, anchor) if state is WriteState.REFUSED else 0
         refusal = RefusalKind(write.refusal) if write.refusal else None
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:

@@ -45,7 +45,7 @@ def test_all_who_share_a_key_keep_the_pace(kind: str) -> None:
     for thread in threads:
         thread.join()
     assert len(passed) == 9
-    assert 0.38 < max(passed) - min(passed) < 1.5
+    assert 0.3 < max(passed) - min(passed) < 1.5  # the first one may be told late
 
 
 @both

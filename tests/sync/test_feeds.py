@@ -429,6 +429,7 @@ def test_a_highest_sequence_that_no_record_of_the_feed_has_is_no_trouble(
     late = world.place()
     led.live(2 * led.timing.poll)
     assert feed(led).cursor == 2
+    led.live(5 * led.timing.poll)
     assert led.state(late) == "ordered"
 
 
