@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from models.database import now
 from models.states import CHANGED, WINDOW, Feed
-from models.tables import Observation, Order, Scope, Wait
+from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
 
@@ -37,9 +37,12 @@ class Claim:
     feed: Feed
     key: str
     cursor: int | None
+    changed_since: datetime | None
     owner: str
     #: Requests that it saw when it began: it serves these and no later ones.
     requested: int
+    #: Records of it were put aside.
+    lacks_records: bool
     began_at: datetime
 
 
@@ -129,6 +132,9 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
     """Take a due scope on; None when it is not due, stopped, or somebody else has it."""
     owner = new_owner()
     moment = func.axkomet_now()
+    aside = select(UnreadableRecord.id).where(
+        UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None)
+    )
     taken = session.execute(
         update(Scope)
         .where(
@@ -138,13 +144,24 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.scope_lease), hinted_until=None)
-        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)))
+        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists())
         .execution_options(populate_existing=True)
     ).first()
     if taken is None:
         return None
-    scope, began_at = taken
-    return Claim(scope.id, scope.connection_id, scope.feed, scope.key, scope.cursor, owner, scope.requested, began_at)
+    scope, began_at, lacks_records = taken
+    return Claim(
+        scope.id,
+        scope.connection_id,
+        scope.feed,
+        scope.key,
+        scope.cursor,
+        scope.changed_since,
+        owner,
+        scope.requested,
+        lacks_records,
+        began_at,
+    )
 
 
 def finish(

@@ -128,13 +128,15 @@ class Obstacles:
     def __init__(self, session: Session, connection_id: int, timing: Timing) -> None:
         self._session = session
         self._timing = timing
-        closed = select(Upstream).where(Upstream.connection_id == connection_id, Upstream.closed_by.is_not(None))
-        paused = select(PausedMethod).where(
-            PausedMethod.connection_id == connection_id, PausedMethod.paused_since.is_not(None)
-        )
+        upstreams = select(Upstream).where(Upstream.connection_id == connection_id)
+        methods = select(PausedMethod).where(PausedMethod.connection_id == connection_id)
         fresh = {"populate_existing": True}
-        self._closed = {each.system: each for each in session.scalars(closed.execution_options(**fresh))}
-        self._paused = {each.method: each for each in session.scalars(paused.execution_options(**fresh))}
+        known = session.scalars(upstreams.execution_options(**fresh)).all()
+        refused = session.scalars(methods.execution_options(**fresh)).all()
+        self._closed = {each.system: each for each in known if each.closed_by is not None}
+        self._paused = {each.method: each for each in refused if each.paused_since is not None}
+        self._ill = {each.system for each in known if each.closed_by is not None or each.misses}
+        self._ill |= {each.method for each in refused}
 
     def of(self, method: str) -> Obstacle | None:
         """What keeps a method from being called; None: nothing."""
@@ -169,6 +171,11 @@ class Obstacles:
         """Something that the read of a feed calls is closed or paused: it may go as a probe at most."""
         methods = _METHODS[feed]
         return system_of(methods[0]) in self._closed or any(each in self._paused for each in methods)
+
+    def was_well(self, feed: Feed) -> bool:
+        """Nothing was to be said against what the read of a feed calls, so that its success is no news."""
+        methods = _METHODS[feed]
+        return self._ill.isdisjoint((system_of(methods[0]), *methods))
 
     def hold_back(self, feed: Feed) -> Obstacle | None:
         """What a read is to wait for; None: it may go, as a probe where something is closed or paused."""
@@ -324,8 +331,8 @@ def tend(runtime: Runtime) -> None:
     while batch == _BATCH:
         with runtime.sessions.begin() as session:
             batch = _let_go_on(session)
-    with runtime.sessions.begin() as session:
-        _appoint(session)
+            if batch < _BATCH:
+                _appoint(session)
 
 
 def _let_go_on(session: Session) -> int:

@@ -148,7 +148,7 @@ class LabelRecord(Wire):
     line_key: Key = Field(alias="lineKey")
     box_index: Annotated[Count, Field(ge=1)] = Field(alias="boxIndex")
     box_code: Name = Field(default="", alias="boxCode")
-    lot_number: Text = Field(default="", alias="lotNumber")
+    lot_number: Name = Field(default="", alias="lotNumber")
     state: LabelState
 
 

@@ -47,23 +47,20 @@ def observe(runtime: Runtime, scope_id: int) -> str:
     """
     with runtime.sessions.begin() as session:
         claim = scopes.claim(session, scope_id, runtime.timing)
-        connection = runtime.connections.get(claim.connection_id) if claim else None
-        is_rationed = claim is not None and claim.feed in (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
-        passive = _passive_interval(session, connection) if connection and is_rationed else 0.0
-    if claim is None:
-        return "nothing due"
-    words = scopes.words(claim)
-    if connection is None:
-        with runtime.sessions.begin() as session:
+        if claim is None:
+            return "nothing due"
+        words = scopes.words(claim)
+        connection = runtime.connections.get(claim.connection_id)
+        if connection is None:
             scopes.fail(session, claim, "its connection is not in the connections file", runtime.timing)
-        return f"{words}: its connection is not in the connections file"
-    with runtime.sessions.begin() as session:
+            return f"{words}: its connection is not in the connections file"
         obstacles = Obstacles(session, connection.id, runtime.timing)
         obstacle = obstacles.hold_back(claim.feed)
-    if obstacle is not None:
-        with runtime.sessions.begin() as session:
+        if obstacle is not None:
             scopes.put_off(session, claim, obstacle.until)
-        return f"{words}: waits until {obstacle.name} may be called again"
+            return f"{words}: waits until {obstacle.name} may be called again"
+        is_rationed = claim.feed in (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
+        passive = _passive_interval(session, connection) if is_rationed else 0.0
     try:
         with probing() if obstacles.any_of(claim.feed) else nullcontext():
             hints = READERS[claim.feed](runtime, connection, claim, passive)
@@ -78,7 +75,8 @@ def observe(runtime: Runtime, scope_id: int) -> str:
             scopes.fail(session, claim, f"{type(error).__name__}, see the log", runtime.timing)
         raise
     runtime.send_hints(hints)
-    upstreams.read_well(runtime, connection, claim.feed, claim.began_at)
+    if not obstacles.was_well(claim.feed):
+        upstreams.read_well(runtime, connection, claim.feed, claim.began_at)
     return f"{words} read"
 
 

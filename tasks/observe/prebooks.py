@@ -49,7 +49,7 @@ class _Known:
 def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
     """Store what stands in the prebooks, adopt creates that show, bind items to lines, and take up new prebooks."""
     began = time.monotonic()
-    listing = _list(runtime, connection, claim)
+    listing = _list(connection, claim)
     took = timedelta(seconds=time.monotonic() - began)
     learned = _Learned()
     with runtime.sessions.begin() as session:
@@ -94,7 +94,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
     return hints + (proofs.wake_in_doubt(runtime, connection) if learned.proof else [])
 
 
-def _list(runtime: Runtime, connection: Connection, claim: Claim) -> Listing[canonical.Prebook]:
+def _list(connection: Connection, claim: Claim) -> Listing[canonical.Prebook]:
     """The call of the scope's kind. Vendor tokens are shown ship dates from yesterday on."""
     profile = connection.settings.komet.profile
     if claim.key not in (CHANGED, WINDOW):
@@ -103,12 +103,10 @@ def _list(runtime: Runtime, connection: Connection, claim: Claim) -> Listing[can
     window = (yesterday, yesterday + timedelta(days=profile.max_range_days))
     if claim.key == WINDOW:
         return connection.komet.list_prebooks(ship_dates=window)
-    with runtime.sessions() as session:
-        since = session.get_one(Scope, claim.scope_id).changed_since
-    if since is None:
+    if claim.changed_since is None:
         return connection.komet.list_prebooks(ship_dates=window)
     return connection.komet.list_prebooks(
-        ship_dates=window if profile.updated_needs_range else None, updated_since=since
+        ship_dates=window if profile.updated_needs_range else None, updated_since=claim.changed_since
     )
 
 
@@ -186,6 +184,8 @@ def _marks_are_hidden(found: Sequence[_Known]) -> bool:
 
 def _changed(session: Session, connection: Connection, found: Sequence[_Known]) -> list[_Known]:
     """Those that show something new: unchanged ones cost no write."""
+    if not found:
+        return []
     stored = dict(
         session.execute(
             select(Prebook.prebook_id, Prebook.content_hash).where(
@@ -283,6 +283,8 @@ def _take_up(
     pause: float,
 ) -> list[Order]:
     """Start an order for each prebook that is certainly not ours; the others are looked at again soon."""
+    if not strangers:
+        return []
     doubtful = born_in_komet.may_be_ours(session, connection, strangers, reader.known.box_types)
     born = []
     for seen in strangers:

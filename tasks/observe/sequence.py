@@ -17,7 +17,7 @@ from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
-from tasks.wake import active_waiters, lock_orders, wake
+from tasks.wake import lock_orders, wake
 
 log = structlog.get_logger()
 
@@ -61,7 +61,8 @@ def read_page(
             scopes.stop(session, claim, reason)
             log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
             return []
-        rows = store(session, [*mended, *page.records])
+        records = [*mended, *page.records]
+        rows = store(session, records) if records else ()
         if mended:
             resolve(session, claim, UnreadableRecord.sequence.in_([each.sequence for each in mended]))
         last = {record.content.key: record.content for record in page.records}
@@ -83,7 +84,7 @@ def read_page(
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
         # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
         more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= PAGE)
-        scopes.finish(
+        actives = scopes.finish(
             session,
             claim,
             complete=not more,
@@ -92,7 +93,7 @@ def read_page(
             passive=passive,
             again=more,
         )
-        waiting = set(active_waiters(session, claim.scope_id)) - {row.id for row in rows}
+        waiting = set(actives) - {row.id for row in rows}
         hints = wake(session, rows, connection, runtime.timing)
     if more:
         hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
@@ -101,6 +102,8 @@ def read_page(
 
 def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], FeedPage]) -> list[FeedRecord]:
     """Those of the records put aside that can be read by now: a page of them, from any on."""
+    if not claim.lacks_records:
+        return []
     aside = select(UnreadableRecord.sequence).where(
         UnreadableRecord.scope_id == claim.scope_id,
         UnreadableRecord.resolved_at.is_(None),

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event, func, select
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import AxerrioClient
 from clients.http import OpenGate
 from clients.komet.client import KometClient
-from models.database import make_engine, make_sessions, now
+from models.database import make_engine, make_sessions
 from models.states import Feed, OrderState
 from models.tables import Order, Scope
 from tasks.advance import advance
@@ -75,38 +75,37 @@ class Ledger:
     def work(self, *, steps: int = 200) -> None:
         """Do what is due until nothing is."""
         for _ in range(steps):
-            tend(self.runtime)
-            with self.runtime.sessions() as session:
-                scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= now(session))))
-                orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session)).order_by(Order.id)))
-            if not scopes and not orders:
+            if not self._step():
                 return
-            for scope_id in scopes:
-                observe(self.runtime, scope_id)
-            for order_id in orders:
-                advance(self.runtime, order_id)
             time.sleep(0.001)
         raise AssertionError("it does not come to rest")
 
     def step(self) -> None:
         """Do what is due a few times, as some sweeps do, whether it comes to rest or not."""
         for _ in range(5):
-            tend(self.runtime)
-            with self.runtime.sessions() as session:
-                scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= now(session))))
-                orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session))))
-            for scope_id in scopes:
-                observe(self.runtime, scope_id)
-            for order_id in orders:
-                advance(self.runtime, order_id)
+            self._step()
+
+    def _step(self) -> bool:
+        """Do what is due now; False: nothing was."""
+        tend(self.runtime)
+        moment = func.axkomet_now()
+        with self.runtime.sessions() as session:
+            scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= moment)))
+            orders = list(session.scalars(select(Order.id).where(Order.due_at <= moment).order_by(Order.id)))
+        for scope_id in scopes:
+            observe(self.runtime, scope_id)
+        for order_id in orders:
+            advance(self.runtime, order_id)
+        return bool(scopes or orders)
 
     def feed_and_send(self) -> None:
         """Read Axerrio's feed and send what it asks for, without a look at Komet."""
         for _ in range(3):
             with self.runtime.sessions() as session:
-                feeds = select(Scope.id).where(Scope.feed == Feed.SALES_ORDERS, Scope.due_at <= now(session))
+                moment = func.axkomet_now()
+                feeds = select(Scope.id).where(Scope.feed == Feed.SALES_ORDERS, Scope.due_at <= moment)
                 due = list(session.scalars(feeds))
-                orders = list(session.scalars(select(Order.id).where(Order.due_at <= now(session))))
+                orders = list(session.scalars(select(Order.id).where(Order.due_at <= moment)))
             for scope_id in due:
                 observe(self.runtime, scope_id)
             for order_id in orders:
