@@ -411,6 +411,7 @@ class Write(Base):
     #: Foreign ids of the answer.
     result: Mapped[Json | None]
 
+    scope: Mapped[Scope | None] = relationship()
     lines: Mapped[list["WriteLine"]] = relationship(back_populates="write")
 
 

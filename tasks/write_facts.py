@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, or_, select, true
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from clients.errors import RefusalKind
 from models.database import now
@@ -15,7 +15,6 @@ from models.tables import (
     PrebookItem,
     Proof,
     PurchaseOrderItem,
-    Scope,
     Write,
     WriteLine,
 )
@@ -51,6 +50,8 @@ class WriteReader:
         self._connection = connection
         self._timing = timing
         self._now = now(session)
+        of_connection = select(Proof).where(Proof.connection_id == connection.id)
+        self._proofs = {each.kind: each for each in session.scalars(of_connection)}
 
     def read(self, row: OrderRow) -> tuple[WriteFacts, ...]:
         """All writes that cover lines of the order, whoever leads them."""
@@ -60,7 +61,7 @@ class WriteReader:
             select(Write)
             .where(or_(Write.order_id == row.id, Write.id.in_(covering)))
             .order_by(Write.id)
-            .options(selectinload(Write.lines))
+            .options(selectinload(Write.lines), joinedload(Write.scope))
             .execution_options(populate_existing=True)
         )
         facts = []
@@ -84,8 +85,8 @@ class WriteReader:
         lines: Sequence[WriteLine],
         own: Mapping[int, str],
     ) -> WriteFacts:
-        proof = self._session.get(Proof, (write.connection_id, write.kind))
-        scope = self._session.get(Scope, write.scope_id) if write.scope_id else None
+        proof = self._proofs.get(write.kind)
+        scope = write.scope
         anchor = write.deadline_at if state is WriteState.SENT else write.settled_at
         missed = reads = since = 0
         if scope is not None and anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):

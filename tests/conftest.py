@@ -54,7 +54,7 @@ def database_url(postgres: str) -> Iterator[str]:
     name = f"test_{next(_DATABASES)}"
     admin = create_engine(postgres.rsplit("/", 1)[0] + "/postgres", isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE axkomet"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE axkomet STRATEGY FILE_COPY"))
     try:
         yield postgres.rsplit("/", 1)[0] + f"/{name}"
     finally:

@@ -1,27 +1,28 @@
 """A ledger at work without Celery: the test itself does what is due, on real PostgreSQL, against the sandbox."""
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, event, func, or_, select
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import AxerrioClient
 from clients.http import OpenGate
 from clients.komet.client import KometClient
-from models.database import make_engine, make_sessions
-from models.states import Feed, OrderState
-from models.tables import Order, Scope
+from models.database import make_engine, make_sessions, now
+from models.states import WINDOW, Feed, OrderState, WriteState
+from models.tables import Order, Scope, Wait, Write
 from tasks.advance import advance
 from tasks.connection import Connection, ConnectionSettings, register
 from tasks.observe import observe
 from tasks.runtime import Runtime, Timing
 from tasks.upstreams import tend
 from tests.world import World
-from worker.desk import find_order
+from worker.desk import OrderFilter, find_order, find_orders
 
 Json = dict[str, Any]
 #: Short, so that nothing is waited for; the ledger's clock is moved instead.
@@ -72,11 +73,20 @@ class Ledger:
         """Move the ledger's clock."""
         self.offset += seconds
 
-    def work(self, *, steps: int = 200) -> None:
-        """Do what is due until nothing is."""
+    def work(self, *, steps: int = 200) -> set[int]:
+        """Do what is due until nothing is.
+
+        Returns:
+            Ids of the scopes that were read in vain: no order looked meanwhile.
+        """
+        read: set[int] = set()
+        in_vain = True
         for _ in range(steps):
-            if not self._step():
-                return
+            scopes, orders = self._step()
+            if not scopes and not orders:
+                return read if in_vain else set()
+            read.update(scopes)
+            in_vain = in_vain and not orders
             time.sleep(0.001)
         raise AssertionError("it does not come to rest")
 
@@ -85,8 +95,8 @@ class Ledger:
         for _ in range(5):
             self._step()
 
-    def _step(self) -> bool:
-        """Do what is due now; False: nothing was."""
+    def _step(self) -> tuple[list[int], list[int]]:
+        """Do what is due now; gives the ids of scopes and orders."""
         tend(self.runtime)
         moment = func.axkomet_now()
         with self.runtime.sessions() as session:
@@ -96,7 +106,7 @@ class Ledger:
             observe(self.runtime, scope_id)
         for order_id in orders:
             advance(self.runtime, order_id)
-        return bool(scopes or orders)
+        return scopes, orders
 
     def feed_and_send(self) -> None:
         """Read Axerrio's feed and send what it asks for, without a look at Komet."""
@@ -112,11 +122,32 @@ class Ledger:
                 advance(self.runtime, order_id)
 
     def live(self, seconds: float, *, pace: float | None = None) -> None:
-        """Let time pass while the worker works, in steps of a poll."""
+        """Let time pass while the worker works, in steps of a poll.
+
+        Nothing happens outside meanwhile, so steps in which only scopes are due that were just read in vain are one.
+        """
         pace = pace or self.timing.poll
-        for _ in range(max(1, round(seconds / pace))):
-            self.pass_time(pace)
-            self.work()
+        left = max(1, round(seconds / pace))
+        in_vain: set[int] = set()
+        while left:
+            steps = max(1, math.ceil(min(self._until_news(in_vain) / pace, left)))
+            left -= steps
+            self.pass_time(steps * pace)
+            found = self.work()
+            in_vain = in_vain | found if found else set()
+
+    def _until_news(self, in_vain: Collection[int]) -> float:
+        """Seconds until something is due that may bring news."""
+        counts_looks = or_(
+            Scope.key == WINDOW,
+            Scope.last_error.is_not(None),
+            select(Wait.order_id).where(Wait.scope_id == Scope.id, Wait.active).exists(),
+            select(Write.id).where(Write.scope_id == Scope.id, Write.state == WriteState.SENT).exists(),
+        )
+        scopes = select(func.min(Scope.due_at)).where(or_(Scope.id.not_in(in_vain), counts_looks))
+        with self.runtime.sessions() as session:
+            times = [session.scalar(scopes), session.scalar(select(func.min(Order.due_at)))]
+            return min(((each - now(session)).total_seconds() for each in times if each), default=math.inf)
 
     def order(self, key: str) -> Json:
         """The order as the desk shows it."""
@@ -124,6 +155,12 @@ class Ledger:
             found = find_order(session, key)
         assert found is not None, f"{key} is not in the ledger"
         return found
+
+    def orders(self, keys: Iterable[str]) -> list[Json]:
+        """The same of many, at the price of one."""
+        with self.runtime.sessions() as session:
+            found = {each["axerrio"]["key"]: each for each in find_orders(session, OrderFilter())}
+        return [found[key] for key in keys]
 
     def state(self, key: str) -> str:
         return str(self.order(key)["state"])
