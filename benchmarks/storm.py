@@ -364,7 +364,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--orders", type=int, default=300)
-    parser.add_argument("--limit", type=float, default=300)
+    parser.add_argument("--limit", type=float, default=900)
     asked = parser.parse_args(arguments)
     with running_site() as site:
         storm = rage(site, orders=asked.orders, seconds=asked.seconds, seed=asked.seed, limit=asked.limit)

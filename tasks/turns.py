@@ -1,7 +1,9 @@
 """Turns: how the connections share what the workers have, so that none of them delays another.
 
 Messages   a connection has a bounded number on their way for its orders, and as many for its reads. What is due beyond
-           that waits in the ledger, and whenever one was served, the next of its connection takes its place.
+           that waits in the ledger, and whenever one was served, the next of its connection takes its place. A row
+           says in `hinted_until` that a message is on its way, and the first that comes takes that back: a second one
+           for the same row, sent since the first was late, finds nothing to do. So late messages do not breed.
 Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due.
            Nobody waits with a thread in hand.
 """
@@ -32,15 +34,16 @@ def serve(runtime: Runtime, row: type[Order] | type[Scope], row_id: int, work: C
     Returns:
         What came of it, in a few words for people.
     """
-    with runtime.sessions() as session:
-        connection_id = session.scalar(select(row.connection_id).where(row.id == row_id))
-    connection = runtime.connections.get(connection_id or 0)
+    with runtime.sessions.begin() as session:
+        awaited = update(row).where(row.id == row_id, row.hinted_until.is_not(None)).values(hinted_until=None)
+        connection_id = session.scalar(awaited.returning(row.connection_id))
+    if connection_id is None:
+        return "another message for it came before this one"
+    connection = runtime.connections.get(connection_id)
     if connection is None:
         return work()
     with runtime.shares.thread(connection.id, is_read=row is Scope) as granted:
         if not granted:
-            with runtime.sessions.begin() as session:
-                session.execute(update(row).where(row.id == row_id).values(hinted_until=None))
             return "stays due: its connection holds its share of the threads"
         came = work()
     with runtime.sessions.begin() as session:

@@ -61,8 +61,8 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
 
     Returns:
         Hints to send after the commit, for the nearest departures first and as far as the connection's bound allows:
-        the others get theirs in turn. An order that is being worked on gets one too: it goes away quietly, and the
-        sweep finds the order due once its lease is over.
+        the others get theirs in turn, and one that has a message on its way needs no other. An order that is being
+        worked on gets one too: it goes away quietly, and the sweep finds the order due once its lease is over.
     """
     rows = sorted(rows, key=lambda row: (row.departure_date, row.id))
     if not rows:
@@ -72,9 +72,8 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
     hints = []
     for row in rows:
         row.due_at = moment
-        is_on_its_way = row.hinted_until is not None and row.hinted_until > moment
-        room -= not is_on_its_way
-        if is_on_its_way or room >= 0:
+        if room > 0 and (row.hinted_until is None or row.hinted_until <= moment):
+            room -= 1
             row.hinted_until = moment + timedelta(seconds=timing.hint)
             hints.append(hint_of(row, connection.settings.name))
     return hints
