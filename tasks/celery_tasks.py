@@ -5,6 +5,7 @@ whether it is due, and the sweep sends another message for a row that stays due.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -36,13 +37,13 @@ def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
     """
 
     def order_task(name: str) -> Callable[[int], str]:
-        def task(order_id: int) -> str:
-            return serve(runtime(), Order, order_id, partial(advance, runtime(), order_id, name))
+        def task(order_id: int, until: str | None = None) -> str:
+            return serve(runtime(), Order, order_id, _moment(until), partial(advance, runtime(), order_id, name))
 
         return task
 
-    def observe_task(scope_id: int) -> str:
-        return serve(runtime(), Scope, scope_id, partial(observe, runtime(), scope_id))
+    def observe_task(scope_id: int, until: str | None = None) -> str:
+        return serve(runtime(), Scope, scope_id, _moment(until), partial(observe, runtime(), scope_id))
 
     def sweep_task() -> str:
         return f"{sweep(runtime())} due"
@@ -58,6 +59,10 @@ def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
     app.task(housekeeping_task, name="housekeeping", **promise)
 
 
+def _moment(until: str | None) -> datetime | None:
+    return datetime.fromisoformat(until) if until is not None else None
+
+
 def hint_sender(app: Celery) -> Callable[[Iterable[Hint]], None]:
     """Sends hints as messages. Where the broker is away it gives up at once: the sweep will find what is due."""
 
@@ -66,7 +71,7 @@ def hint_sender(app: Celery) -> Callable[[Iterable[Hint]], None]:
             for hint in hints:
                 app.send_task(
                     hint.task,
-                    args=(hint.row_id,),
+                    args=(hint.row_id, hint.until.isoformat() if hint.until else None),
                     queue=OBSERVE if hint.task == "observe" else ORDERS,
                     countdown=hint.delay or None,
                     argsrepr=hint.words,

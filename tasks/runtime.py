@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -60,6 +61,8 @@ class Hint:
     words: str
     #: Seconds until it shall be looked at.
     delay: float = 0.0
+    #: What the row's `hinted_until` says of it; with None it is served whatever the row says.
+    until: datetime | None = None
 
 
 def send_nothing(hints: Iterable[Hint]) -> None:

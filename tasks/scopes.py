@@ -96,7 +96,7 @@ def request(session: Session, scope_ids: Collection[int], timing: Timing) -> lis
         if scope.due_at is None or scope.due_at > soon:
             scope.due_at = soon
             scope.hinted_until = moment + timedelta(seconds=timing.hint)
-            hints.append(Hint("observe", scope.id, words(scope), timing.coalesce))
+            hints.append(Hint("observe", scope.id, words(scope), timing.coalesce, scope.hinted_until))
     return hints
 
 
@@ -199,6 +199,13 @@ def finish(
     _release(scope, claim)
     active = select(Wait.order_id).where(Wait.scope_id == claim.scope_id, Wait.active).order_by(Wait.order_id)
     return list(session.scalars(active))
+
+
+def read_on(session: Session, claim: Claim, connection: str, timing: Timing) -> Hint:
+    """A message for the next page of a feed, whose scope is due at once."""
+    scope = lock(session, claim.scope_id)
+    scope.hinted_until = now(session) + timedelta(seconds=timing.hint)
+    return Hint("observe", scope.id, f"{words(scope)} {connection}", until=scope.hinted_until)
 
 
 def _next_read(

@@ -2,16 +2,16 @@
 
 Messages   a connection has a bounded number on their way for its orders, and as many for its reads. What is due beyond
            that waits in the ledger, and whenever one was served, the next of its connection takes its place. A row
-           says in `hinted_until` that a message is on its way, and the first that comes takes that back: a second one
-           for the same row, sent since the first was late, finds nothing to do. So late messages do not breed.
+           says in `hinted_until` which message is on its way for it. One that was so late that another was sent
+           finds nothing to do, so that late messages do not breed.
 Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due.
            Nobody waits with a thread in hand.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.database import now
@@ -22,23 +22,26 @@ from tasks.scopes import words
 from tasks.wake import MOST_HINTS, hint_of, room_for_hints
 
 
-def serve(runtime: Runtime, row: type[Order] | type[Scope], row_id: int, work: Callable[[], str]) -> str:
+def serve(
+    runtime: Runtime, row: type[Order] | type[Scope], row_id: int, until: datetime | None, work: Callable[[], str]
+) -> str:
     """Do what a message asks for, where its connection has a thread left, and send the next message of its kind.
 
     Args:
         runtime: of this process.
         row: what the message names: an order or a scope.
         row_id: its id.
+        until: of its hint.
         work: what it asks for.
 
     Returns:
         What came of it, in a few words for people.
     """
     with runtime.sessions.begin() as session:
-        awaited = update(row).where(row.id == row_id, row.hinted_until.is_not(None)).values(hinted_until=None)
-        connection_id = session.scalar(awaited.returning(row.connection_id))
+        awaited = update(row).where(row.id == row_id, or_(literal(until is None), row.hinted_until == until))
+        connection_id = session.scalar(awaited.values(hinted_until=None).returning(row.connection_id))
     if connection_id is None:
-        return "another message for it came before this one"
+        return "another message was sent for it, or came before this one"
     connection = runtime.connections.get(connection_id)
     if connection is None:
         return work()
@@ -94,6 +97,6 @@ def next_hints(
 def _in_turn(sent: Sequence[Base], connection: str) -> list[Hint]:
     orders = [each for each in sent if isinstance(each, Order)]
     scopes = [each for each in sent if isinstance(each, Scope)]
-    hints = [Hint("observe", each.id, f"{words(each)} {connection}") for each in scopes]
+    hints = [Hint("observe", each.id, f"{words(each)} {connection}", until=each.hinted_until) for each in scopes]
     orders.sort(key=lambda order: (order.departure_date, order.id))
     return hints + [hint_of(each, connection) for each in orders]

@@ -47,7 +47,7 @@ def lock_order(session: Session, order_id: int) -> Order | None:
 
 def hint_of(row: Order, connection: str) -> Hint:
     """The message that wakes an order, in the words by which people know it."""
-    return Hint(row.next_task, row.id, f"{row.name} {connection}")
+    return Hint(row.next_task, row.id, f"{row.name} {connection}", until=row.hinted_until)
 
 
 def room_for_hints(session: Session, row: type[Order] | type[Scope], connection_id: int) -> int:

@@ -95,8 +95,8 @@ def read_page(
         )
         waiting = set(actives) - {row.id for row in rows}
         hints = wake(session, rows, connection, runtime.timing)
-    if more:
-        hints.append(Hint("observe", claim.scope_id, f"{claim.feed.value} {connection.settings.name}"))
+        if more:
+            hints.append(scopes.read_on(session, claim, connection.settings.name, runtime.timing))
     return hints + _wake_waiters(runtime, connection, waiting)
 
 

@@ -149,14 +149,28 @@ def test_what_was_served_makes_room_for_the_next_of_its_connection(ledger: Ledge
     busy = in_turn(ledger)[:MANY]
     queue = Queue(ledger)
     for served, following in zip(busy[:2], busy[MOST_HINTS:], strict=False):
-        assert serve(queue.runtime, Order, served, partial(rest, ledger, served)) == "done"
+        assert serve(queue.runtime, Order, served, None, partial(rest, ledger, served)) == "done"
         assert orders(queue.take()) == [following], "one for one"
-    assert "another message" in serve(queue.runtime, Order, busy[0], partial(pytest.fail, "it was served"))
-    assert queue.take() == [], "a second message for the same row breeds no third"
     sweep(queue.runtime)
     assert orders(queue.take()) == list(other)
-    assert serve(queue.runtime, Order, next(iter(other)), no_work) == "done"
+    assert serve(queue.runtime, Order, next(iter(other)), None, no_work) == "done"
     assert orders(queue.take()) == list(other), "it stays due"
+
+
+def test_late_messages_do_not_breed(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    queue = Queue(ledger)
+    read_feed(ledger, queue)
+    (first,) = (each for each in queue.take() if each.task != "observe")
+    assert ledger.order(key)["id"] == first.row_id
+    ledger.pass_time(ledger.timing.hint + 1)
+    sweep(queue.runtime)
+    (second,) = (each for each in queue.take() if each.task != "observe")
+    in_vain = partial(pytest.fail, "it was served")
+    assert "another message was sent" in serve(queue.runtime, Order, first.row_id, first.until, in_vain)
+    assert queue.take() == []
+    assert serve(queue.runtime, Order, second.row_id, second.until, no_work) == "done"
+    assert "another message was sent" in serve(queue.runtime, Order, second.row_id, second.until, in_vain)
 
 
 def test_the_next_is_one_that_nobody_works_on(ledger: Ledger, world: World) -> None:
@@ -169,7 +183,7 @@ def test_the_next_is_one_that_nobody_works_on(ledger: Ledger, world: World) -> N
         session.get_one(Order, leased).lease_until = now(session) + timedelta(seconds=60)
     with ledger.session() as session:
         session.execute(select(Order.id).where(Order.id == locked).with_for_update())
-        serve(queue.runtime, Order, turns[0], partial(rest, ledger, turns[0]))
+        serve(queue.runtime, Order, turns[0], None, partial(rest, ledger, turns[0]))
         assert orders(queue.take()) == [free]
 
 
@@ -183,7 +197,7 @@ def test_all_are_served_without_a_sweep(ledger: Ledger, world: World) -> None:
     while messages:
         assert len(messages) <= MOST_HINTS
         served.append(messages.popleft())
-        serve(queue.runtime, Order, served[-1], partial(rest, ledger, served[-1]))
+        serve(queue.runtime, Order, served[-1], None, partial(rest, ledger, served[-1]))
         messages.extend(orders(queue.take()))
     assert served == in_turn(ledger)
 
@@ -207,7 +221,7 @@ def test_reads_are_bounded_and_follow_each_other(ledger: Ledger) -> None:
     with ledger.runtime.sessions.begin() as session:
         session.get_one(Scope, ids[0]).due_at = None
         session.get_one(Scope, ids[MOST_HINTS]).stopped_reason = "it went back in time"
-    serve(queue.runtime, Scope, ids[0], no_work)
+    serve(queue.runtime, Scope, ids[0], None, no_work)
     assert [hint.row_id for hint in queue.take()] == [ids[MOST_HINTS + 1]]
 
 
@@ -223,22 +237,22 @@ def test_beyond_its_share_work_goes_away_and_stays_due(ledger: Ledger, world: Wo
     with ExitStack() as stack:
         for _ in range(4):
             assert stack.enter_context(shares.thread(busy, is_read=False))
-        assert "stays due" in serve(queue.runtime, Order, order, partial(pytest.fail, "it took a thread"))
+        assert "stays due" in serve(queue.runtime, Order, order, None, partial(pytest.fail, "it took a thread"))
         with ledger.session() as session:
             row = session.get_one(Order, order)
             assert row.due_at is not None
             assert row.hinted_until is None
             assert row.lease_until is None
-        assert serve(queue.runtime, Order, next(iter(other)), no_work) == "done"
+        assert serve(queue.runtime, Order, next(iter(other)), None, no_work) == "done"
         with ledger.session() as session:
             hinted = Scope.hinted_until.is_not(None)
             scope = session.scalars(select(Scope.id).where(Scope.connection_id == busy, hinted)).first()
         assert scope
-        assert serve(queue.runtime, Scope, scope, no_work) == "done", "a read passes the connection's orders"
+        assert serve(queue.runtime, Scope, scope, None, no_work) == "done", "a read passes the connection's orders"
     queue.take()
     sweep(queue.runtime)
     assert order in orders(queue.messages)
-    assert serve(queue.runtime, Order, order, no_work) == "done"
+    assert serve(queue.runtime, Order, order, None, no_work) == "done"
 
 
 def test_who_holds_no_thread_finds_one_however_many_are_slow() -> None:
