@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
-export PYTHONDONTWRITEBYTECODE := 1
+# Every process would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lock clean faults storm recovery isolation memory
 

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import DateTime, Engine, create_engine, func, select
+from sqlalchemy import DateTime, Engine, create_engine, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
+
+if TYPE_CHECKING:  # heavy, and only migrations need it: every command reads the schema's version
+    from alembic.config import Config
 
 #: Every wait is bounded: a thread of the worker has no time limit of its own.
 _OPTIONS = (
@@ -44,8 +44,10 @@ def now(session: Session) -> datetime:
     return session.execute(select(func.axkomet_now(type_=DateTime(timezone=True)))).scalar_one()
 
 
-def migrations_of(engine: Engine) -> Config:
+def migrations_of(engine: Engine) -> "Config":
     """The migrations, to be run on an engine."""
+    from alembic.config import Config
+
     config = Config(attributes={"engine": engine})
     config.set_main_option("script_location", str(files("models") / "migrations"))
     return config
@@ -53,12 +55,14 @@ def migrations_of(engine: Engine) -> Config:
 
 def upgrade(engine: Engine) -> None:
     """Bring the schema to the newest version. Safe to run at once from several processes: they take turns."""
+    from alembic import command
+
     command.upgrade(migrations_of(engine), "head")
 
 
 def schema_versions(engine: Engine) -> tuple[str | None, str]:
     """The schema's version in the database (None: empty) and the one this code needs."""
-    head = ScriptDirectory.from_config(migrations_of(engine)).get_current_head()
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current, str(head)
+        exists = connection.scalar(select(func.to_regclass("alembic_version"))) is not None
+        current = connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
+    return current, max(each.name[:4] for each in (files("models") / "migrations" / "versions").iterdir())

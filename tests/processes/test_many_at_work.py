@@ -10,7 +10,7 @@ from tests.world import World
 from worker.app import make_app
 from worker.settings import Settings
 
-ORDERS = 20
+ORDERS = 12
 
 
 def test_two_workers_and_two_beats_share_the_orders(

@@ -12,7 +12,7 @@ from tests.processes.plant import Plant, assert_all_once
 from tests.world import World
 from worker.services import EmbeddedPostgres, EmbeddedValkey
 
-ORDERS, DISTURBANCES = 20, 4
+ORDERS, DISTURBANCES = 12, 3
 #: Few threads and slow answers: calls are in the air and messages in the queue whenever something goes away.
 BUSY = {"AXKOMET_CONCURRENCY": "2"}
 
