@@ -65,4 +65,5 @@ def schema_versions(engine: Engine) -> tuple[str | None, str]:
     with engine.connect() as connection:
         exists = connection.scalar(select(func.to_regclass("alembic_version"))) is not None
         current = connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
-    return current, max(each.name[:4] for each in (files("models") / "migrations" / "versions").iterdir())
+    versions = files("models") / "migrations" / "versions"
+    return current, max(each.name[:4] for each in versions.iterdir() if each.name.endswith(".py"))
