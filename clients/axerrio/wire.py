@@ -13,7 +13,7 @@ class IdentityRecord(Wire):
 
     tenant_id: Key = Field(alias="tenantId")
     name: Text = ""
-    time_zone: Text = Field(default="", alias="timeZone")
+    time_zone: Name = Field(default="", alias="timeZone")
     clock: Moment | None = None
 
 
@@ -94,7 +94,7 @@ class BareLineRecord(Wire):
     unit_type: UnitType = Field(default=UnitType.STEM, alias="unitType")
     unit_price: Exact | None = Field(default=None, alias="unitPrice")
     unit_cost: Exact | None = Field(default=None, alias="unitCost")
-    mark_code: Text = Field(default="", alias="markCode")
+    mark_code: Name = Field(default="", alias="markCode")
     notes: Text = ""
     departure_date: Day | None = Field(default=None, alias="departureDate")
     breakdown: tuple[BareComponentRecord, ...] = ()
@@ -123,7 +123,7 @@ class BareOrderRecord(Wire):
     carrier_code: Name | None = Field(default=None, alias="carrierCode")
     location_code: Name | None = Field(default=None, alias="locationCode")
     customer_reference: Text = Field(default="", alias="customerReference")
-    currency: Text | None = None
+    currency: Name | None = None
     comments: Text = ""
     departure_date: Day | None = Field(default=None, alias="departureDate")
     truck_date: Day = Field(alias="truckDate")
@@ -168,8 +168,8 @@ class ShipmentRecord(Wire):
     key: Key
     version: SequenceNumber
     ship_date: Day = Field(alias="shipDate")
-    awb: Text = ""
-    house_awb: Text = Field(default="", alias="houseAwb")
+    awb: Name = ""
+    house_awb: Name = Field(default="", alias="houseAwb")
     is_temporary: Flag = Field(default=False, alias="isTemporaryAwb")
     lines: tuple[ShipmentLineRecord, ...]
 

@@ -56,8 +56,8 @@ class PrebookItemRecord(Wire):
     box_type: Name | None = Field(default=None, alias="boxType")
     bunches: Count | None = None
     stems: Count | None = Field(default=None, alias="stemsBunch")
-    unit_type: Text | None = Field(default=None, alias="unitType")
-    mark_code: Text | None = Field(default=None, alias="markCode")
+    unit_type: Name | None = Field(default=None, alias="unitType")
+    mark_code: Name | None = Field(default=None, alias="markCode")
     breakdowns: tuple[BreakdownRecord, ...] = ()
 
 
@@ -93,7 +93,7 @@ class PurchaseOrderItemRecord(Wire):
     bunches: Count | None = None
     stems: Count | None = Field(default=None, alias="stemsBunch")
     cost: Exact | None = Field(default=None, validation_alias=AliasChoices("unitCost", "cost"))
-    mark_code: Text | None = Field(default=None, alias="markCode")
+    mark_code: Name | None = Field(default=None, alias="markCode")
     boxes_shipped: tuple[BoxRecord, ...] = Field(default=(), alias="boxes")
 
 

@@ -15,7 +15,7 @@ from clients.http import OpenGate
 from clients.komet.client import KometClient
 from models.database import make_engine, make_sessions, now
 from models.states import WINDOW, Feed, OrderState, WriteState
-from models.tables import Order, Scope, Wait, Write
+from models.tables import Order, Scope, UnreadableRecord, Wait, Write
 from tasks.advance import advance
 from tasks.connection import Connection, ConnectionSettings, register
 from tasks.observe import observe
@@ -141,6 +141,9 @@ class Ledger:
         counts_looks = or_(
             Scope.key == WINDOW,
             Scope.last_error.is_not(None),
+            select(UnreadableRecord.id)
+            .where(UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None))
+            .exists(),
             select(Wait.order_id).where(Wait.scope_id == Scope.id, Wait.active).exists(),
             select(Write.id).where(Write.scope_id == Scope.id, Write.state == WriteState.SENT).exists(),
         )
