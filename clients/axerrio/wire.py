@@ -188,7 +188,7 @@ class InboundLineRecord(Wire):
     external_line_id: Key = Field(alias="externalLineId")
     line_key: Name | None = Field(default=None, alias="lineKey")
     status: InboundStatus = InboundStatus.PENDING
-    code: Text = ""
+    code: Name = ""
     message: Text = ""
 
 

@@ -28,7 +28,7 @@ class CarrierRecord(Wire):
     """An entry of `carriers`."""
 
     id: Key
-    code: Text = ""
+    code: Name = ""
     name: Text = ""
     active: Flag = True
 
