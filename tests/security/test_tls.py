@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clients.errors import NotSent
-from clients.http import HttpCore, OpenGate
+from clients.http import HttpCore, OpenGate, trusted_issuers
 from tests.between import Between, between
 
 Serve = Callable[[str], Between]
@@ -30,6 +30,14 @@ def serve(sandbox_addresses: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
             return server
 
         yield make
+
+
+@pytest.fixture(autouse=True)
+def read_anew() -> Iterator[None]:
+    """Whom the machine trusts is read once in a process, and these tests change it."""
+    trusted_issuers.cache_clear()
+    yield
+    trusted_issuers.cache_clear()
 
 
 def ask(url: str) -> int:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,9 @@ Json = dict[str, Any]
 #: Short, so that nothing is waited for; the ledger's clock is moved instead.
 TIMING = Timing(poll=30, sweep=1, retry_base=0.01, retry_max=0.02, max_attempts=6, http_timeout=1.0, grace=60)
 
+#: Engines of ledgers that are closed, by their database's URL: they know the statements that they compiled.
+_IDLE: defaultdict[str, list[Engine]] = defaultdict(list)
+
 
 @dataclass
 class Ledger:
@@ -42,15 +46,9 @@ class Ledger:
     runtime: Runtime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.engine = make_engine(self.database_url, pool_size=8)
-
-        @event.listens_for(self.engine, "checkout")
-        def set_clock(connection: Any, record: Any, _proxy: Any) -> None:
-            if record.info.get("offset") != self.offset:
-                connection.execute(f"SET axkomet.clock_offset = '{self.offset}s'")
-                connection.commit()
-                record.info["offset"] = self.offset
-
+        idle = _IDLE[self.database_url]
+        self.engine = idle.pop() if idle else make_engine(self.database_url, pool_size=8)
+        event.listen(self.engine, "checkout", self._set_clock)
         sessions = make_sessions(self.engine)
         with sessions.begin() as session:
             row = register(session, self.settings)
@@ -63,8 +61,16 @@ class Ledger:
         )
         self.runtime = Runtime(sessions, {row: connection}, self.timing)
 
+    def _set_clock(self, connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info.get("offset") != self.offset:
+            connection.execute(f"SET axkomet.clock_offset = '{self.offset}s'")
+            connection.commit()
+            record.info["offset"] = self.offset
+
     def close(self) -> None:
+        event.remove(self.engine, "checkout", self._set_clock)
         self.engine.dispose()
+        _IDLE[self.database_url].append(self.engine)
         for connection in self.runtime.connections.values():
             connection.komet.close()
             connection.axerrio.close()
@@ -162,7 +168,11 @@ class Ledger:
     def orders(self, keys: Iterable[str]) -> list[Json]:
         """The same of many, at the price of one."""
         with self.runtime.sessions() as session:
-            found = {each["axerrio"]["key"]: each for each in find_orders(session, OrderFilter())}
+            found = {
+                key: each
+                for each in find_orders(session, OrderFilter())
+                for key in (each["axerrio"]["key"], each["komet"]["prebook_number"])
+            }
         return [found[key] for key in keys]
 
     def state(self, key: str) -> str:
