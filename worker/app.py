@@ -3,6 +3,7 @@
 import ctypes
 import os
 import socket
+import sys
 import threading
 
 import structlog
@@ -84,6 +85,8 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
     heart = _Heart(runtime)
     signals.worker_ready.connect(heart.start, weak=False)
     signals.worker_shutting_down.connect(heart.stop, weak=False)
+    codes: list[int | None] = []
+    signals.worker_shutdown.connect(lambda sender, **_: codes.append(sender.exitcode), weak=False)
     app.worker_main(
         [
             "worker",
@@ -96,6 +99,8 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
             "--without-mingle",
         ]
     )
+    # Celery's command ends with the worker's exit code, and its app does not hand that on.
+    sys.exit(next(filter(None, codes), 0))
 
 
 def share_one_heap() -> None:

@@ -1,4 +1,4 @@
-"""A worker outlives what it cannot read in the broker.
+"""A worker outlives what it cannot read in the broker, and the broker itself.
 
 Celery throws away a message whose body cannot be decoded. At other wrong shapes its worker would end, and where the
 message was not thrown away, end again at each start that meets it.
@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as BrokerConnectionError
 
 log = structlog.get_logger()
 
-#: What a message of a wrong shape raises while it is read; a broken connection raises none of them.
+#: What a message of a wrong shape raises while it is read; a broken connection that is used raises none of them.
 _WRONG_SHAPES = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
 
 
@@ -33,6 +33,16 @@ class HardyConsumer(Consumer):  # type: ignore[misc]
                 message.ack()
 
         return on_task_received
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Celery closes the broken connection. At what was not acknowledged kombu may miss it: it is gone all the same.
+
+        https://github.com/celery/kombu/issues/582
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except _WRONG_SHAPES as error:
+            log.warning("broken connection not closed", why=type(error).__name__)
 
     def loop(self, *arguments: Any) -> None:
         """Read messages; what is no message at all is gone once it was read, and the connection is made anew."""

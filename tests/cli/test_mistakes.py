@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import text
 
-from models.database import make_engine
+from models.database import make_engine, schema_versions
 from tests.cli.conftest import Shell
 from tests.sync.conftest import Ledger
 from tests.world import World
@@ -99,27 +99,37 @@ def test_the_database_is_away(shell: Shell, command: str) -> None:
     assert "secret-word" not in sentence
 
 
+@pytest.fixture
+def set_schema_version(database_url: str) -> Iterator[Callable[[str | None], None]]:
+    """Changes what the database says of its version, until the test is over."""
+    engine = make_engine(database_url)
+
+    def change(version: str | None) -> None:
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM alembic_version"))
+            if version is not None:
+                connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": version})
+
+    current, _ = schema_versions(engine)
+    yield change
+    change(current)
+    engine.dispose()
+
+
 @pytest.mark.parametrize("version", [None, "0000"])
-def test_the_schema_is_not_of_this_version(shell: Shell, version: str | None) -> None:
-    set_schema_version(shell, version)
+def test_the_schema_is_not_of_this_version(
+    shell: Shell, set_schema_version: Callable[[str | None], None], version: str | None
+) -> None:
+    set_schema_version(version)
     for command in ("worker", "beat", "orders list"):
         sentence = shell.complaint(2, *command.split())
         assert f"schema is of version {version or 'none'}" in sentence
         assert "run `axkomet db upgrade`" in sentence
 
 
-def test_the_schema_is_newer_than_this_program(shell: Shell) -> None:
-    set_schema_version(shell, "9999")
+def test_the_schema_is_newer_than_this_program(shell: Shell, set_schema_version: Callable[[str | None], None]) -> None:
+    set_schema_version("9999")
     assert "9999" in shell.complaint(2, "db", "upgrade")
-
-
-def set_schema_version(shell: Shell, version: str | None) -> None:
-    engine = make_engine(shell.env["AXKOMET_DATABASE_URL"])
-    with engine.begin() as connection:
-        connection.execute(text("DELETE FROM alembic_version"))
-        if version is not None:
-            connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": version})
-    engine.dispose()
 
 
 def test_a_port_is_taken(shell: Shell, taken_port: int) -> None:

@@ -50,6 +50,13 @@ def test_a_worker_ends_in_the_middle_of_its_calls(plant: Plant, world: World) ->
     assert world.requests("prebook.create") == world.requests("purchase.order.create") == ORDERS
 
 
+def test_how_a_worker_ended_shows_in_its_exit_code(plant: Plant) -> None:
+    plant.earn_proof()
+    worker = plant.children["worker-0"].process
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(10) == 1
+
+
 def writes(plant: Plant, key: str) -> list[dict[str, str]]:
     order = plant.order(key)
     return order["writes"] if order else []
