@@ -1,6 +1,5 @@
 """The real command as a process, against real services."""
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
+from tests.command import Done, run_command
 from tests.processes.plant import Json, environment
 from tests.sync.conftest import Ledger, ledger, make_ledger
 from tests.world import World
-from worker.supervisor import axkomet_command
 
 __all__ = ["ledger", "make_ledger"]
 
@@ -23,15 +22,8 @@ class Shell:
     folder: Path
     env: dict[str, str]
 
-    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            axkomet_command(*arguments),
-            cwd=self.folder,
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
+    def run(self, *arguments: str, **env: str) -> Done:
+        done = run_command(arguments, self.env | env, self.folder)
         assert "Traceback" not in done.stderr + done.stdout
         return done
 
