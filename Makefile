@@ -6,12 +6,15 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lock clean faults storm recovery isolation memory
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
 
-test: $(VENV)/develop.stamp check  ## all checks and all tests
+test: $(VENV)/develop.stamp check  ## all checks, and a test of each promise
+	$(BIN)/pytest -n 3 --dist worksteal -m "not thorough"
+
+thorough: $(VENV)/develop.stamp check  ## all checks and all tests, in two to three times the time
 	$(BIN)/pytest -n 3 --dist worksteal
 
 check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock

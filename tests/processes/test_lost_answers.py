@@ -5,6 +5,8 @@ import json
 import subprocess
 from typing import Any
 
+import pytest
+
 from tests.processes.plant import Plant, assert_all_once
 from tests.world import World
 from worker.supervisor import axkomet_command
@@ -42,6 +44,7 @@ def struck(world: World) -> bool:
     return bool(fault["struck"])
 
 
+@pytest.mark.thorough
 def test_lost_before_the_work_it_waits_for_proof_of_absence(plant: Plant, world: World) -> None:
     plant.break_at("komet.prebook.create", "sent", "kill")
     lost = world.place()
@@ -65,6 +68,7 @@ def test_lost_after_the_work_it_is_adopted(plant: Plant, world: World) -> None:
     assert world.requests("prebook.create") == 1
 
 
+@pytest.mark.thorough
 def test_lists_lag_behind(plant: Plant, world: World) -> None:
     """By more than deadline and grace: that it takes so long was learned from the first order."""
     world.settings(list_lag_seconds=5)

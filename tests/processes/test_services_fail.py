@@ -54,6 +54,7 @@ def run(plant: Plant, world: World, disturb: Callable[[], None]) -> None:
     assert not plant.deaths
 
 
+@pytest.mark.thorough
 def test_the_broker_is_emptied(make_plant: Callable[..., Plant], world: World, redis_url: str) -> None:
     plant = make_plant(settings=BUSY)
     with Redis.from_url(redis_url) as client:

@@ -11,6 +11,7 @@ LIMIT = 200.0
 
 
 @pytest.mark.timeout(360)
+@pytest.mark.thorough
 def test_a_small_storm_loses_and_doubles_nothing() -> None:
     with running_site() as site:
         storm = rage(site, orders=ORDERS, seconds=SECONDS, seed=SEED, limit=LIMIT)

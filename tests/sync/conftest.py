@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +196,16 @@ class Ledger:
         self.live(180)
         assert self.state(key) == OrderState.ORDERED, self.order(key)
         return key
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first parameters of a test of the ledger stand for all of them where a run is not thorough."""
+    seen: set[object] = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.parent == Path(__file__).parent:
+            if item.function in seen:
+                item.add_marker(pytest.mark.thorough)
+            seen.add(item.function)
 
 
 @pytest.fixture

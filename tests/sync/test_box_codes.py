@@ -1,5 +1,7 @@
 """Every box carries its label's code in Komet: whichever names it in the shipment, and whenever it was printed anew."""
 
+import pytest
+
 from tests.sync.conftest import Ledger
 from tests.sync.docks import (
     AWB,
@@ -52,6 +54,7 @@ def test_a_reprint_before_it_left_is_what_komet_gets(ledger: Ledger, world: Worl
     assert world.requests(CHANGE) == 0
 
 
+@pytest.mark.thorough
 def test_codes_that_no_label_has_wait_until_they_can_be_told(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     line = {"salesOrderKey": key, "lineKey": "1", "boxes": 2, "boxCodes": ["AX-LOST-1", "AX-LOST-2"]}
@@ -107,6 +110,7 @@ def test_reprints_of_several_orders_of_a_shipment_change_in_one_call(ledger: Led
     assert world.requests(ADD) == 1
 
 
+@pytest.mark.thorough
 def test_a_box_whose_code_cannot_be_changed_holds_its_order_only(ledger: Ledger, world: World) -> None:
     first, second = approved(ledger, world, {}, {})
     ship(world, first, second)
@@ -125,6 +129,7 @@ def test_a_box_whose_code_cannot_be_changed_holds_its_order_only(ledger: Ledger,
     assert_shipped(ledger, world, first)
 
 
+@pytest.mark.thorough
 def test_a_code_that_a_person_changed_to_the_labels_own_is_done(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)
@@ -152,6 +157,7 @@ def test_a_box_that_left_with_a_voided_label_is_held_until_it_has_a_successor(le
     assert "AX-NEXT" in box_codes(world, key)
 
 
+@pytest.mark.thorough
 def test_a_new_code_that_is_too_long_is_held_and_nothing_is_sent(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)
@@ -180,6 +186,7 @@ def test_a_change_of_codes_whose_answer_was_lost_is_adopted_by_its_boxes(ledger:
     assert world.requests(CHANGE) == 1
 
 
+@pytest.mark.thorough
 def test_a_change_of_codes_that_never_arrived_goes_again_once_the_old_code_was_seen_twice(
     ledger: Ledger, world: World
 ) -> None:

@@ -101,6 +101,7 @@ def test_changed_before_anything_was_sent(make_ledger: Callable[..., Ledger], wo
     assert world.requests("prebook.item.delete") == 0
 
 
+@pytest.mark.thorough
 def test_changed_before_its_prebook_was_seen(ledger: Ledger, world: World) -> None:
     hide(world, "prebook.details.list")
     keys = place_all(world, WAYS)
@@ -113,6 +114,7 @@ def test_changed_before_its_prebook_was_seen(ledger: Ledger, world: World) -> No
     assert_all_in_step(ledger, world, keys.values(), "ordered")
 
 
+@pytest.mark.thorough
 def test_changed_before_its_purchase_order(ledger: Ledger, world: World) -> None:
     """Komet refuses the purchase orders: what was wrong may be what is changed now."""
     world.fault("refuse", "purchase.order.create", message="The moon is full.")
@@ -125,7 +127,7 @@ def test_changed_before_its_purchase_order(ledger: Ledger, world: World) -> None
     assert_all_in_step(ledger, world, keys.values(), "ordered")
 
 
-@pytest.mark.parametrize("setting", ["gone", "zero"])
+@pytest.mark.parametrize("setting", ["zero", "gone"])
 def test_changed_while_its_purchase_order_is_pending(ledger: Ledger, world: World, setting: str) -> None:
     world.settings(deleted_items=setting, deleted_order_items=setting)
     keys = place_all(world, CHANGES if setting == "gone" else WAYS)
@@ -200,6 +202,7 @@ def test_what_komet_need_not_know_sends_nothing(ledger: Ledger, world: World) ->
     }
 
 
+@pytest.mark.thorough
 def test_changed_again_before_the_first_change_was_through(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.place(key=key, **_line_1(boxes=6)(world))
@@ -227,6 +230,7 @@ def test_changed_back_before_anything_was_taken_away(ledger: Ledger, world: Worl
     assert items_of(world, key) == before
 
 
+@pytest.mark.thorough
 def test_changed_back_after_the_purchase_order_item_went(ledger: Ledger, world: World) -> None:
     """The prebook item is as it is wanted again: it is bought once more, and stays."""
     key = ledger.earn_proof()
@@ -242,6 +246,7 @@ def test_changed_back_after_the_purchase_order_item_went(ledger: Ledger, world: 
     assert items_of(world, key) == before
 
 
+@pytest.mark.thorough
 def test_changed_back_after_it_was_made_anew(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.place(key=key, **_line_1(boxes=6)(world))
@@ -291,6 +296,7 @@ def cancelling_of(ledger: Ledger, key: str) -> list[str]:
     return states[states.index("cancelling") :] if "cancelling" in states else states[-1:]
 
 
+@pytest.mark.thorough
 def test_cancelled_before_its_prebook_was_seen(ledger: Ledger, world: World) -> None:
     hide(world, "prebook.details.list")
     keys = [world.place() for _ in HOW]
@@ -307,7 +313,7 @@ def test_cancelled_before_its_prebook_was_seen(ledger: Ledger, world: World) -> 
     assert world.requests("purchase.order.create") == 0
 
 
-@pytest.mark.parametrize("setting", ["gone", "zero"])
+@pytest.mark.parametrize("setting", ["zero", "gone"])
 def test_cancelled_while_its_purchase_order_is_pending(ledger: Ledger, world: World, setting: str) -> None:
     empty = "cancelled" if setting == "gone" else "kept"
     world.settings(deleted_items=setting, deleted_order_items=setting, empty_order=empty)
@@ -346,6 +352,7 @@ def test_cancelled_while_the_prebook_is_in_doubt(ledger: Ledger, world: World) -
     assert world.requests("purchase.order.create") == 1
 
 
+@pytest.mark.thorough
 def test_cancelled_while_the_purchase_order_is_in_doubt(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     world.fault("lost_answer", "purchase.order.create", times=1)
@@ -377,6 +384,7 @@ def test_cancelled_after_the_approval(make_ledger: Callable[..., Ledger], world:
             assert "stands in Komet, approved" in ledger.order(key)["reason"]["message"]
 
 
+@pytest.mark.thorough
 def test_komet_refuses_to_delete_what_is_approved(make_ledger: Callable[..., Ledger], world: World) -> None:
     """Tried three times, each time after a look; then held with Komet's words, and on with a fresh start."""
     ledger = make_ledger(change_after_approval="apply")
@@ -431,6 +439,7 @@ def test_nothing_is_changed_once_its_boxes_left(make_ledger: Callable[..., Ledge
     assert (world.requests("purchase.order.item.delete"), world.requests("prebook.item.delete")) == (0, 0)
 
 
+@pytest.mark.thorough
 def test_uncancelled_again(ledger: Ledger, world: World) -> None:
     """Before anything was taken away, half way, and after all was gone."""
     at_once, half_way, after = ledger.earn_proof(), ledger.earn_proof(), ledger.earn_proof()
@@ -454,6 +463,7 @@ def test_uncancelled_again(ledger: Ledger, world: World) -> None:
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.thorough
 def test_back_to_draft_after_it_was_sent(ledger: Ledger, world: World, choice: str) -> None:
     key = ledger.earn_proof()
     world.place(key=key, status="draft")
@@ -473,6 +483,7 @@ def test_back_to_draft_after_it_was_sent(ledger: Ledger, world: World, choice: s
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.thorough
 def test_what_came_after_the_approval_is_decided(ledger: Ledger, world: World, choice: str) -> None:
     """Ours makes it as Axerrio has it, theirs leaves what Komet has; either way the question does not come back."""
     keys = place_all(world, ("quantity", "departure date", "line removed"))
@@ -552,6 +563,7 @@ def test_deletes_without_an_answer(ledger: Ledger, world: World, kinds: tuple[st
     assert {world.requests(each) for each in methods} == {3 if "html" in kinds else 5}
 
 
+@pytest.mark.thorough
 def test_deletes_that_the_lists_show_late(ledger: Ledger, world: World) -> None:
     changed, cancelled = ledger.earn_proof(), ledger.earn_proof()
     world.settings(list_lag_seconds=0.5, repeated_delete="refused")
@@ -570,6 +582,7 @@ def test_deletes_that_the_lists_show_late(ledger: Ledger, world: World) -> None:
     assert (world.requests("purchase.order.item.delete"), world.requests("prebook.item.delete")) == (3, 3)
 
 
+@pytest.mark.thorough
 def test_deletes_in_the_query(make_ledger: Callable[..., Ledger], world: World) -> None:
     world.settings(delete_style="query")
     entry = world.entry()
@@ -647,6 +660,7 @@ def test_a_prebook_that_shows_late_is_taken_away_while_nothing_covers_it(ledger:
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.thorough
 def test_a_prebook_that_shows_late_and_was_bought_is_for_a_person_to_decide(
     ledger: Ledger, world: World, choice: str
 ) -> None:
@@ -681,6 +695,7 @@ def test_a_prebook_of_a_cancelled_order_that_shows_late_is_taken_away(ledger: Le
 
 
 @pytest.mark.parametrize("then", ["decided", "cancelled"])
+@pytest.mark.thorough
 def test_a_purchase_order_that_shows_late(ledger: Ledger, world: World, then: str) -> None:
     ledger.earn_proof()
     world.fault("lost_answer", "purchase.order.create", times=1)

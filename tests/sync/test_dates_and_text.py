@@ -133,6 +133,7 @@ def test_money_is_exact(make_ledger: Callable[..., Ledger], world: World, decima
     assert [item["cost"] for item in prebook(world, key)["items"]] == costs
 
 
+@pytest.mark.thorough
 def test_a_line_that_cannot_be_sent_waits_alone_and_goes_once_it_is_mended(ledger: Ledger, world: World) -> None:
     changes: dict[str, Json] = {
         "Line 2: boxes is 0": {"boxes": 0},
@@ -164,6 +165,7 @@ def make_old(world: World, key: str) -> None:
         world.edit(prebook_item_id=item["id"], vendor_ship_date=world.day(-3))
 
 
+@pytest.mark.thorough
 def test_what_komet_shows_no_more_since_it_is_old_is_not_missed(ledger: Ledger, world: World) -> None:
     late, waiting = approved(ledger, world, *[{"departureDate": world.day(1), "truckDate": world.day(3)}] * 2)
     ledger.live(3 * DAY, pace=DAY)
@@ -207,6 +209,7 @@ def test_an_order_that_was_closed_in_axerrio_is_closed(ledger: Ledger, world: Wo
     assert len(shipped(world, key)) == 6
 
 
+@pytest.mark.thorough
 def test_a_change_of_an_order_that_left_long_ago_deletes_nothing_on_a_guess(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world, {"departureDate": world.day(1), "truckDate": world.day(3)})
     ship(world, key)
@@ -223,6 +226,7 @@ def test_a_change_of_an_order_that_left_long_ago_deletes_nothing_on_a_guess(ledg
     assert item["boxes"] == 4
 
 
+@pytest.mark.thorough
 def test_a_create_in_doubt_whose_ship_date_passed_is_held_since_komet_would_not_show_it(
     ledger: Ledger, world: World
 ) -> None:

@@ -107,6 +107,7 @@ def restore(world: World, *orders: Json) -> None:
     world.control("seed", tenants=[tenant])
 
 
+@pytest.mark.thorough
 def test_after_a_backup_was_put_back_what_axerrio_has_counts(ledger: Ledger, world: World) -> None:
     same, back, gone, ahead = (world.place(lines=[world.line("1")]) for _ in range(4))
     ledger.live(120)
@@ -394,6 +395,7 @@ def test_the_same_page_for_ever_is_told(led: Ledger, world: World, axerrio: Betw
     assert led.state(good) == "ordered"
 
 
+@pytest.mark.thorough
 def test_a_full_page_that_is_the_same_for_ever_is_read_twice_and_then_left(
     led: Ledger, world: World, axerrio: Between
 ) -> None:

@@ -102,6 +102,7 @@ HELD = {("held", "over_limit")}
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.thorough
 def test_a_hundred_cancellations_of_one_page_wait_for_one_command(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:
@@ -182,6 +183,7 @@ def test_without_a_guard_everything_goes(make_ledger: Callable[..., Ledger], wor
     assert {ledger.state(key) for key in keys} == {"cancelled"}
 
 
+@pytest.mark.thorough
 def test_what_is_held_goes_on_once_the_guard_is_switched_off(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(change_guard=LIMIT)
     keys = place_many(world, LIMIT)
@@ -259,6 +261,7 @@ def test_the_limit_grows_with_the_books_up_to_the_setting(make_ledger: Callable[
     assert flagged(ledger) == 10
 
 
+@pytest.mark.thorough
 def test_two_connections_do_not_count_together(ledger: Ledger, world: World, database_url: str) -> None:
     other = World(world.http, world.addresses, name="bogota")
     other.seed()
@@ -281,6 +284,7 @@ def test_two_connections_do_not_count_together(ledger: Ledger, world: World, dat
 # -- pages, workers, people --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_those_of_an_earlier_page_that_nobody_began_are_held_too(ledger: Ledger, world: World) -> None:
     keys = place_many(world, LIMIT + 1)
     ledger.live(120, pace=40)
@@ -393,6 +397,7 @@ def test_prebooks_that_vanish_in_komet_wait_too(ledger: Ledger, world: World) ->
     assert {ledger.state(key) for key in keys} == {"cancelled"}
 
 
+@pytest.mark.thorough
 def test_prebooks_that_change_much_in_komet_wait_too(ledger: Ledger, world: World) -> None:
     sold = [world.sell_in_komet(items=[world.item()]) for _ in range(LIMIT)]
     ledger.live(150, pace=50)
@@ -436,6 +441,7 @@ def test_what_was_made_and_not_seen_yet_counts(ledger: Ledger, world: World) -> 
         assert_gone(world, key)
 
 
+@pytest.mark.thorough
 def test_what_was_approved_or_went_back_to_draft_is_held_too_and_then_asks(ledger: Ledger, world: World) -> None:
     keys = place_many(world, LIMIT)
     ledger.live(120, pace=40)
@@ -457,6 +463,7 @@ def test_what_was_approved_or_went_back_to_draft_is_held_too_and_then_asks(ledge
     assert deleted(world) == 0
 
 
+@pytest.mark.thorough
 def test_what_a_person_did_in_komet_meanwhile_ends_the_hold(ledger: Ledger, world: World) -> None:
     keys = place_many(world, LIMIT)
     ledger.live(120, pace=40)
@@ -471,6 +478,7 @@ def test_what_a_person_did_in_komet_meanwhile_ends_the_hold(ledger: Ledger, worl
     assert flagged(ledger) == LIMIT - 1
 
 
+@pytest.mark.thorough
 def test_released_orders_count_no_more_and_a_word_remains(ledger: Ledger, world: World) -> None:
     keys = place_many(world, LIMIT + 1)
     ledger.live(120, pace=40)

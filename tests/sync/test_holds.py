@@ -123,6 +123,7 @@ def test_a_failed_order_goes_on_when_requeued(make_ledger: Callable[..., Ledger]
     assert any("it was down" in row["why"] for row in ledger.order(key)["history"])
 
 
+@pytest.mark.thorough
 def test_a_refused_token_is_nobodys_attempt(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retry_max": 120})
     ledger.earn_proof()

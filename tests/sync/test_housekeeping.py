@@ -113,6 +113,7 @@ def test_before_its_time_nothing_of_an_order_goes(ledger: Ledger, world: World) 
     assert count(ledger, History, History.write_id.is_not(None)) == 0
 
 
+@pytest.mark.thorough
 def test_a_late_record_of_an_order_without_writes_doubles_nothing(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     close(ledger, world, key)
@@ -140,6 +141,7 @@ def test_a_late_record_of_an_order_without_writes_doubles_nothing(ledger: Ledger
     assert len(world.company["prebooks"]) == len(world.company["purchase_orders"]) == 1
 
 
+@pytest.mark.thorough
 def test_an_order_that_would_begin_anew_without_its_writes_keeps_them(ledger: Ledger, world: World) -> None:
     """Its purchase order was refused for good: without the refusal it would be asked for again."""
     ledger.earn_proof()
@@ -171,6 +173,7 @@ def test_an_open_write_of_an_order_at_its_end_is_not_touched(ledger: Ledger, wor
     assert count(ledger, Write) == writes
 
 
+@pytest.mark.thorough
 def test_a_call_for_several_orders_stays_until_the_last_of_them_ended(ledger: Ledger, world: World) -> None:
     first, second = approved(ledger, world, {}, {})
     ship(world, first, second)
@@ -257,6 +260,7 @@ def test_reads_go_and_no_judgement_changes(ledger: Ledger, pattern: str) -> None
     assert LOOKS_FOR_ABSENCE <= count(ledger, Observation) <= 2 * LOOKS_FOR_ABSENCE
 
 
+@pytest.mark.thorough
 def test_recent_reads_stay(ledger: Ledger) -> None:
     for _ in range(20):
         ledger.live(ledger.timing.poll)

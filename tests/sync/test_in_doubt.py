@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from sqlalchemy import select
 
 from models.states import Kind
@@ -54,6 +55,7 @@ def test_on_a_fresh_connection_it_is_held_until_proof_is_earned(ledger: Ledger, 
     assert world.requests("prebook.create") == 3
 
 
+@pytest.mark.thorough
 def test_hidden_comments_earn_nothing(ledger: Ledger, world: World) -> None:
     """Komet shows the items, but not the mark by which a look-up would know them."""
     world.settings(comments_visible=False)
@@ -91,6 +93,7 @@ def test_a_list_that_lags_lengthens_the_grace(ledger: Ledger, world: World) -> N
     assert_exactly_once(world, key)
 
 
+@pytest.mark.thorough
 def test_a_look_that_failed_is_no_observation(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     world.control(
@@ -135,6 +138,7 @@ def test_late_truth_is_taken_away_again(ledger: Ledger, world: World) -> None:
     assert_exactly_once(world, key)
 
 
+@pytest.mark.thorough
 def test_reads_that_failed_are_no_lag(ledger: Ledger, world: World) -> None:
     """A look missed it, and then the list could not be read for an hour: that is no hour of lag."""
     world.settings(list_lag_seconds=1)

@@ -90,6 +90,7 @@ def test_a_later_order_uses_the_mapping_at_once(ledger: Ledger, world: World) ->
     assert item["product_code"] == "RMOND50"
 
 
+@pytest.mark.thorough
 def test_a_mapping_for_a_product_that_komet_does_not_know_either_is_tried_once(ledger: Ledger, world: World) -> None:
     key = world.place(lines=[world.line("1", article=NEW)])
     ledger.live(60)
@@ -135,6 +136,7 @@ def test_one_mapping_releases_every_order_that_waits_for_it_and_no_other(
     assert waits(ledger, other)
 
 
+@pytest.mark.thorough
 def test_when_the_order_that_holds_the_item_is_cancelled_another_makes_its_own(ledger: Ledger, world: World) -> None:
     first = world.place(lines=[world.line("1", article=NEW)])
     ledger.live(60)
@@ -151,6 +153,7 @@ def test_when_the_order_that_holds_the_item_is_cancelled_another_makes_its_own(l
     assert_every_line_once(world, second)
 
 
+@pytest.mark.thorough
 def test_nothing_is_learned_from_lines_that_look_alike(ledger: Ledger, world: World) -> None:
     """Two red items of one pack: whose is whose cannot be told, so neither says what Komet does not know."""
     both = world.place(lines=[world.line("1", article=NEW), world.line("2", article=OTHER)])
@@ -206,6 +209,7 @@ def test_refused_by_name_the_others_go_on(ledger: Ledger, world: World) -> None:
     assert_every_line_once(world, key)
 
 
+@pytest.mark.thorough
 def test_refused_without_a_name_the_culprit_is_found(ledger: Ledger, world: World) -> None:
     world.settings(unknown_product="refused")
     world.fault("refuse", "prebook.create", times=1, message="A product does not exist")
@@ -218,6 +222,7 @@ def test_refused_without_a_name_the_culprit_is_found(ledger: Ledger, world: Worl
     assert_every_line_once(world, key)
 
 
+@pytest.mark.thorough
 def test_two_unknown_ones_in_one_create_are_both_found(ledger: Ledger, world: World) -> None:
     world.settings(unknown_product="refused")
     lines = [world.line("1", article=NEW), world.line("2"), world.line("3", article=OTHER)]
@@ -278,6 +283,7 @@ def test_an_article_that_axerrio_does_not_know_waits_for_the_mapping_read_the_ot
     assert articles[str(unknown)] == "RFREE50"
 
 
+@pytest.mark.thorough
 def test_an_article_that_axerrio_takes_up_releases_it_too(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", knows_all_articles=False)
     sold, other = (world.sell_in_komet(items=[komets_own(world, name)]) for name in ("Komet rose", "Odd rose"))

@@ -58,6 +58,7 @@ def test_an_order_of_mixed_boxes_alone(ledger: Ledger, world: World) -> None:
     assert world.requests("purchase.order.mixed.create") == len(world.company["purchase_orders"]) == 1
 
 
+@pytest.mark.thorough
 def test_two_ship_dates_get_two_purchase_orders(ledger: Ledger, world: World) -> None:
     later = {"departureDate": world.day(4)}
     lines = [world.line("1"), world.mixed("2"), world.mixed("3", **later), world.line("4", boxes=1, **later)]
@@ -95,6 +96,7 @@ def test_a_component_that_komet_does_not_know_parks_its_line_only(ledger: Ledger
     assert len(world.company["purchase_orders"]) == 1
 
 
+@pytest.mark.thorough
 def test_a_component_that_is_known_to_be_unknown_waits_for_the_same_mapping(ledger: Ledger, world: World) -> None:
     plain = world.place(lines=[world.line("1", article=NEW)])
     ledger.live(60)
@@ -192,6 +194,7 @@ def test_mixed_boxes_of_a_prebook_born_in_komet(ledger: Ledger, world: World) ->
     assert len(world.company["purchase_orders"]) == 1
 
 
+@pytest.mark.thorough
 def test_a_component_that_axerrio_does_not_know_parks_its_line_only(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", knows_all_articles=False)
     komets_own(world, "Komet rose")

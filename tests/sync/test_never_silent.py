@@ -23,6 +23,7 @@ from tests.world import World
 from worker.desk import status
 
 
+@pytest.mark.thorough
 def test_a_list_that_never_counts_leads_to_a_hold(ledger: Ledger, world: World) -> None:
     """A person took the other order of that truck date out of Komet: the list is empty for ever."""
     ledger.earn_proof()
@@ -52,6 +53,7 @@ def test_one_unreadable_prebook_leads_to_a_hold(ledger: Ledger, world: World, mo
         assert status(session, [ledger.settings], ledger.timing)["connections"][0]["unreadable"] == 1
 
 
+@pytest.mark.thorough
 def test_a_purchase_order_whose_ship_date_procurement_moved_is_still_followed(
     ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +73,7 @@ def test_a_purchase_order_whose_ship_date_procurement_moved_is_still_followed(
     assert ledger.state(key) == "approved"
 
 
+@pytest.mark.thorough
 def test_a_refused_write_back_is_not_repeated_for_ever(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retry_base": 2, "retry_max": 300})
     world.control(
@@ -85,6 +88,7 @@ def test_a_refused_write_back_is_not_repeated_for_ever(make_ledger: Callable[...
     assert len(ledger.writes(key, "axerrio.external-references")) <= 3
 
 
+@pytest.mark.thorough
 def test_axerrio_away_for_an_hour_fails_no_order(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retry_base": 2, "retry_max": 300, "max_attempts": 12})
     world.control(
@@ -120,6 +124,7 @@ def test_an_order_in_back_off_rests(make_ledger: Callable[..., Ledger], world: W
             assert row.due_at >= row.not_before - timedelta(seconds=1)
 
 
+@pytest.mark.thorough
 def test_a_right_that_is_refused_says_so(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retry_base": 2, "retry_max": 300})
     world.fault("refuse", "prebook.create", message="You do not have permission to use this method")

@@ -148,6 +148,7 @@ def test_a_line_that_partial_references_leave_out_is_looked_for_first(ledger: Le
     assert len(world.company["prebooks"]) == 1
 
 
+@pytest.mark.thorough
 def test_two_orders_that_name_one_prebook(ledger: Ledger, world: World) -> None:
     made = by_hand(world, world.day(5))
     world.place(externalReferences=references(made))
@@ -173,6 +174,7 @@ def test_a_purchase_order_that_axerrio_does_not_name_yet_is_looked_for(ledger: L
     assert list(covered(world, prebook).values()) == [4, 2]
 
 
+@pytest.mark.thorough
 def test_a_purchase_order_that_a_person_made_while_the_line_waited(ledger: Ledger, world: World) -> None:
     unknown = {"article": {"key": "A-9", "code": "NEW", "description": "New rose"}}
     key = world.place(lines=[world.line("1", **unknown)])
@@ -227,6 +229,7 @@ def test_a_version_that_comes_between_the_intent_and_the_send_is_not_lost(
     assert in_step or ledger.state(key) == "held", (shown, ledger.state(key), ledger.order(key)["axerrio"])
 
 
+@pytest.mark.thorough
 def test_a_mark_that_a_person_removed_while_in_doubt(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     world.fault("lost_answer", "prebook.create", times=1)
@@ -239,6 +242,7 @@ def test_a_mark_that_a_person_removed_while_in_doubt(ledger: Ledger, world: Worl
     assert len(world.company["prebooks"]) == 2, "the first order's and ours"
 
 
+@pytest.mark.thorough
 def test_comments_that_are_hidden_after_proof_was_earned(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     world.settings(comments_visible=False)

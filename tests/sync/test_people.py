@@ -156,6 +156,7 @@ def test_nothing_is_missed_after_its_ship_date(ledger: Ledger, world: World) -> 
     assert ledger.state(key) == "ordered", ledger.order(key)
 
 
+@pytest.mark.thorough
 def test_what_is_not_ours_in_our_prebook_is_told_and_left_alone(ledger: Ledger, world: World) -> None:
     added, copied = ledger.earn_proof(), ledger.earn_proof()
     (prebook,) = prebooks_of(world, added)
@@ -176,6 +177,7 @@ def test_what_is_not_ours_in_our_prebook_is_told_and_left_alone(ledger: Ledger, 
     assert {prebook["id"] for prebook, _ in items_of(world, copied)} == {copy["prebook_id"]}
 
 
+@pytest.mark.thorough
 def test_comments_that_are_edited_or_hidden_are_no_conflict(ledger: Ledger, world: World) -> None:
     edited, hidden = ledger.earn_proof(), ledger.earn_proof()
     (prebook,) = prebooks_of(world, edited)
@@ -261,6 +263,7 @@ def test_a_purchase_order_item_is_edited(ledger: Ledger, world: World, choice: s
     assert {ledger.state(key) for key in keys.values()} == {"ordered"}
 
 
+@pytest.mark.thorough
 def test_a_cancelled_purchase_order_does_not_stand_for_the_next_one(ledger: Ledger, world: World) -> None:
     """It names the same prebook item: the next create, which never arrived, is not taken for it."""
     key = ledger.earn_proof()
@@ -300,6 +303,7 @@ def test_a_purchase_order_is_cancelled_or_taken_away(ledger: Ledger, world: Worl
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.thorough
 def test_a_purchase_order_is_moved_to_another_day(ledger: Ledger, world: World, choice: str) -> None:
     """It is found by its number, and is not taken for gone."""
     key = ledger.earn_proof()

@@ -49,6 +49,7 @@ def test_all_orders_of_a_shipment_go_in_one_call(ledger: Ledger, world: World) -
     assert box == {"box_code": codes(world, first)[0], "awb": "729-1234-5675", "ship_date": world.day(3)}
 
 
+@pytest.mark.thorough
 def test_an_order_that_is_approved_later_goes_in_a_later_call(ledger: Ledger, world: World) -> None:
     (ready,) = approved(ledger, world)
     world.settings(auto_approve_seconds=None)
@@ -70,6 +71,7 @@ def test_an_order_that_is_approved_later_goes_in_a_later_call(ledger: Ledger, wo
     assert world.requests(ADD) == 2
 
 
+@pytest.mark.thorough
 def test_the_shipment_may_be_known_before_its_labels(ledger: Ledger, world: World) -> None:
     world.settings(auto_approve_seconds=0)
     key = world.place(lines=[world.line("1", boxes=2)])
@@ -87,6 +89,7 @@ def test_the_shipment_may_be_known_before_its_labels(ledger: Ledger, world: Worl
     assert_shipped(ledger, world, key, "1")
 
 
+@pytest.mark.thorough
 def test_more_labels_than_a_page_of_the_feed_holds(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world, {"lines": [world.line("1", boxes=230)]})
     ship(world, key)
@@ -95,6 +98,7 @@ def test_more_labels_than_a_page_of_the_feed_holds(ledger: Ledger, world: World)
     assert world.requests(ADD) == 1
 
 
+@pytest.mark.thorough
 def test_a_shipment_that_was_deleted_before_it_was_told_is_forgotten(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     shipment = ship(world, key, awb=None)
@@ -108,6 +112,7 @@ def test_a_shipment_that_was_deleted_before_it_was_told_is_forgotten(ledger: Led
     assert_shipped(ledger, world, key)
 
 
+@pytest.mark.thorough
 def test_records_that_cannot_be_read_stop_no_other(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     world.in_axerrio("labels", labels=[{"raw": {"labelId": "L-bad", "salesOrderKey": key, "state": "eaten"}}])
@@ -140,6 +145,7 @@ def test_what_komet_skips_is_told_on_its_order_and_the_others_go_on(ledger: Ledg
     assert world.requests(ADD) == 3
 
 
+@pytest.mark.thorough
 def test_a_code_that_another_box_has_holds_its_order_only_and_a_reprint_releases_it(
     ledger: Ledger, world: World
 ) -> None:
@@ -158,6 +164,7 @@ def test_a_code_that_another_box_has_holds_its_order_only_and_a_reprint_releases
     assert_shipped(ledger, world, doubled, "1")
 
 
+@pytest.mark.thorough
 def test_one_entry_of_a_line_that_komet_refuses(make_ledger: Callable[..., Ledger], world: World) -> None:
     """Five codes an entry: the second entry of the line is refused, and only that is sent again."""
     world.settings(max_box_codes=5)
@@ -243,6 +250,7 @@ def test_an_air_waybill_that_is_temporary_or_not_known_yet_is_awaited(ledger: Le
         assert_shipped(ledger, world, key)
 
 
+@pytest.mark.thorough
 def test_a_temporary_air_waybill_goes_where_the_connection_says_so(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:
@@ -258,6 +266,7 @@ def test_a_temporary_air_waybill_goes_where_the_connection_says_so(
     assert held(ledger, key).startswith("conflict: Line 1: Axerrio changed shipment")
 
 
+@pytest.mark.thorough
 def test_a_wrong_check_digit_is_sent_as_it_is_with_a_warning(ledger: Ledger, world: World) -> None:
     first, second = approved(ledger, world, {}, {})
     shipment = ship(world, first, second, awb="729-1234 5674")
@@ -271,6 +280,7 @@ def test_a_wrong_check_digit_is_sent_as_it_is_with_a_warning(ledger: Ledger, wor
     assert_shipped(ledger, world, first)  # another spelling is no change
 
 
+@pytest.mark.thorough
 def test_what_is_too_long_for_komet_is_held_and_goes_once_it_is_mended(ledger: Ledger, world: World) -> None:
     of_awb, of_code = approved(ledger, world, {}, {})
     label = labels(world, of_code)[0]
@@ -291,6 +301,7 @@ def test_what_is_too_long_for_komet_is_held_and_goes_once_it_is_mended(ledger: L
         assert_shipped(ledger, world, key)
 
 
+@pytest.mark.thorough
 def test_a_lot_number_goes_where_all_labels_of_the_line_agree(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", lot_number="234232")
     (key,) = approved(ledger, world)
@@ -360,6 +371,7 @@ def test_a_change_after_it_was_told_is_a_conflict_until_a_person_decides(ledger:
     assert world.requests(ADD) == calls
 
 
+@pytest.mark.thorough
 def test_a_shipment_in_place_of_one_that_was_withdrawn_says_the_same_or_is_a_conflict(
     ledger: Ledger, world: World
 ) -> None:
@@ -436,6 +448,7 @@ def test_an_air_waybill_that_never_arrived_is_held_until_proof_is_earned_and_the
     assert world.requests(ADD) == 3
 
 
+@pytest.mark.thorough
 def test_with_proof_it_goes_again_only_after_two_looks(ledger: Ledger, world: World) -> None:
     earning, lost = approved(ledger, world, {}, {})
     ship(world, earning)
@@ -450,6 +463,7 @@ def test_with_proof_it_goes_again_only_after_two_looks(ledger: Ledger, world: Wo
     assert world.requests(ADD) == 3
 
 
+@pytest.mark.thorough
 def test_an_order_for_which_komet_refuses_a_whole_call_holds_up_no_other(ledger: Ledger, world: World) -> None:
     bad, good = approved(ledger, world, {}, {})
     lot = [{"labelId": each["labelId"], "lotNumber": "9" * 25} for each in labels(world, bad)]

@@ -139,6 +139,7 @@ def test_komet_away_costs_a_probe_now_and_then(workers: Workers, world: World, k
     workers.all_went_on(keys)
 
 
+@pytest.mark.thorough
 def test_recovery_does_not_wait_for_another_interval(workers: Workers, world: World) -> None:
     world.fault("error_before", "*")
     keys = [world.place() for _ in range(3)]
@@ -298,6 +299,7 @@ def test_a_refused_token_pauses_the_connection(workers: Workers, world: World, h
         assert workers.one.order(key)["attempts"] == 0
 
 
+@pytest.mark.thorough
 def test_a_token_that_is_refused_for_one_method_only_is_a_missing_right(workers: Workers, world: World) -> None:
     world.fault("refuse", "prebook.create", message="This token may not do that")
     key = world.place()
@@ -314,6 +316,7 @@ def test_a_token_that_is_refused_for_one_method_only_is_a_missing_right(workers:
     workers.all_went_on([key, *others])
 
 
+@pytest.mark.thorough
 def test_without_any_right_it_is_the_token(workers: Workers, world: World) -> None:
     world.settings(rights=[], right_failure="http403")
     keys = [world.place() for _ in range(3)]
@@ -380,6 +383,7 @@ def test_a_missing_right_pauses_its_method_and_nothing_else(
     workers.all_went_on(keys)
 
 
+@pytest.mark.thorough
 def test_a_read_that_is_not_allowed_is_told_and_made_seldom(workers: Workers, world: World) -> None:
     method = "purchase.order.list"
     world.settings(rights=[each for each in METHODS if each != method])
@@ -407,6 +411,7 @@ def test_one_order_alone_pauses_nothing_however_often(workers: Workers, world: W
     assert workers.status()["paused_methods"] == []
 
 
+@pytest.mark.thorough
 def test_whoever_dies_when_a_pause_begins_leaves_nobody_behind(workers: Workers, world: World) -> None:
     words = "You have no permission for this"
     world.fault("refuse", "prebook.create", message=words)
@@ -439,6 +444,7 @@ def test_refusals_in_other_words_stop_their_own_orders_only(workers: Workers, wo
     assert workers.status()["paused_methods"] == []
 
 
+@pytest.mark.thorough
 def test_an_order_that_was_not_refused_yet_probes_first(workers: Workers, world: World) -> None:
     """Two were refused for their own sake: a third shows that the right is there."""
     world.fault("refuse", "prebook.create", message="You have no permission for this", times=2)

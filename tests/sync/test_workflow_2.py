@@ -140,6 +140,7 @@ def test_a_pending_answer_that_becomes_a_rejection_holds_it_until_it_is_mended(l
     assert_in_step(world, sold)
 
 
+@pytest.mark.thorough
 def test_what_a_person_takes_after_all_goes_on_by_itself(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", inbound="rejected")
     sold = world.sell_in_komet()
@@ -150,6 +151,7 @@ def test_what_a_person_takes_after_all_goes_on_by_itself(ledger: Ledger, world: 
     assert_in_step(world, sold)
 
 
+@pytest.mark.thorough
 def test_a_change_that_axerrio_rejects_buys_nothing_until_it_is_mended(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     first, _ = sold["item_ids"]
@@ -166,6 +168,7 @@ def test_a_change_that_axerrio_rejects_buys_nothing_until_it_is_mended(ledger: L
     assert_in_step(world, sold)
 
 
+@pytest.mark.thorough
 def test_a_rejected_order_goes_on_when_it_is_requeued_after_it_was_mended(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", inbound="rejected")
     sold = world.sell_in_komet()
@@ -181,6 +184,7 @@ def test_a_rejected_order_goes_on_when_it_is_requeued_after_it_was_mended(ledger
     assert_in_step(world, sold)
 
 
+@pytest.mark.thorough
 def test_accepted_lines_go_on_while_a_rejected_one_waits(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", inbound="pending")
     sold = world.sell_in_komet()
@@ -332,6 +336,7 @@ def test_a_prebook_cancelled_before_the_purchase_order_is_cancelled_in_axerrio(l
 # -- changes after the purchase order --------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_after_a_pending_purchase_order_a_change_makes_it_anew(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     ledger.live(90)
@@ -361,6 +366,7 @@ def test_after_the_approval_a_change_is_held_on_both_sides(ledger: Ledger, world
     assert ledger.state(key) == "approved", "changed back"
 
 
+@pytest.mark.thorough
 def test_after_the_approval_a_change_is_applied_where_the_connection_says_so(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:
@@ -374,6 +380,7 @@ def test_after_the_approval_a_change_is_applied_where_the_connection_says_so(
     assert_in_step(world, sold)
 
 
+@pytest.mark.thorough
 def test_a_prebook_cancelled_after_the_pending_purchase_order_takes_everything_away(
     ledger: Ledger, world: World
 ) -> None:
@@ -386,6 +393,7 @@ def test_a_prebook_cancelled_after_the_pending_purchase_order_takes_everything_a
     assert ledger.state(str(sold["number"])) == "cancelled"
 
 
+@pytest.mark.thorough
 def test_the_goods_of_a_changed_item_are_bought_anew(ledger: Ledger, world: World) -> None:
     """Not only its boxes: product, cost and mark code are what the prebook says now."""
     changes: list[Json] = [
@@ -407,6 +415,7 @@ def test_the_goods_of_a_changed_item_are_bought_anew(ledger: Ledger, world: Worl
             assert items[-1][name] == item[name]
 
 
+@pytest.mark.thorough
 def test_another_ship_date_moves_it_to_another_purchase_order(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet(items=[world.item(), world.item(vendor_ship_date=world.day(4))])
     first, second = sold["item_ids"]
@@ -435,6 +444,7 @@ def test_an_approval_that_was_not_seen_yet_stands_before_a_change(ledger: Ledger
     assert [boxes for _, boxes in bought(world, first)] == [4]
 
 
+@pytest.mark.thorough
 def test_a_line_added_after_the_approval_makes_it_pending_again(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     ledger.live(90)
@@ -452,6 +462,7 @@ def test_a_line_added_after_the_approval_makes_it_pending_again(ledger: Ledger, 
     assert ledger.state(key) == "approved"
 
 
+@pytest.mark.thorough
 def test_a_line_that_a_person_deleted_is_seen_where_komet_shows_no_zeros(ledger: Ledger, world: World) -> None:
     world.settings(deleted_items="gone")
     sold, other = world.sell_in_komet(), world.sell_in_komet()
@@ -533,6 +544,7 @@ def test_one_that_left_before_axerrio_had_it_is_held(make_ledger: Callable[..., 
     assert world.tenant["inbound_orders"] == []
 
 
+@pytest.mark.thorough
 def test_a_prebook_that_may_be_ours_is_never_sold_to_axerrio(ledger: Ledger, world: World) -> None:
     """Its answer was lost and its comments are hidden; one of another truck date is certainly not it."""
     ledger.earn_proof()
@@ -579,6 +591,7 @@ def test_axerrios_departure_date_counts_where_komet_shows_no_ship_date(
     assert {each["ship_date"] for each in world.company["purchase_orders"]} == {world.day(5)}
 
 
+@pytest.mark.thorough
 def test_a_product_that_komet_itself_does_not_know_waits_there(ledger: Ledger, world: World) -> None:
     odd = world.item(product_code="ODD", product_description="Odd rose", boxes=2)
     sold = world.sell_in_komet(items=[world.item(), odd])
