@@ -262,7 +262,7 @@ def report(measured: Sequence[Case], repetitions: int) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Measure, print and publish."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery")
-    parser.add_argument("--repetitions", type=int, default=4)
+    parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--only", choices=[case.name for case in cases()])
     asked = parser.parse_args(arguments)
     measured = [case for case in cases() if asked.only in (None, case.name)]

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,19 +27,27 @@ _EMPTY = (
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of the PostgreSQL server, with its log: in memory where there is room."""
+    if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH:
+        with TemporaryDirectory(dir=_MEMORY) as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path_factory.mktemp("postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_home: Path) -> Iterator[str]:
     """URL of a PostgreSQL server's database with this version's schema."""
-    with ExitStack() as stack:
-        folder = tmp_path_factory.mktemp("postgres")
-        if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH:
-            folder = Path(stack.enter_context(TemporaryDirectory(dir=_MEMORY)))
-        server = EmbeddedPostgres(folder, options={"fsync": "off"})
-        stack.callback(server.stop)
+    server = EmbeddedPostgres(postgres_home, options={"fsync": "off"})
+    try:
         url = server.start()
         engine = make_engine(url)
         upgrade(engine)
         engine.dispose()
         yield url
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

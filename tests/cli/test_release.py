@@ -29,6 +29,7 @@ def held(ledger: Ledger, world: World) -> list[str]:
     return keys
 
 
+@pytest.mark.thorough
 def test_one_order_then_all(shell: Shell, ledger: Ledger, world: World, held: list[str]) -> None:
     shell.later(ledger)
     told = json.loads(shell.run("status", "--json").stdout)["problems"]

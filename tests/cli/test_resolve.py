@@ -46,6 +46,7 @@ def edited(ledger: Ledger, world: World) -> str:
     return key
 
 
+@pytest.mark.thorough
 def test_theirs_leaves_komet_as_it_is_and_the_conflict_does_not_come_back(
     shell: Shell, ledger: Ledger, world: World, edited: str
 ) -> None:
@@ -88,6 +89,7 @@ def test_an_order_that_is_being_worked_on_is_no_obstacle(shell: Shell, ledger: L
     assert is_due(ledger, edited)
 
 
+@pytest.mark.thorough
 def test_what_has_left_cannot_be_decided_for_ours(shell: Shell, ledger: Ledger) -> None:
     key = ledger.earn_proof()
     order = ledger.order(key)
@@ -170,6 +172,7 @@ def test_resend(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> No
     assert "nothing to decide with --resend" in shell.complaint(3, "resolve", in_doubt, "--resend")
 
 
+@pytest.mark.thorough
 def test_resend_of_the_line_that_was_left_out(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     """Only writes that cover the line are meant; where a part of one was seen it did arrive."""
     with ledger.runtime.sessions.begin() as session:
@@ -232,6 +235,7 @@ def test_adopt(shell: Shell, ledger: Ledger, world: World, rewritten: tuple[str,
     assert shell.run("resolve", key, "--adopt", str(prebook["id"])).returncode == 3
 
 
+@pytest.mark.thorough
 def test_a_prebook_of_another_order_is_not_adopted(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     sold = world.sell_in_komet(truck_date=world.day(6))
     ledger.live(60)

@@ -24,7 +24,7 @@ from tasks.observe import observe
 from tasks.runtime import Runtime, Timing
 from tasks.upstreams import tend
 from tests.world import World
-from worker.desk import OrderFilter, find_order, find_orders
+from worker.desk import OrderFilter, find_order, find_orders, find_row
 
 Json = dict[str, Any]
 #: Short, so that nothing is waited for; the ledger's clock is moved instead.
@@ -169,12 +169,9 @@ class Ledger:
     def orders(self, keys: Iterable[str]) -> list[Json]:
         """The same of many, at the price of one."""
         with self.runtime.sessions() as session:
-            found = {
-                key: each
-                for each in find_orders(session, OrderFilter())
-                for key in (each["axerrio"]["key"], each["komet"]["prebook_number"])
-            }
-        return [found[key] for key in keys]
+            ids = [row.id for key in keys if (row := find_row(session, key))]
+            found = {each["id"]: each for each in find_orders(session, OrderFilter())}
+        return [found[order_id] for order_id in ids]
 
     def state(self, key: str) -> str:
         return str(self.order(key)["state"])

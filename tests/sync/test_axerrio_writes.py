@@ -30,6 +30,7 @@ def test_a_write_without_an_answer_is_repeated_as_it_was(
     assert sorted(tries)[-1] == 2
 
 
+@pytest.mark.thorough
 def test_the_links_stand_before_the_approval_is_told(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retry_base": 60, "retry_max": 60, "max_attempts": 50})
     world.settings(po_initial_status="A")

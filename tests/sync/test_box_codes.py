@@ -35,6 +35,7 @@ def reprint(world: World, key: str, *, line: str = "1", box: int = 1) -> tuple[s
 # -- which label a box has -------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_reprint_before_it_left_is_what_komet_gets(ledger: Ledger, world: World) -> None:
     by_code, by_label, unknown = approved(ledger, world, {}, {}, {})
     ship(world, by_code, awb=None)
@@ -142,6 +143,7 @@ def test_a_code_that_a_person_changed_to_the_labels_own_is_done(ledger: Ledger, 
     assert "held" not in states(ledger, key)
 
 
+@pytest.mark.thorough
 def test_a_box_that_left_with_a_voided_label_is_held_until_it_has_a_successor(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)

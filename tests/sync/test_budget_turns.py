@@ -150,6 +150,7 @@ def limited(ledger: Ledger, limit: int) -> Iterator[None]:
     connection.komet._core._gate = OpenGate()
 
 
+@pytest.mark.thorough
 def test_when_requests_come_free_the_nearest_truck_goes_first(make_ledger: Callable[..., Ledger], world: World) -> None:
     entry = world.entry()["komet"]
     ledger = make_ledger(komet=entry | {"daily_requests": 20})

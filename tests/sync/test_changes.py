@@ -258,6 +258,7 @@ def test_changed_back_after_it_was_made_anew(ledger: Ledger, world: World) -> No
     assert len(prebooks_of(world, key)) == 3
 
 
+@pytest.mark.thorough
 def test_late_lines_join_the_pending_purchase_order(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.place(key=key, lines=[*world.order()["lines"], world.line("3", boxes=1), world.mixed("4")])
@@ -332,6 +333,7 @@ def test_cancelled_while_its_purchase_order_is_pending(ledger: Ledger, world: Wo
     assert (world.requests("purchase.order.item.delete"), world.requests("prebook.item.delete")) == deletes
 
 
+@pytest.mark.thorough
 def test_cancelled_while_the_prebook_is_in_doubt(ledger: Ledger, world: World) -> None:
     """One of them arrived, the other did not: each ends cancelled, and nothing of it stands."""
     ledger.earn_proof()
@@ -650,6 +652,7 @@ def set_vendor(world: World, prebook: Json, vendor_id: int) -> None:
         world.edit(prebook_item_id=item["id"], vendor_id=vendor_id)
 
 
+@pytest.mark.thorough
 def test_a_prebook_that_shows_late_is_taken_away_while_nothing_covers_it(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     key, late = given_up(ledger, world)
@@ -684,6 +687,7 @@ def test_a_prebook_that_shows_late_and_was_bought_is_for_a_person_to_decide(
     assert ledger.state(key) == "ordered", "what was decided does not come back"
 
 
+@pytest.mark.thorough
 def test_a_prebook_of_a_cancelled_order_that_shows_late_is_taken_away(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     key, late = given_up(ledger, world, send_again=False)

@@ -71,6 +71,7 @@ def test_dates_go_over_as_they_are_written_also_across_midnight_and_clock_change
     assert {ledger.state(key) for key in expected} == {"ordered"}
 
 
+@pytest.mark.thorough
 def test_lines_of_several_departures_get_a_purchase_order_each(ledger: Ledger, world: World) -> None:
     lines = [world.line("1"), world.line("2", boxes=2, departureDate=world.day(4)), world.line("3")]
     (key,) = approved(ledger, world, {"lines": lines})
@@ -195,6 +196,7 @@ def test_an_order_is_closed_a_week_after_its_truck_left(ledger: Ledger, world: W
     assert world.requests("prebook.create") == 2
 
 
+@pytest.mark.thorough
 def test_an_order_that_was_closed_in_axerrio_is_closed(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)

@@ -291,6 +291,7 @@ def test_one_record_is_put_aside_and_its_page_goes_on(
 
 
 @pytest.mark.parametrize("listed", ["prebook.details.list", "purchase.order.list"])
+@pytest.mark.thorough
 def test_one_record_of_komet_is_put_aside_and_its_list_goes_on(
     led: Ledger, world: World, komet: Between, listed: str
 ) -> None:
@@ -416,6 +417,7 @@ def test_a_full_page_that_is_the_same_for_ever_is_read_twice_and_then_left(
     assert (count(led, Order), feed(led).cursor, feed(led).failures) == (250, 250, 0)
 
 
+@pytest.mark.thorough
 def test_a_highest_sequence_that_no_record_of_the_feed_has_is_no_trouble(
     led: Ledger, world: World, axerrio: Between
 ) -> None:
@@ -435,6 +437,7 @@ def test_a_highest_sequence_that_no_record_of_the_feed_has_is_no_trouble(
     assert led.state(late) == "ordered"
 
 
+@pytest.mark.thorough
 def test_a_sequence_beyond_the_highest_does_not_carry_the_cursor_away(
     led: Ledger, world: World, axerrio: Between
 ) -> None:
@@ -453,6 +456,7 @@ def test_a_sequence_beyond_the_highest_does_not_carry_the_cursor_away(
     assert led.state(late) == "ordered"
 
 
+@pytest.mark.thorough
 def test_one_that_cannot_be_asked_for_keeps_no_other_from_its_turn(
     led: Ledger, world: World, axerrio: Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_answers_of_broken_form_lose_and_double_nothing(
     assert not others
 
 
+@pytest.mark.thorough
 def test_a_record_that_was_broken_on_its_way_is_asked_for_once_more(
     make_ledger: Callable[..., Ledger], world: World, servers: tuple[Between, Between]
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_hundred_cancellations_of_one_page_wait_for_one_command(
     assert problems(ledger) == []
 
 
+@pytest.mark.thorough
 def test_what_a_release_would_do_is_told(ledger: Ledger, world: World) -> None:
     keys = [world.place() for _ in range(LIMIT)]
     ledger.live(120, pace=40)
@@ -220,6 +221,7 @@ def test_what_came_within_ten_minutes_counts(ledger: Ledger, world: World) -> No
     assert deleted(world) == 2 * len([*first, *second])
 
 
+@pytest.mark.thorough
 def test_what_was_taken_back_before_it_was_begun_counts_no_more(ledger: Ledger, world: World) -> None:
     keys = place_many(world, 2 * (LIMIT - 1))
     ledger.live(120, pace=40)
@@ -309,6 +311,7 @@ def test_those_of_an_earlier_page_that_nobody_began_are_held_too(ledger: Ledger,
     assert world.requests("purchase.order.item.delete") == 1
 
 
+@pytest.mark.thorough
 def test_an_order_that_somebody_works_on_meanwhile_is_not_sent(ledger: Ledger, world: World) -> None:
     """Its row is locked while the limit is reached: it is found before the first byte leaves."""
     keys = place_many(world, LIMIT)
@@ -327,6 +330,7 @@ def test_an_order_that_somebody_works_on_meanwhile_is_not_sent(ledger: Ledger, w
     assert deleted(world) == 0
 
 
+@pytest.mark.thorough
 def test_a_write_that_is_frozen_already_is_not_sent(
     ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,6 +383,7 @@ def test_two_pages_at_once_do_not_both_slip_under_the_limit(ledger: Ledger, worl
     assert flagged(ledger) == LIMIT
 
 
+@pytest.mark.thorough
 def test_prebooks_that_vanish_in_komet_wait_too(ledger: Ledger, world: World) -> None:
     world.settings(deleted_items="gone")
     sold = [world.sell_in_komet(items=[world.item()]) for _ in range(LIMIT)]

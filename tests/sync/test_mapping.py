@@ -258,6 +258,7 @@ def komets_own(world: World, name: str, **changes: Any) -> Json:
     return world.item(product_code=product["code"], product_description=name, **changes)
 
 
+@pytest.mark.thorough
 def test_an_article_that_axerrio_does_not_know_waits_for_the_mapping_read_the_other_way(
     ledger: Ledger, world: World
 ) -> None:

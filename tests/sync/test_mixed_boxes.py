@@ -159,6 +159,7 @@ def test_a_mixed_create_without_an_answer_is_adopted_before_proof_was_earned(led
     assert world.requests("purchase.order.mixed.create") == 1
 
 
+@pytest.mark.thorough
 def test_a_mixed_box_that_is_changed_is_made_anew(ledger: Ledger, world: World) -> None:
     key = world.place(lines=[world.line("1"), world.mixed("2")])
     ledger.live(120)

@@ -36,6 +36,7 @@ def test_a_list_that_never_counts_leads_to_a_hold(ledger: Ledger, world: World) 
     assert (ledger.state(key), ledger.reason(key)) == ("held", "in_doubt")
 
 
+@pytest.mark.thorough
 def test_one_unreadable_prebook_leads_to_a_hold(ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.earn_proof()
     real = KometClient.list_prebooks
@@ -137,6 +138,7 @@ def test_a_right_that_is_refused_says_so(make_ledger: Callable[..., Ledger], wor
     assert ledger.writes(key, "komet.prebook.create") == ["refused"]
 
 
+@pytest.mark.thorough
 def test_a_changed_truck_date_does_not_read_for_ever(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     world.settings(list_lag_seconds=3600)
@@ -177,6 +179,7 @@ def test_requests_that_were_never_sent_use_up_no_budget(ledger: Ledger, redis_ur
         assert budget_of(session, "company", 1000).used == 0
 
 
+@pytest.mark.thorough
 def test_a_cancelled_order_that_a_person_emptied_in_komet_ends(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.approve()
@@ -215,6 +218,7 @@ def test_an_item_that_stands_under_another_prebook_blocks_no_read(ledger: Ledger
     assert ledger.state(other) == "ordered"
 
 
+@pytest.mark.thorough
 def test_a_refused_product_goes_on_once_komet_knows_it(ledger: Ledger, world: World) -> None:
     world.settings(unknown_product="refused")
     unknown = {"article": {"key": "A-9", "code": "NEW", "description": "New rose"}}

@@ -96,6 +96,7 @@ def test_a_prebook_item_is_edited(ledger: Ledger, world: World, choice: str) -> 
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.thorough
 def test_the_vendors_ship_date_or_the_prebook_itself_is_edited(ledger: Ledger, world: World, choice: str) -> None:
     keys = [world.place() for _ in range(3)]
     ledger.live(120, pace=40)
@@ -119,6 +120,7 @@ def test_the_vendors_ship_date_or_the_prebook_itself_is_edited(ledger: Ledger, w
         assert writes(world) == before
 
 
+@pytest.mark.thorough
 def test_an_item_that_comes_back_ends_the_hold_by_itself(ledger: Ledger, world: World) -> None:
     key, other = ledger.earn_proof(), ledger.earn_proof()
     edited, hidden = line_1(world, key)["id"], line_1(world, other)["id"]
@@ -135,6 +137,7 @@ def test_an_item_that_comes_back_ends_the_hold_by_itself(ledger: Ledger, world: 
         assert_in_step(world, each)
 
 
+@pytest.mark.thorough
 def test_one_list_without_an_item_says_nothing(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.edit(prebook_item_id=line_1(world, key)["id"], vendor_id=999)
@@ -146,6 +149,7 @@ def test_one_list_without_an_item_says_nothing(ledger: Ledger, world: World) -> 
     assert not [row for row in ledger.order(key)["history"] if row["to"] == "held"]
 
 
+@pytest.mark.thorough
 def test_nothing_is_missed_after_its_ship_date(ledger: Ledger, world: World) -> None:
     """Komet shows a vendor nothing that has left: that is no deletion."""
     key = ledger.earn_proof()
@@ -197,6 +201,7 @@ def test_comments_that_are_edited_or_hidden_are_no_conflict(ledger: Ledger, worl
 
 
 @pytest.mark.parametrize("setting", [{"cost_decimals": 2}, {"cost_factor": "4.1"}])
+@pytest.mark.thorough
 def test_costs_that_komet_rounds_or_converts_are_no_conflict(
     ledger: Ledger, world: World, setting: dict[str, object]
 ) -> None:
@@ -212,6 +217,7 @@ def test_costs_that_komet_rounds_or_converts_are_no_conflict(
     assert writes(world)["prebook.create"] == 1
 
 
+@pytest.mark.thorough
 def test_a_mapping_on_the_screen_is_no_conflict(ledger: Ledger, world: World) -> None:
     strange = {"key": "A-7", "code": "TULIP", "description": "Tulip"}
     key = world.place(lines=[world.line("1", article=strange)])
@@ -328,6 +334,7 @@ def test_a_purchase_order_is_moved_to_another_day(ledger: Ledger, world: World, 
     assert writes(world) == stands
 
 
+@pytest.mark.thorough
 def test_cancelled_where_a_person_emptied_the_prebook_and_bought_on(ledger: Ledger, world: World) -> None:
     """What was approved covers items at 0: it is not passed over."""
     key = ledger.earn_proof()

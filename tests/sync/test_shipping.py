@@ -217,6 +217,7 @@ def test_the_rest_of_a_line_leaves_in_a_later_shipment(
         assert states(ledger, key) == ["prebooked", "ordered", "approved", "shipped"]
 
 
+@pytest.mark.thorough
 def test_a_line_is_shipped_short_once_axerrio_says_that_it_left(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key, boxes={"1": 3, "2": 0})
@@ -232,6 +233,7 @@ def test_a_line_is_shipped_short_once_axerrio_says_that_it_left(ledger: Ledger, 
 # -- the air waybill -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_an_air_waybill_that_is_temporary_or_not_known_yet_is_awaited(ledger: Ledger, world: World) -> None:
     temporary, unknown = approved(ledger, world, {}, {})
     shipments = {
@@ -430,6 +432,7 @@ def test_an_air_waybill_whose_answer_was_lost_is_adopted_by_its_boxes(ledger: Le
     assert world.requests(ADD) == 1
 
 
+@pytest.mark.thorough
 def test_an_air_waybill_that_never_arrived_is_held_until_proof_is_earned_and_then_goes_again(
     ledger: Ledger, world: World
 ) -> None:

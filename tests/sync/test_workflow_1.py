@@ -1,5 +1,7 @@
 """Workflow 1: a confirmed Axerrio order becomes a prebook and purchase order in Komet, linked both ways, once."""
 
+import pytest
+
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 
@@ -22,6 +24,7 @@ def test_an_order_goes_all_the_way(ledger: Ledger, world: World) -> None:
     assert world.requests("prebook.create") == world.requests("purchase.order.create") == 1
 
 
+@pytest.mark.thorough
 def test_an_order_too_large_for_one_call_becomes_several_prebooks(ledger: Ledger, world: World) -> None:
     lines = [world.line(str(n), boxes=n, notes="n" * 180) for n in range(1, 301)]
     key = world.place(lines=lines)

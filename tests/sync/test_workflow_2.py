@@ -125,6 +125,7 @@ def test_a_pending_answer_is_asked_for_again_and_goes_on_once_accepted(ledger: L
     assert ledger.writes(key, "axerrio.inbound-orders") == ["done"]
 
 
+@pytest.mark.thorough
 def test_a_pending_answer_that_becomes_a_rejection_holds_it_until_it_is_mended(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", inbound="pending")
     sold = world.sell_in_komet()
@@ -638,6 +639,7 @@ def test_no_trouble_on_the_way_to_axerrio_loses_or_doubles_an_order(ledger: Ledg
         assert ledger.state(str(sold["number"])) == "cancelled"
 
 
+@pytest.mark.thorough
 def test_no_trouble_at_the_purchase_order_loses_or_doubles_a_box(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     made = world.requests("prebook.create")
@@ -649,6 +651,7 @@ def test_no_trouble_at_the_purchase_order_loses_or_doubles_a_box(ledger: Ledger,
         assert_in_step(world, sold, made=made)
 
 
+@pytest.mark.thorough
 def test_a_purchase_order_in_doubt_waits_until_proof_is_earned(ledger: Ledger, world: World) -> None:
     world.fault("error_before", "purchase.order.create", times=1)
     sold = world.sell_in_komet()
