@@ -49,6 +49,8 @@ _EVERY_SECONDS = 1.0
 #: Longer than any call may take.
 _NEVER_SECONDS = 3600.0
 _LAST_ORDER_SECONDS = 300.0
+#: Until ten thousand orders are read from Axerrio, beside the work on those that came first.
+_FLOOD_SECONDS = 1200.0
 _MOST = 2.0
 
 
@@ -102,7 +104,7 @@ class Street:
         """Until nearly all of so many orders of a connection are in the ledger, and due."""
         self.processes.wait_until(
             lambda: self._due_of(name) >= 0.9 * count,
-            _LAST_ORDER_SECONDS,
+            _FLOOD_SECONDS,
             lambda: f"{count} orders, not {self._due_of(name)},",
         )
 
