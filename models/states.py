@@ -48,6 +48,8 @@ class HoldCode(StrEnum):
     UNREADABLE = "unreadable"
     #: It came with so many cancellations and changes at once that a person must say that they are meant.
     OVER_LIMIT = "over_limit"
+    #: A person stopped it.
+    BY_HAND = "by_hand"
     #: Received in time, and not begun before it left.
     DEPARTED = "departed"
 

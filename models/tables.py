@@ -130,7 +130,7 @@ class Upstream(Base):
     #: Calls in a row that got no answer, and the orders and reads that made them.
     misses: Mapped[int] = mapped_column(server_default="0")
     missed_by: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
-    #: Why it is not called: `away` (the breaker is open), `token` (refused) or `limit`; None: it is called.
+    #: Why it is not called: `away` (the breaker is open), `token` (refused), `limit` or `person`; None: it is called.
     closed_by: Mapped[str | None]
     closed_since: Mapped[datetime | None]
     #: One sentence, with the other system's own words.
@@ -295,6 +295,9 @@ class Order(Base):
     upset_at: Mapped[datetime | None]
     #: Since then it is held, because too many were upset at once; None: it is not, or was released.
     over_limit_since: Mapped[datetime | None]
+    #: Who holds it by hand, and why; None: nobody does.
+    held_by: Mapped[str | None]
+    held_why: Mapped[str | None]
     #: Calls in a row that did not end as asked: the back-off grows with them.
     setbacks: Mapped[int] = mapped_column(server_default="0")
     #: Tries that ended unanswered since the last fresh start.
@@ -606,7 +609,7 @@ class Box(Base):
     """A box that Komet holds on an air waybill, by a call that it acknowledged or by its code."""
 
     __tablename__ = "boxes"
-    __table_args__ = (UniqueConstraint("connection_id", "box_code"), Index(None, "line_id"))
+    __table_args__ = (UniqueConstraint("connection_id", "box_code"), Index(None, "line_id"), Index(None, "awb"))
 
     id: Mapped[int] = _id()
     connection_id: Mapped[int] = _connection_id()
@@ -662,7 +665,7 @@ class Decision(Base):
     line_key: Mapped[str | None]
     #: The fact as the plan words it.
     fact: Mapped[str]
-    #: ours, theirs, adopt, resend or release.
+    #: ours, theirs, adopt, resend, hold or release.
     choice: Mapped[str]
     who: Mapped[str]
     why: Mapped[str]

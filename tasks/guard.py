@@ -7,7 +7,6 @@ were not begun are held as `over_limit`, until a person releases them or a later
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,14 +19,12 @@ from models.canonical import Order as CanonicalOrder
 from models.database import now
 from models.states import HoldCode, Kind, OrderState, WriteState
 from models.tables import Connection as ConnectionRow
-from models.tables import Decision, Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
+from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks.connection import Connection, ConnectionSettings
-from tasks.notes import note
 from tasks.plan import Plan, Situation
 from tasks.plan.back import losses
 from tasks.plan.lines import changes
 from tasks.translation import translated
-from tasks.wake import lock_orders
 from tasks.wanted import as_sent, canonical, catalogue
 
 log = structlog.get_logger()
@@ -239,17 +236,6 @@ def record(row: Order, situation: Situation, plan: Plan) -> None:
 # -- release ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Released:
-    """What a release did to an order."""
-
-    order_id: int
-    name: str
-    connection: str
-    #: None: it was released.
-    why_not: str | None = None
-
-
 def held_orders(session: Session, connection: str | None = None) -> list[int]:
     """Ids of the orders that are held as over the limit."""
     query = select(Order.id).join(ConnectionRow, Order.connection_id == ConnectionRow.id)
@@ -259,25 +245,9 @@ def held_orders(session: Session, connection: str | None = None) -> list[int]:
     return list(session.scalars(held.order_by(Order.departure_date, Order.id)))
 
 
-def release(session: Session, order_ids: Sequence[int], who: str) -> list[Released]:
-    """Let orders go on that are held as over the limit, as a person decided. They count no more.
-
-    Args:
-        session: its transaction records it.
-        order_ids: of the rows.
-        who: decides.
-    """
-    names = dict(session.execute(select(ConnectionRow.id, ConnectionRow.name)).all())
-    released = []
-    for row in lock_orders(session, order_ids):
-        why_not = None
-        if row.over_limit_since is None:
-            why_not = f"is {row.state.value}, and not held as over_limit"
-        else:
-            row.over_limit_since = row.upset_at = None
-            row.due_at, row.hinted_until = now(session), None
-            decision = Decision(order_id=row.id, fact=HoldCode.OVER_LIMIT.value, choice="release", who=who, why="")
-            session.add(decision)
-            note(session, row, f"Released from over_limit, by {who}")
-        released.append(Released(row.id, row.name, names[row.connection_id], why_not))
-    return released
+def let_go(row: Order) -> bool:
+    """Hold a locked order as over the limit no more, and count it no more; gives whether it was held so."""
+    if row.over_limit_since is None:
+        return False
+    row.over_limit_since = row.upset_at = None
+    return True

@@ -66,7 +66,7 @@ class Outcome:
     #: The catalogue was read and does not have the article.
     is_unknown: bool
     #: Ids of the orders that were made due.
-    released: tuple[int, ...]
+    released: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,25 @@ def list_mappings(session: Session, connection: str | None, *, missing: bool) ->
         rows = rows.where(Connection.name == connection)
     entries = [each for row in session.scalars(rows) for each in _entries(session, row, missing=missing)]
     return sorted(entries, key=_rank)
+
+
+def mapped(session: Session, connection: str | None) -> list[Entry]:
+    """What is mapped, by connection and article, without what waits for it.
+
+    Args:
+        session: of the ledger.
+        connection: only of this one.
+    """
+    row = tables.Mapping
+    query = (
+        select(Connection.name, row.article_code, row.product_code, row.product_description)
+        .join(Connection, row.connection_id == Connection.id)
+        .order_by(Connection.name, row.article_code)
+    )
+    if connection is not None:
+        query = query.where(Connection.name == connection)
+    rows = session.execute(query)
+    return [Entry(name, article, None, code, description) for name, article, code, description in rows]
 
 
 def _rank(entry: Entry) -> tuple[int, date, str, str]:
@@ -248,43 +267,57 @@ def _words(text: str) -> set[str]:
 # -- setting one -----------------------------------------------------------------------------------------------
 
 
-def set_mapping(
-    sessions: sessionmaker[Session],
-    connection_id: int,
-    article_code: str,
-    *,
-    product_code: str | None,
-    product_description: str | None,
-    who: str,
-) -> Outcome:
-    """Store a mapping in place of the article's last one, and release the orders that wait for it.
+@dataclass(frozen=True)
+class Wanted:
+    """A mapping to be set."""
 
-    The mapping is committed first and the orders are released after it: an order that was planned without the mapping
+    #: Of the connection's row.
+    connection_id: int
+    #: Axerrio's.
+    article_code: str
+    #: Komet's; None: the article's own.
+    product_code: str | None
+    #: Komet's; None: the code.
+    product_description: str | None
+
+
+def set_mappings(sessions: sessionmaker[Session], wanted: Sequence[Wanted], who: str) -> list[Outcome]:
+    """Store mappings in place of the articles' last ones, all or none, and release the orders that wait for them.
+
+    The mappings are committed first and the orders are released after it: an order that was planned without its mapping
     is found by what it then waits for, or by its lease while that plan is still on its way.
 
     Args:
-        sessions: of the ledger; two short transactions are made.
-        connection_id: of its row.
-        article_code: Axerrio's.
-        product_code: Komet's; None: the article's own.
-        product_description: Komet's; None: the code.
-        who: set it.
+        sessions: of the ledger; short transactions are made, one for all mappings and one for each one's orders.
+        wanted: what is to stand.
+        who: sets them.
+
+    Returns:
+        What became of each.
     """
-    values = {"product_code": product_code, "product_description": product_description}
     with sessions.begin() as session:
-        article_code = _as_known(session, connection_id, article_code)
-        before = session.get(tables.Mapping, (connection_id, article_code))
-        was_set = before is not None and {name: getattr(before, name) for name in values} == values
-        if not was_set:
-            row = insert(tables.Mapping).values(
-                connection_id=connection_id, article_code=article_code, set_by=who, **values
-            )
-            renewed = values | {"set_by": who, "set_at": func.axkomet_now()}
-            session.execute(row.on_conflict_do_update(index_elements=["connection_id", "article_code"], set_=renewed))
-        is_unknown = _is_unknown(session, connection_id, article_code)
-    with sessions.begin() as session:
-        released = _release(session, connection_id, article_code, filter(None, values.values()))
-    return Outcome(article_code, was_set, is_unknown, released)
+        stored = [_store(session, each, who) for each in wanted]
+    outcomes = []
+    for each, outcome in zip(wanted, stored, strict=True):
+        products = filter(None, (each.product_code, each.product_description))
+        with sessions.begin() as session:
+            released = _release(session, each.connection_id, outcome.article_code, products)
+        outcomes.append(replace(outcome, released=released))
+    return outcomes
+
+
+def _store(session: Session, wanted: Wanted, who: str) -> Outcome:
+    values = {"product_code": wanted.product_code, "product_description": wanted.product_description}
+    article_code = _as_known(session, wanted.connection_id, wanted.article_code)
+    before = session.get(tables.Mapping, (wanted.connection_id, article_code))
+    was_set = before is not None and {name: getattr(before, name) for name in values} == values
+    if not was_set:
+        row = insert(tables.Mapping).values(
+            connection_id=wanted.connection_id, article_code=article_code, set_by=who, **values
+        )
+        renewed = values | {"set_by": who, "set_at": func.axkomet_now()}
+        session.execute(row.on_conflict_do_update(index_elements=["connection_id", "article_code"], set_=renewed))
+    return Outcome(article_code, was_set, _is_unknown(session, wanted.connection_id, article_code))
 
 
 def _as_known(session: Session, connection_id: int, article_code: str) -> str:

@@ -145,6 +145,7 @@ class SituationReader:
             sends_temporary_awb=settings.send_temporary_awb,
             leaves_bad_items_out=settings.komet.profile.prebook_partial == "partial",
             awb_while_pending=settings.komet.profile.awb_while_pending == "allowed",
+            held_by_hand=(row.held_by, row.held_why or "") if row.held_by is not None else None,
             over_limit=over_limit,
             upset_with=guard.upset_with(self._session, row) if over_limit else 0,
         )

@@ -1,9 +1,10 @@
 """Upstreams: whether a system of a connection, or one method of it, may be called now. All workers share the answer.
 
 A system is closed while it is `away` (five calls in a row got no answer, of two callers at least), while it refuses
-our `token`, or until its `limit` of requests is over. A method is paused while the token lacks the right to it. What
-is closed is not called, so nothing is tried in vain and nothing counts as an attempt; now and then one call probes
-it, and its success opens it for all. An order says in `held_up_by` what it waits for; a read is put off.
+our `token`, until its `limit` of requests is over, or while a `person` pauses the connection. A method is paused while
+the token lacks the right to it. What is closed is not called, so nothing is tried in vain and nothing counts as an
+attempt; now and then one call probes it, and its success opens it for all. What a person paused nobody probes: only a
+person opens it. An order says in `held_up_by` what it waits for; a read is put off.
 
 Rows of `upstreams` and `paused_methods` are locked last, after all that the tables' own order names.
 """
@@ -32,7 +33,7 @@ from tasks.wake import lock_orders
 log = structlog.get_logger()
 
 KOMET, AXERRIO = "komet", "axerrio"
-AWAY, TOKEN, LIMIT = "away", "token", "limit"
+AWAY, TOKEN, LIMIT, PERSON = "away", "token", "limit", "person"
 #: Calls in a row without an answer, and different callers among them, that close a system.
 _MISSES, _CALLERS = 5, 2
 #: Orders, or reads of one method, that must be refused in the same words before the method is paused.
@@ -147,7 +148,14 @@ class Obstacles:
         return self._of_row(system, self._closed.get(system))
 
     def _of_row(self, name: str, row: Upstream | PausedMethod | None) -> Obstacle | None:
-        if row is None or row.probe_at is None:
+        if row is None:
+            return None
+        if isinstance(row, Upstream) and row.closed_by == PERSON:
+            # Not longer, so that what was put off is soon found by whoever resumes.
+            return Obstacle(
+                name, now(self._session) + timedelta(seconds=max(self._timing.poll, self._timing.retry_max))
+            )
+        if row.probe_at is None:
             return None
         soon = now(self._session) + timedelta(seconds=self._timing.poll)
         return Obstacle(name, row.probe_at if row.probe_at > now(self._session) else soon)
@@ -225,9 +233,12 @@ def _until_probe(timing: Timing, closed_for: timedelta, by: str | None) -> timed
 
 
 def probe_now(session: Session, connection_id: int) -> None:
-    """Somebody may have mended it: the next probe need not be waited for, but for a time that the system named."""
+    """Somebody may have mended it: the next probe need not be waited for.
+
+    Not so a time that the system named, and what a person paused.
+    """
     for table, is_closed in (
-        (Upstream, Upstream.closed_by != LIMIT),
+        (Upstream, Upstream.closed_by.not_in((LIMIT, PERSON))),
         (PausedMethod, PausedMethod.paused_since.is_not(None)),
     ):
         sooner = (
@@ -283,10 +294,12 @@ def read_well(runtime: Runtime, connection: Connection, feed: Feed, began_at: da
 def _reset(session: Session, connection_id: int, system: str, began_at: datetime | None) -> tuple[str, ...]:
     """The system answered; gives its name if that opened it."""
     of_system = and_(Upstream.connection_id == connection_id, Upstream.system == system)
-    row = session.execute(select(Upstream.misses, Upstream.closed_since).where(of_system)).first()
+    seen = select(Upstream.misses, Upstream.closed_by, Upstream.closed_since).where(of_system)
+    row = session.execute(seen).first()
     if row is None or (not row.misses and row.closed_since is None):
         return ()
     opens = row.closed_since is not None and began_at is not None and began_at >= row.closed_since
+    opens = opens and row.closed_by != PERSON
     values: dict[str, object] = {"misses": 0, "missed_by": []}
     if opens:
         values |= {"closed_by": None, "closed_since": None, "closed_why": None, "probe_at": None}
@@ -303,23 +316,31 @@ def go_on(runtime: Runtime, connection: Connection, opened: Collection[str]) -> 
     for method in opened:
         if method not in _PROBES:
             _forgive(runtime, connection.id, method)
-    feeds = waiting_feeds(opened)
     with runtime.sessions.begin() as session:
-        moment = now(session)
-        late = moment + _until_probe(runtime.timing, timedelta.max, LIMIT) + timedelta(seconds=runtime.timing.poll)
-        put_off = (
-            select(Scope.id)
-            .where(Scope.connection_id == connection.id, Scope.feed.in_(feeds), Scope.due_at.between(moment, late))
-            .order_by(Scope.id)
-            .with_for_update(key_share=True)
-        )
-        session.execute(
-            update(Scope)
-            .where(Scope.id.in_(put_off))
-            .values(due_at=moment, hinted_until=None)
-            .execution_options(synchronize_session=False)
-        )
+        _read_now(session, connection.id, opened, runtime.timing)
     tend(runtime)
+
+
+def _read_now(session: Session, connection_id: int, opened: Collection[str], timing: Timing) -> None:
+    """Make due the reads that were put off while these systems and methods were not called."""
+    moment = now(session)
+    late = moment + _until_probe(timing, timedelta.max, LIMIT) + timedelta(seconds=timing.poll)
+    put_off = (
+        select(Scope.id)
+        .where(
+            Scope.connection_id == connection_id,
+            Scope.feed.in_(waiting_feeds(opened)),
+            Scope.due_at.between(moment, late),
+        )
+        .order_by(Scope.id)
+        .with_for_update(key_share=True)
+    )
+    session.execute(
+        update(Scope)
+        .where(Scope.id.in_(put_off))
+        .values(due_at=moment, hinted_until=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def tend(runtime: Runtime) -> None:
@@ -492,11 +513,51 @@ def _close(runtime: Runtime, call: Call, by: str, error: ClientError) -> None:
             added.on_conflict_do_update(
                 index_elements=["connection_id", "system"],
                 set_=values | {"probe_at": func.greatest(Upstream.probe_at, moment + pause)},
+                where=Upstream.closed_by.is_distinct_from(PERSON),
             )
         )
     if since is None:
         name = call.connection.settings.name
         log.error("closed", connection=name, system=call.system, by=by, why=error.detail, until=moment + pause)
+
+
+# -- a person ------------------------------------------------------------------------------------------------
+
+
+def pause(session: Session, connection_id: int, why: str) -> bool:
+    """Call neither system of a connection, whatever else closed them, until a person resumes it.
+
+    Args:
+        session: its transaction records it; nothing may be locked after this.
+        connection_id: of its row.
+        why: one sentence, with who paused it.
+
+    Returns:
+        Whether it was not paused before.
+    """
+    values = {"misses": 0, "missed_by": [], "closed_by": PERSON, "closed_why": why, "probe_at": None}
+    values |= {"closed_since": func.axkomet_now()}
+    changed: list[str] = []
+    for system in (AXERRIO, KOMET):
+        added = insert(Upstream).values(connection_id=connection_id, system=system, **values)
+        paused = added.on_conflict_do_update(
+            index_elements=["connection_id", "system"], set_=values, where=Upstream.closed_by.is_distinct_from(PERSON)
+        )
+        changed += session.scalars(paused.returning(Upstream.system)).all()
+    return bool(changed)
+
+
+def resume(session: Session, connection_id: int, timing: Timing) -> bool:
+    """Call both systems again: what was put off is read now, and the next sweep wakes the orders.
+
+    Returns:
+        Whether it was paused.
+    """
+    gone = delete(Upstream).where(Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
+    opened = session.scalars(gone.returning(Upstream.system).execution_options(synchronize_session=False)).all()
+    if opened:
+        _read_now(session, connection_id, opened, timing)
+    return bool(opened)
 
 
 # -- a method that is refused ----------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -14,8 +17,9 @@ from worker.problems import Problem
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
     from sqlalchemy.orm import Session
 
-    from tasks.guard import Released
-    from worker.settings import Settings
+    from tasks.hold import Told
+    from worker.assembly import Ledger
+    from worker.settings import ServiceUrls, Settings
 
 app = typer.Typer(
     help="Keeps orders in step between Axerrio and Komet Sales.",
@@ -35,6 +39,13 @@ app.add_typer(database, name="db")
 Found = TypeVar("Found")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
+_QUESTIONS = {
+    "name": "Name of the connection (a-z, 0-9 and -)",
+    "time_zone": "Time zone of the Komet company, such as America/New_York",
+    "company_code": "Your name for the Komet company, such as MIA",
+    "axerrio_url": "Address of Axerrio's adapter, such as https://axerrio.example",
+    "tenant": "Axerrio's tenant",
+}
 #: Seconds between two screens of `status --watch`.
 _WATCH_PAUSE = 2.0
 #: As large as the ledger can hold.
@@ -143,6 +154,47 @@ def sandbox(
         raise Problem(f"The sandbox cannot listen on its ports ({error.strerror}): choose others, or 0.") from None
 
 
+@app.command()
+def init(
+    name: Annotated[str | None, typer.Option(help="Of the connection: a-z, 0-9 and -, such as miami.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Of the Komet company, such as America/New_York.")] = None,
+    company_code: Annotated[str | None, typer.Option(help="Your name for the Komet company, such as MIA.")] = None,
+    axerrio_url: Annotated[str | None, typer.Option(help="Address of Axerrio's adapter.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Axerrio's tenant.")] = None,
+    komet_url: Annotated[str, typer.Option(help="Address of Komet's API.")] = "https://api.kometsales.com/api",
+) -> None:
+    """Write a commented connections file and an .env, from questions or from options; overwrites nothing.
+
+    Example: axkomet init --name miami --time-zone America/New_York --company-code MIA
+    --axerrio-url https://axerrio.example --tenant farm1
+    """
+    from worker.init import Answers, write_files
+
+    settings = _settings()
+    asked = {
+        "name": name,
+        "time_zone": time_zone,
+        "company_code": company_code,
+        "axerrio_url": axerrio_url,
+        "tenant": tenant,
+    }
+    missing = [each for each, given in asked.items() if not given]
+    tokens = {}
+    if missing and not sys.stdin.isatty():
+        options = ", ".join(f"--{each.replace('_', '-')}" for each in missing)
+        raise Problem(f"Nobody is there to ask: give {options}.")
+    if missing:
+        told = {each: typer.prompt(_QUESTIONS[each], err=True) for each in missing}
+        asked |= told
+        for system in ("Komet", "Axerrio"):
+            question = f"{system}'s token (Enter: fill it in later)"
+            tokens[f"{system.lower()}_token"] = typer.prompt(question, default="", hide_input=True, err=True)
+    answers = Answers(komet_url=komet_url, **{each: str(word).strip() for each, word in (asked | tokens).items()})
+    for file in write_files(answers, settings.connections):
+        typer.echo(f"{file} written")
+    typer.echo("Next: fill in tokens and buyers, then `axkomet up`, and in another terminal `axkomet check`.", err=True)
+
+
 @database.command()
 def upgrade() -> None:
     """Bring the ledger's schema to this version. Example: axkomet db upgrade."""
@@ -187,6 +239,27 @@ def status(
         time.sleep(_WATCH_PAUSE)
 
 
+@app.command()
+def today(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What leaves today or tomorrow and is not safe in both systems yet; exit 1 when anything is not.
+
+    Safe is what is approved, or at its end. Example: axkomet today.
+    """
+    from worker.assembly import open_services
+    from worker.screens import today_list
+    from worker.today import unsafe_today
+
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        _known_connection(session, connection)
+        found = unsafe_today(session, connection)
+    _show(found, as_json, today_list)
+    _finish(1 if found else 0)
+
+
 @orders.command("list")
 def list_orders(
     state: Annotated[str | None, typer.Option(help="Such as held, mapping_required, ordered.")] = None,
@@ -221,7 +294,10 @@ def list_orders(
 
 @orders.command("show")
 def show_order(key: str, as_json: AsJson = False) -> None:
-    """Show one order by any of its keys. Example: axkomet orders show 2026-48210, or prebook:4343, or po:70012."""
+    """Show one order by any of its keys: of Axerrio or Komet, a box code, an air waybill.
+
+    Example: axkomet orders show 2026-48210, or prebook:4343, or po:70012, or box:AX0000012345, or awb:729-1234-5675.
+    """
     from worker.assembly import open_services
     from worker.desk import find_order
     from worker.screens import order_account
@@ -232,96 +308,185 @@ def show_order(key: str, as_json: AsJson = False) -> None:
     _show(found, as_json, order_account)
 
 
+_CAN_BE_REQUEUED = ("failed", "held", "mapping_required")
+
+
 @app.command()
 def requeue(
     keys: Annotated[list[str] | None, typer.Argument(help="Keys of orders, as `orders show` takes them.")] = None,
     state: Annotated[str | None, typer.Option(help="All in this state: failed, held or mapping_required.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All in any of these states.")] = False,
     connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    origin: Annotated[str | None, typer.Option(help="Only those of axerrio or komet.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only those changed since: 2026-11-24, or with a time; UTC.")
+    ] = None,
+    departing: Annotated[str | None, typer.Option(help="Only those of this departure date: 2026-11-24.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many, the nearest departure first.")] = None,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "by hand",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what stands there and what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed."""
+    """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed --dry-run."""
+    from tasks.requeue import Requeued
     from tasks.requeue import requeue as requeue_rows
     from worker.assembly import open_services
     from worker.desk import OrderFilter, find_orders, find_row
 
-    if bool(keys) == bool(state):
-        raise Problem("Name either keys of orders, or a state with --state.")
-    if state not in (None, "failed", "held", "mapping_required"):
-        raise Problem(f"--state {state} cannot be requeued: it is one of failed, held, mapping_required.")
-    _, ledger = open_services(_settings())
-    numbers: dict[int, str] = {}
+    if bool(keys) + bool(state) + every != 1:
+        raise Problem("Name either keys of orders, or a state with --state, or --all.")
+    if keys and (connection or origin or since or departing or limit):
+        raise Problem("Filters go with --state or --all: a key names its order alone.")
+    if state not in (None, *_CAN_BE_REQUEUED):
+        raise Problem(f"--state {state} cannot be requeued: it is one of {', '.join(_CAN_BE_REQUEUED)}.")
+    wanted = OrderFilter(
+        connection=connection,
+        origin=origin,
+        since=_moment("--since", since),
+        departing=_date("--departing", departing),
+    )
+    settings = _settings()
+    urls, ledger = open_services(settings)
     with ledger.sessions() as session:
         _known_connection(session, connection)
-        for key in keys or ():
-            row = _by_key(find_row, session, key)
-            numbers[row.id] = row.name
-        if state:
-            found = find_orders(session, OrderFilter(state=_state(state), connection=connection))
-            numbers = {order["id"]: order["name"] for order in found}
+        if keys:
+            rows = [_by_key(find_row, session, key) for key in keys]
+            numbers = {row.id: row.name for row in rows}
+        else:
+            states = [state] if state else _CAN_BE_REQUEUED
+            found = [each for name in states for each in find_orders(session, replace(wanted, state=_state(name)))]
+            found.sort(key=lambda each: (each["departure_date"], each["id"]))
+            numbers = {order["id"]: order["name"] for order in found[:limit]}
     if not numbers:
         raise Problem("No order matches.", exit_code=3)
-    if state and not yes and sys.stdin.isatty():
+    if dry_run:
+        _preview(settings, urls, ledger, list(numbers), as_json)
+        return
+    if not keys and not yes and sys.stdin.isatty():
         typer.confirm(f"Requeue {len(numbers)} order(s)?", abort=True, err=True)
     with ledger.sessions.begin() as session:
         became = requeue_rows(session, list(numbers), reason)
-    for order_id, what in became.items():
-        typer.echo(f"{numbers[order_id]} {what.value}")
+    document = [
+        {"id": id_, "name": numbers[id_], "requeued": what is Requeued.DUE, "outcome": what.value}
+        for id_, what in became.items()
+    ]
+    _show(document, as_json, lambda found: "\n".join(f"{each['name']} {each['outcome']}" for each in found))
+
+
+def _preview(
+    settings: "Settings", urls: "ServiceUrls", ledger: "Ledger", order_ids: "Sequence[int]", as_json: bool
+) -> None:
+    from models.tables import Order
+    from worker.assembly import timing_of
+    from worker.offline import silent_connection
+    from worker.preview import preview
+    from worker.screens import preview_list
+
+    with ExitStack() as stack:
+        connections: dict[int, Any] = {}
+        found = []
+        for order_id in order_ids:
+            with ledger.sessions() as session:
+                row = session.get_one(Order, order_id)
+                if row.connection_id not in connections:
+                    silent = silent_connection(settings, urls, ledger, row.connection_id)
+                    connections[row.connection_id] = stack.enter_context(silent)
+                found.append(preview(session, connections[row.connection_id], row, timing_of(settings)))
+                session.rollback()
+    _show(found, as_json, preview_list)
+
+
+@app.command()
+def hold(
+    keys: Annotated[list[str], typer.Argument(help="Keys of orders, as `orders show` takes them.")],
+    reason: Annotated[str, typer.Option(help="Kept in the history, and shown with the order.")],
+    as_json: AsJson = False,
+) -> None:
+    """Send nothing more of an order until it is released.
+
+    Example: axkomet hold 2026-48210 --reason "the price is wrong"
+    """
+    from tasks import hold as holds
+    from worker.assembly import open_services
+    from worker.offline import user
+
+    if not reason.strip():
+        raise Problem("Say why with --reason.")
+    _, ledger = open_services(_settings())
+    with ledger.sessions.begin() as session:
+        told = holds.hold(session, _ids(session, keys), user(), reason.strip())
+    _tell(told, "held", as_json)
 
 
 @app.command()
 def release(
     keys: Annotated[list[str] | None, typer.Argument(help="Keys of orders, as `orders show` takes them.")] = None,
-    reason: Annotated[str | None, typer.Option(metavar="CODE", help="All held for this: over_limit.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="CODE", help="All held for this: over_limit or by_hand.")
+    ] = None,
     connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let orders go on that are held as over_limit. Example: axkomet release --reason over_limit --connection miami."""
-    from tasks import guard
+    """Let orders go on that a person holds, or that are held as over_limit.
+
+    Example: axkomet release 2026-48210, or axkomet release --reason over_limit --connection miami.
+    """
+    from models.states import HoldCode
+    from tasks import hold as holds
     from worker.assembly import open_services
-    from worker.desk import find_row
     from worker.offline import user
 
     if bool(keys) == bool(reason):
         raise Problem("Name either keys of orders, or what they are held for with --reason.")
     if keys and connection:
         raise Problem("--connection goes with --reason: a key names its order alone.")
-    if reason not in (None, "over_limit"):
-        raise Problem(f"--reason {reason} cannot be released: only over_limit can.")
+    if reason is not None and reason not in holds.CODES:
+        raise Problem(f"--reason {reason} cannot be released: only {' and '.join(holds.CODES)} can.")
     _, ledger = open_services(_settings())
     with ledger.sessions() as session:
         _known_connection(session, connection)
-        ids = list(dict.fromkeys(_by_key(find_row, session, key).id for key in keys or ()))
-        if reason:
-            ids = guard.held_orders(session, connection)
+        ids = holds.held_orders(session, HoldCode(reason), connection) if reason else _ids(session, keys or ())
     if not ids:
-        raise Problem("No order is held as over_limit.", exit_code=3)
+        raise Problem(f"No order is held as {reason}.", exit_code=3)
     if reason and not yes and sys.stdin.isatty():
         typer.confirm(f"Release {len(ids)} order(s)?", abort=True, err=True)
     with ledger.sessions.begin() as session:
-        released = guard.release(session, ids, user())
-    done = [each for each in released if each.why_not is None]
+        told = holds.release(session, ids, user())
+    _tell(told, "released", as_json)
+
+
+def _ids(session: "Session", keys: Iterable[str]) -> list[int]:
+    """Ids of the orders that the keys name, each once."""
+    from worker.desk import find_row
+
+    return list(dict.fromkeys(_by_key(find_row, session, key).id for key in keys))
+
+
+def _tell(told: "Sequence[Told]", what: str, as_json: bool) -> None:
+    """Say what was done to each order, and end with the code for all, part or none."""
+    done = [each for each in told if each.why_not is None]
     if as_json:
-        _show([_released(each) for each in released], as_json, str)
+        document = [
+            {
+                "id": each.order_id,
+                "name": each.name,
+                "connection": each.connection,
+                what: each.why_not is None,
+                "message": each.why_not,
+            }
+            for each in told
+        ]
+        _show(document, as_json, str)
     else:
         for each in done:
-            typer.echo(f"{each.name} released")
-    for each in released:
+            typer.echo(f"{each.name} {what}")
+    for each in told:
         if each.why_not is not None:
-            typer.echo(f"axkomet: {each.name} {each.why_not}: nothing to release.", err=True)
-    if len(done) < len(released):
+            typer.echo(f"axkomet: {each.name} {each.why_not}.", err=True)
+    if len(done) < len(told):
         _finish(4 if done else 3)
-
-
-def _released(each: "Released") -> dict[str, Any]:
-    return {
-        "id": each.order_id,
-        "name": each.name,
-        "connection": each.connection,
-        "released": each.why_not is None,
-        "message": each.why_not,
-    }
 
 
 @app.command()
@@ -409,6 +574,37 @@ def poll(
         _finish(4 if due else 1)
 
 
+@app.command()
+def pause(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    reason: Annotated[str, typer.Option(help="Shown by `status`.")] = "",
+) -> None:
+    """Call neither system of a connection until it is resumed. Example: axkomet pause miami --reason "stock-taking"."""
+    from tasks import upstreams
+    from worker.assembly import open_services
+    from worker.offline import user
+
+    _, ledger = open_services(_settings())
+    with ledger.sessions.begin() as session:
+        why = f"by {user()}" + (f", {reason.strip()}" if reason.strip() else "")
+        is_new = upstreams.pause(session, _connection_id(session, connection, exit_code=3), why)
+    typer.echo(f"{connection} is paused" if is_new else f"{connection} was paused already")
+
+
+@app.command()
+def resume(connection: Annotated[str, typer.Argument(help="Name of a connection.")]) -> None:
+    """Let a paused connection go on. Example: axkomet resume miami."""
+    from tasks import upstreams
+    from worker.assembly import open_services, timing_of
+
+    settings = _settings()
+    _, ledger = open_services(settings)
+    with ledger.sessions.begin() as session:
+        id_ = _connection_id(session, connection, exit_code=3)
+        was_paused = upstreams.resume(session, id_, timing_of(settings))
+    typer.echo(f"{connection} goes on" if was_paused else f"{connection} was not paused by a person")
+
+
 @feeds.command("reset")
 def reset_feed(
     connection: Annotated[str, typer.Argument(help="Name of a connection.")],
@@ -469,7 +665,7 @@ def set_mapping(
     product_description: Annotated[str | None, typer.Option(help="Komet's description of the product.")] = None,
 ) -> None:
     """Say what an article is in Komet. Example: axkomet mapping set miami RFREE50 --product-code ROSFRE50."""
-    from tasks.mapping import set_mapping as store
+    from tasks.mapping import Wanted, set_mappings
     from worker.assembly import open_services
     from worker.offline import user
 
@@ -481,20 +677,63 @@ def set_mapping(
     _, ledger = open_services(_settings())
     with ledger.sessions() as session:
         id_ = _connection_id(session, connection)
-    outcome = store(
-        ledger.sessions,
-        id_,
-        article,
-        product_code=code or None,
-        product_description=description or None,
-        who=user(),
-    )
+    (outcome,) = set_mappings(ledger.sessions, [Wanted(id_, article, code or None, description or None)], user())
     article = outcome.article_code
     if outcome.is_unknown:
         typer.echo(f"axkomet: Axerrio's catalogue of {connection} has no article {article}; it is kept.", err=True)
     product = " ".join(filter(None, (code, description)))
     word = "was mapped so already" if outcome.was_set else f"is {product} in Komet from now on"
     typer.echo(f"{article} {word}; {len(outcome.released)} order(s) released.")
+
+
+@mapping.command("import")
+def import_mappings(
+    file: Annotated[Path, typer.Argument(help="A CSV file, as `mapping export` writes it.")],
+) -> None:
+    """Set all mappings of a CSV file, or none. Example: axkomet mapping import mappings.csv."""
+    from tasks.mapping import set_mappings
+    from worker.assembly import open_services
+    from worker.mapping_file import BadRowsError, read_csv
+    from worker.offline import user
+
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        known = _connections(session)
+    try:
+        wanted = read_csv(file, known)
+    except BadRowsError as error:
+        for sentence in error.sentences:
+            typer.echo(f"axkomet: {sentence}.", err=True)
+        raise Problem(f"{len(error.sentences)} row(s) are wrong, so nothing of {file} was imported.") from None
+    if not wanted:
+        raise Problem(f"{file} holds no mapping.", exit_code=3)
+    outcomes = set_mappings(ledger.sessions, wanted, user())
+    names = {id_: name for name, id_ in known.items()}
+    for each, outcome in zip(wanted, outcomes, strict=True):
+        if outcome.is_unknown:
+            whose = f"Axerrio's catalogue of {names[each.connection_id]}"
+            typer.echo(f"axkomet: {whose} has no article {outcome.article_code}; it is kept.", err=True)
+    changed = sum(not each.was_set for each in outcomes)
+    released = {order_id for each in outcomes for order_id in each.released}
+    typer.echo(f"{len(outcomes)} mapping(s) read, {changed} of them new or changed; {len(released)} order(s) released.")
+
+
+@mapping.command("export")
+def export_mappings(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+) -> None:
+    """Write all mappings as CSV to stdout. Example: axkomet mapping export > mappings.csv."""
+    from tasks.mapping import mapped
+    from worker.assembly import open_services
+    from worker.mapping_file import as_csv
+
+    _, ledger = open_services(_settings())
+    with ledger.sessions() as session:
+        _known_connection(session, connection)
+        typer.echo(as_csv(mapped(session, connection)), nl=False)
+
+
+# -- what is named ---------------------------------------------------------------------------------------------
 
 
 def _by_key(find: "Callable[[Session, str], Found | None]", session: "Session", key: str) -> "Found":
@@ -529,15 +768,20 @@ def _known_connection(session: "Session", name: str | None) -> None:
 
 def _connection_id(session: "Session", name: str, *, option: str = "", exit_code: int = 2) -> int:
     """The id of the connection's row; a name that the ledger does not know is the user's mistake."""
+    known = _connections(session)
+    if name not in known:
+        whom = ", ".join(known) or "none"
+        raise Problem(f"{option}{name} is no connection of the ledger, which knows {whom}.", exit_code)
+    return known[name]
+
+
+def _connections(session: "Session") -> dict[str, int]:
+    """Ids of the connections' rows, by name."""
     from sqlalchemy import select
 
     from models.tables import Connection
 
-    known = dict(session.execute(select(Connection.name, Connection.id).order_by(Connection.name)).all())
-    if name not in known:
-        whom = ", ".join(known) or "none"
-        raise Problem(f"{option}{name} is no connection of the ledger, which knows {whom}.", exit_code)
-    return int(known[name])
+    return dict(session.execute(select(Connection.name, Connection.id).order_by(Connection.name)).all())
 
 
 def _date(option: str, word: str | None) -> date | None:

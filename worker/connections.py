@@ -19,14 +19,25 @@ def load_connections(path: Path) -> list[ConnectionSettings]:
         Problem: it is missing, no TOML, or a value in it is wrong; one sentence that names connection and key.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         raise Problem(
-            f"There is no connections file at {path}: write one (the README shows an example), or name another "
-            "with AXKOMET_CONNECTIONS."
+            f"There is no connections file at {path}: `axkomet init` writes one; or name another with "
+            "AXKOMET_CONNECTIONS."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"The connections file {path} cannot be read: {error}.") from None
+    return parse_connections(text, path)
+
+
+def parse_connections(text: str, path: Path) -> list[ConnectionSettings]:
+    """Read a connections file's text.
+
+    Raises:
+        Problem: it is no TOML, or a value in it is wrong; one sentence that names connection and key.
+    """
+    try:
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Problem(f"The connections file {path} is not valid TOML: {error}.") from None
     entries = content.pop("connection", [])

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, distinct, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from clients.komet.convert import awb_text
 from models.canonical import Line, PurchaseOrderStatus
 from models.database import now
 from models.states import Feed, OrderState, WriteState
@@ -38,7 +39,7 @@ from tasks.connection import ConnectionSettings
 from tasks.mapping import list_mappings
 from tasks.runtime import Timing
 from tasks.situation import MISSES_FOR_GONE
-from tasks.upstreams import LIMIT, TOKEN, waiting_feeds
+from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
 
 Json = dict[str, Any]
 
@@ -59,7 +60,13 @@ class OrderFilter:
     limit: int | None = None
 
 
-_NAMES = {"axerrio": "Axerrio key or number", "prebook": "prebook", "po": "purchase order"}
+_NAMES = {
+    "axerrio": "Axerrio key or number",
+    "prebook": "prebook",
+    "po": "purchase order",
+    "box": "box code",
+    "awb": "air waybill",
+}
 
 
 class AmbiguousKeyError(Exception):
@@ -98,14 +105,15 @@ def find_row(session: Session, key: str) -> Order | None:
 
     Args:
         session: of the ledger.
-        key: Axerrio key or number, prebook id or number, purchase order number; `axerrio:`, `prebook:` or `po:`
-            before it says which, and `id:` before our own id is always plain.
+        key: Axerrio key or number, prebook id or number, purchase order number, code of a box or its air waybill;
+            `axerrio:`, `prebook:`, `po:`, `box:` or `awb:` before it says which, and `id:` before our own id is always
+            plain.
 
     Raises:
         AmbiguousKeyError: the key names several orders.
     """
     kind, _, rest = key.partition(":")
-    if kind not in ("axerrio", "prebook", "po", "id") or not rest:
+    if kind not in ("id", *_NAMES) or not rest:
         kind, rest = "", key
     if kind == "id":
         return session.get(Order, int(rest), options=[selectinload(Order.lines)]) if rest.isdecimal() else None
@@ -154,6 +162,9 @@ def _known_as(row: Order) -> str:
     return f"axerrio:{row.axerrio_key}" if row.axerrio_key is not None else row.name
 
 
+_of_box = select(OrderLine.order_id).join(Box, Box.line_id == OrderLine.id).distinct()
+
+
 def _by_key(key: str) -> dict[str, Select[int]]:
     return {
         "axerrio": select(Order.id).where(or_(Order.axerrio_key == key, Order.axerrio_number == key)),
@@ -164,6 +175,8 @@ def _by_key(key: str) -> dict[str, Select[int]]:
         .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
         .where(PurchaseOrderItem.connection_id == PrebookItem.connection_id, PurchaseOrder.number == key)
         .distinct(),
+        "box": _of_box.where(Box.connection_id.in_(select(Connection.id)), Box.box_code == key),
+        "awb": _of_box.where(Box.awb.in_({key, awb_text(key)[0]})),
     }
 
 
@@ -395,7 +408,10 @@ def _connection(
     )
     budget = budget_of(session, settings.company, settings.komet.daily_requests)
     closed, paused = _closed(session, row.id), _paused(session, row.id)
-    problems += [_closed_in_words(settings.name, each) for each in closed]
+    # A person pauses both systems at once.
+    problems += [
+        _closed_in_words(settings.name, each) for each in closed if each.closed_by != PERSON or each.system == KOMET
+    ]
     problems += [_paused_in_words(settings.name, each) for each in paused]
     told = waiting_feeds([each.system for each in closed] + [each.method for each in paused])
     feeds: dict[str, Json] = {}
@@ -434,7 +450,7 @@ def _connection(
     return {
         "name": settings.name,
         "mode": settings.mode,
-        "paused": any(each.closed_by == TOKEN for each in closed),
+        "paused": any(each.closed_by in (TOKEN, PERSON) for each in closed),
         "upstreams": [
             {
                 "system": each.system,
@@ -478,6 +494,8 @@ def _closed_in_words(connection: str, row: Upstream) -> str:
     where = _WHERE_TOKENS_ARE[row.system]
     said = (row.closed_why or "").rstrip(".")
     probed = f"It is asked again at {_minute(row.probe_at)}, and then all goes on by itself"
+    if row.closed_by == PERSON:
+        return f"{connection} is paused since {since}: {said}. `axkomet resume {connection}` lets it go on."
     if row.closed_by == TOKEN:
         return (
             f"{connection} is paused: {system} has refused our token since {since} ({said}). Make it valid {where}, or "

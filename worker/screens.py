@@ -8,6 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.states import OrderState
+from worker.today import turn_of
+
 Json = dict[str, Any]
 
 #: Columns where nobody looks at a terminal.
@@ -25,6 +28,8 @@ _COLOURS = {
 }
 
 
+#: Colours of a difference.
+_SIGNS = {"+": "green", "-": "red", "~": "cyan"}
 _WAITS_FOR = {
     "komet": "Waits until Komet may be called again: see `axkomet status`.",
     "axerrio": "Waits until Axerrio may be called again: see `axkomet status`.",
@@ -64,6 +69,39 @@ def order_list(orders: Sequence[Json]) -> RenderableType:
     return table
 
 
+def today_list(orders: Sequence[Json]) -> RenderableType:
+    """A line for each order that leaves today or tomorrow and is not safe."""
+    if not orders:
+        return Text("All that leaves today and tomorrow is safe in both systems.", style="green")
+    table = _table("order", "connection", "departs", "state", "whose turn", "why it waits", "next")
+    for order in orders:
+        turn, reason = turn_of(order), order["reason"]
+        table.add_row(
+            order["name"],
+            order["connection"],
+            order["by"],
+            state_text(order["state"]),
+            f"{turn.who}: {turn.does}",
+            reason["message"] if reason else "",
+            (reason["next_command"] if reason else None) or f"axkomet orders show id:{order['id']}",
+        )
+    return table
+
+
+def preview_list(previews: Sequence[Json]) -> RenderableType:
+    """What a requeue of each order would lead to, as a difference."""
+    parts: list[RenderableType] = []
+    for each in previews:
+        parts.append(Text.assemble((each["name"], "bold"), f" ({each['connection']}) {each['outcome']}"))
+        parts += [Text(f"    {line}") for line in each["stands"]]
+        parts += [Text(f"  {line}", style=_SIGNS.get(line[0], "")) for line in each["would"]]
+        if each["waits"]:
+            parts.append(Text(f"  waits: {each['waits']}", style="yellow"))
+        elif not each["would"]:
+            parts.append(Text("  nothing would be sent at once"))
+    return Group(*parts)
+
+
 def order_account(order: Json) -> RenderableType:
     """One order: why it waits and what to type, then lines, history and writes."""
     origin = "born in Komet" if order["origin"] == "komet" else None
@@ -81,6 +119,10 @@ def order_account(order: Json) -> RenderableType:
             parts.append(Text(f"Next: {order['reason']['next_command']}"))
     if order["held_up_by"]:
         parts.append(Text(_WAITS_FOR.get(order["held_up_by"], _WAITS_FOR_METHOD).format(name=order["held_up_by"])))
+    turn = turn_of(order)
+    if not OrderState(order["state"]).is_final:
+        by = f", by {order['departure_date']}" if turn.who != "nobody" else ""
+        parts.append(Text(f"Whose turn: {turn.who}: {turn.does}{by}"))
     if order["last_error"]:
         parts.append(Text(f"Last error: {order['last_error']}"))
     numbers = ", ".join(each["number"] or each["id"] for each in order["komet"]["prebooks"])

@@ -296,6 +296,8 @@ class Situation:
     over_limit: bool = False
     #: How many others.
     upset_with: int = 0
+    #: A person stopped it: who, and why.
+    held_by_hand: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

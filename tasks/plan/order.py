@@ -40,9 +40,9 @@ class Planner:
         self.back = Back(self.ask)
 
     def plan(self) -> Plan:
-        """Say what leads on. What came over the limit is planned as ever, told, and not done."""
+        """Say what leads on. What a person stopped or came over the limit is planned as ever, told, and not done."""
         plan = self._plan()
-        hold = self._over_limit(plan) if self.s.over_limit and not plan.state.is_final else None
+        hold = None if plan.state.is_final else self._by_hand() or self._over_limit(plan)
         return plan if hold is None else self._held(plan, hold)
 
     def _plan(self) -> Plan:
@@ -229,8 +229,17 @@ class Planner:
         needs = {write.kind for step in steps.values() for write in step.needs}
         return self._reference_hold() if Kind.PREBOOK_CREATE in needs else None
 
+    def _by_hand(self) -> Hold | None:
+        """A person stopped it."""
+        if self.s.held_by_hand is None:
+            return None
+        who, why = self.s.held_by_hand
+        return self.ask.hold(HoldCode.BY_HAND, f"Held by {who}: {why}.", f"axkomet release {self.s.key}")
+
     def _over_limit(self, plan: Plan) -> Hold | None:
         """Too much changed at once, and a person must say that it is meant; None: nothing would be taken away."""
+        if not self.s.over_limit:
+            return None
         does = self._taken_from_axerrio() if self.s.origin is Origin.KOMET else self._taken_from_komet()
         if not does:
             return None

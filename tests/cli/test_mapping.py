@@ -11,7 +11,7 @@ from sqlalchemy import select
 from models.database import now
 from models.states import OrderState
 from models.tables import Article, Mapping, Order, OrderLine, Prebook
-from tasks.mapping import set_mapping
+from tasks.mapping import Wanted, set_mappings
 from tasks.wake import lock_order
 from tests.cli.conftest import Shell
 from tests.cli.test_screens import assert_keys
@@ -211,10 +211,8 @@ def test_an_order_that_was_planned_meanwhile_is_released_too(ledger: Ledger) -> 
     released: list[int] = []
 
     def give_it() -> None:
-        sessions = ledger.runtime.sessions
-        outcome = set_mapping(
-            sessions, connection_id, "TULIP", product_code="TUL01", product_description=None, who="ann"
-        )
+        wanted = [Wanted(connection_id, "TULIP", "TUL01", None)]
+        (outcome,) = set_mappings(ledger.runtime.sessions, wanted, "ann")
         released.extend(outcome.released)
 
     with ledger.runtime.sessions.begin() as session:

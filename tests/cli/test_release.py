@@ -43,7 +43,7 @@ def test_one_order_then_all(shell: Shell, ledger: Ledger, world: World, held: li
     assert partly.returncode == 4
     said = {each["name"]: (each["connection"], each["released"], each["message"]) for each in json.loads(partly.stdout)}
     numbers = [key.replace("SO-", "2026-") for key in held]
-    why_not = "is ordered, and not held as over_limit"
+    why_not = "is ordered, and not held as over_limit or by_hand"
     assert said == {numbers[1]: ("miami", True, None), numbers[3]: ("miami", False, why_not)}
     rest = shell.run("release", "--reason", "over_limit", "--connection", "miami", "--yes")
     assert (rest.returncode, rest.stdout) == (0, f"{numbers[2]} released\n")
@@ -63,13 +63,37 @@ def test_one_order_then_all(shell: Shell, ledger: Ledger, world: World, held: li
     [
         ([], "Name either keys of orders, or what they are held for with --reason."),
         (["SO-1", "--reason", "over_limit"], "Name either keys of orders"),
-        (["--reason", "conflict"], "--reason conflict cannot be released: only over_limit can."),
+        (["--reason", "conflict"], "--reason conflict cannot be released: only over_limit and by_hand can."),
         (["SO-1", "--connection", "miami"], "--connection goes with --reason"),
         (["--reason", "over_limit", "--connection", "lima"], "--connection lima is no connection of the ledger"),
     ],
 )
 def test_wrong_usage(shell: Shell, ledger: Ledger, arguments: list[str], words: str) -> None:
     assert words in shell.complaint(2, "release", *arguments)
+
+
+def test_a_hold_of_ones_own_begins_and_ends(shell: Shell, ledger: Ledger, world: World) -> None:
+    key, gone = world.place(), world.place(status="draft")
+    ledger.work()
+    world.place(key=gone, status="cancelled")
+    ledger.live(60)
+    assert ledger.state(gone) == "cancelled"
+    assert "Say why" in shell.complaint(2, "hold", key, "--reason", " ")
+    partly = shell.run("hold", key, gone, "--reason", "the price is wrong", "--json")
+    assert partly.returncode == 4
+    assert [(each["held"], each["message"]) for each in json.loads(partly.stdout)] == [
+        (True, None),
+        (False, "is cancelled: nothing more would be sent for it"),
+    ]
+    ledger.work()
+    screen = shell.run("orders", "show", key).stdout
+    assert ": the price is wrong." in screen
+    assert f"Next: axkomet release {key.replace('SO-', '2026-')}" in screen
+    assert "is held already" in shell.complaint(3, "hold", key, "--reason", "again")
+    assert shell.run("release", "--reason", "by_hand").returncode == 0
+    ledger.live(120)
+    assert ledger.state(key) == "ordered"
+    assert "No order is held as by_hand" in shell.complaint(3, "release", "--reason", "by_hand")
 
 
 def test_an_unknown_key(shell: Shell, ledger: Ledger) -> None:

@@ -21,17 +21,24 @@ COMMANDS = (
     "beat",
     "flower",
     "sandbox",
+    "init",
     "check",
     "status",
+    "today",
     "requeue",
+    "hold",
     "release",
     "resolve",
     "poll",
+    "pause",
+    "resume",
     "feed",
     "feed reset",
     "mapping",
     "mapping list",
     "mapping set",
+    "mapping import",
+    "mapping export",
     "orders",
     "orders list",
     "orders show",
@@ -163,6 +170,9 @@ def test_an_order_born_in_komet(shell: Shell, ledger: Ledger, world: World) -> N
     assert screen.startswith(f"{name} (born in Komet, version 1, miami) is received")
     assert "Rose Freedom 50 cm" in screen
     assert re.search(rf"729-1234 5675\s+{today_in()}\s+2\s+AX1 AX2", screen)
+    for key in ("AX2", "box:AX1", "729-1234 5675", "awb:729-1234 5675"):
+        assert shell.run("orders", "show", key).stdout == screen
+    assert shell.run("orders", "show", "box:AX3").returncode == 3
     assert name in shell.run("orders", "list", "--origin", "komet").stdout
     assert f"{name} due now" in shell.run("requeue", str(sold["number"])).stdout
 

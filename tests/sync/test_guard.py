@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, text
 
 from models.states import Feed, Kind
 from models.tables import Connection, Decision, Scope
-from tasks import guard
+from tasks import guard, hold
 from tasks.advance import advance
 from tasks.observe import observe
 from tasks.polling import make_due
@@ -66,10 +66,10 @@ def problems(ledger: Ledger) -> list[str]:
     return [each for each in found if "too many" in each]
 
 
-def release(ledger: Ledger, keys: Iterable[str] | None = None) -> list[guard.Released]:
+def release(ledger: Ledger, keys: Iterable[str] | None = None) -> list[hold.Told]:
     with ledger.runtime.sessions.begin() as session:
         ids = guard.held_orders(session) if keys is None else [ledger.order(key)["id"] for key in keys]
-        return guard.release(session, ids, "an admin")
+        return hold.release(session, ids, "an admin")
 
 
 def read_feed(ledger: Ledger) -> None:

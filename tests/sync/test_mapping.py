@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.mapping import set_mapping
+from tasks.mapping import Wanted, set_mappings
 from tests.sync.books import (
     Json,
     assert_every_line_once,
@@ -31,7 +31,7 @@ def map_here(ledger: Ledger, article: str = "NEW1", **product: str | None) -> No
     """An admin gives the mapping."""
     names: dict[str, str | None] = {"product_code": "RMOND50", "product_description": "Rose Mondial 50 cm"}
     (connection_id,) = ledger.runtime.connections
-    set_mapping(ledger.runtime.sessions, connection_id, article, who="admin", **(names | product))
+    set_mappings(ledger.runtime.sessions, [Wanted(connection_id, article, **(names | product))], "admin")
 
 
 def waits(ledger: Ledger, key: str) -> bool:

@@ -1,0 +1,69 @@
+"""The first files: written once, complete, and read back by every other command."""
+
+import os
+import stat
+import tomllib
+
+import pytest
+
+from tests.cli.conftest import Shell
+
+OPTIONS = {
+    "--name": "sao-paulo",
+    "--time-zone": "America/Sao_Paulo",
+    "--company-code": 'Flores "Sul"',
+    "--axerrio-url": "https://axerrio.example",
+    "--tenant": "farm1",
+}
+
+
+@pytest.fixture
+def empty(shell: Shell) -> Shell:
+    """A shell in a folder without a connections file."""
+    (shell.folder / "connections.toml").unlink()
+    return shell
+
+
+def init(shell: Shell, **changes: str | None) -> list[str]:
+    options = OPTIONS | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return ["init", *(word for option, value in options.items() if value is not None for word in (option, value))]
+
+
+def test_both_files_are_written_and_serve(empty: Shell) -> None:
+    done = empty.run(*init(empty))
+    assert done.returncode == 0, done
+    assert done.stdout.splitlines() == [f"{empty.folder / 'connections.toml'} written", ".env written"]
+    assert "axkomet check" in done.stderr
+    (entry,) = tomllib.loads((empty.folder / "connections.toml").read_text())["connection"]
+    assert (entry["name"], entry["mode"]) == ("sao-paulo", "observe")
+    assert entry["komet"]["company_code"] == 'Flores "Sul"'
+    env = empty.folder / ".env"
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert "KOMET_TOKEN_SAO_PAULO=\n" in env.read_text()
+    checked = empty.run("check").stdout
+    assert "names 1 connection(s)" in checked
+    assert "KOMET_TOKEN_SAO_PAULO" in checked, "what is to be filled in is named"
+
+
+def test_nothing_is_overwritten(empty: Shell) -> None:
+    env = empty.folder / ".env"
+    env.write_text("MINE=1\n")
+    assert empty.run(*init(empty)).stdout.splitlines() == [f"{empty.folder / 'connections.toml'} written"]
+    assert env.read_text() == "MINE=1\n"
+    before = (empty.folder / "connections.toml").read_text()
+    assert "is there already" in empty.complaint(2, *init(empty, name="quito"))
+    assert (empty.folder / "connections.toml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": None, "tenant": None}, "Nobody is there to ask: give --name, --tenant"),
+        ({"name": "São Paulo"}, "connection São Paulo: name:"),
+        ({"time_zone": "Brazil"}, "Brazil is no time zone name"),
+        ({"axerrio_url": "http://axerrio.example"}, "plain http shows the token to the network"),
+    ],
+)
+def test_mistakes_write_nothing(empty: Shell, changes: dict[str, str | None], said: str) -> None:
+    assert said in empty.complaint(2, *init(empty, **changes))
+    assert not {"connections.toml", ".env"} & set(os.listdir(empty.folder))

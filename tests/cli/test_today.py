@@ -1,0 +1,58 @@
+"""What leaves today or tomorrow and is not safe yet, and whose turn it is."""
+
+import json
+
+import pytest
+
+from models.states import HoldCode, OrderState
+from tests.cli.conftest import Shell
+from tests.processes.plant import Json
+from tests.sync.conftest import Ledger
+from tests.world import World
+from worker.today import turn_of
+
+
+def today(shell: Shell, code: int) -> list[Json]:
+    done = shell.run("today", "--json")
+    assert done.returncode == code, done
+    found = json.loads(done.stdout)
+    assert isinstance(found, list)
+    return found
+
+
+def test_what_leaves_tomorrow_is_listed_until_it_is_approved(shell: Shell, ledger: Ledger, world: World) -> None:
+    assert today(shell, 0) == []
+    later = world.place(departureDate=world.day(2), truckDate=world.day(4))
+    key = world.place(departureDate=world.day(1), truckDate=world.day(3))
+    ledger.live(120)
+    assert ledger.state(later) == ledger.state(key) == "ordered"
+    (order,) = today(shell, 1)
+    assert (order["axerrio"]["key"], order["whose_turn"], order["by"]) == (key, "Komet user", world.day(1))
+    screen = shell.run("today").stdout
+    assert "Komet user: approve the purchase order" in screen
+    assert f"axkomet orders show id:{order['id']}" in screen
+    account = shell.run("orders", "show", f"id:{order['id']}").stdout
+    assert f"Whose turn: Komet user: approve the purchase order, by {world.day(1)}" in account
+    world.approve()
+    ledger.live(120)
+    assert ledger.state(key) == "approved"
+    assert today(shell, 0) == []
+    assert "safe in both systems" in shell.run("today", "--connection", "miami").stdout
+    assert "knows miami" in shell.complaint(2, "today", "--connection", "lima")
+
+
+def test_what_waits_for_a_mapping_is_the_admins_turn(shell: Shell, ledger: Ledger, world: World) -> None:
+    lines = [world.line("1", article={"key": "A-9", "code": "NEW1", "description": "Something new"})]
+    world.place(departureDate=world.day(0), truckDate=world.day(2), lines=lines)
+    ledger.live(120)
+    (order,) = today(shell, 1)
+    assert (order["state"], order["whose_turn"]) == ("mapping_required", "admin")
+    assert "axkomet mapping set miami NEW1" in shell.run("today").stdout
+
+
+@pytest.mark.parametrize("state", list(OrderState))
+@pytest.mark.parametrize("code", [None, *HoldCode])
+def test_every_order_is_somebodys_turn(state: OrderState, code: HoldCode | None) -> None:
+    reason = {"code": code.value, "message": "", "next_command": None} if code else None
+    turn = turn_of({"state": state.value, "origin": "komet", "reason": reason})
+    assert turn.who in ("Komet user", "admin") or (code is None and turn.who in ("nobody", "Axerrio user"))

@@ -1,0 +1,78 @@
+"""A hold by hand: nothing more is sent, what is under way is still found, and the release lets all of it go on."""
+
+from tasks.hold import Told, hold, release
+from tests.sync.conftest import Ledger
+from tests.sync.in_komet import assert_in_step
+from tests.world import World
+
+
+def hold_it(ledger: Ledger, key: str) -> Told:
+    with ledger.runtime.sessions.begin() as session:
+        (told,) = hold(session, [ledger.order(key)["id"]], "ann", "the price is wrong")
+    return told
+
+
+def release_it(ledger: Ledger, key: str) -> Told:
+    with ledger.runtime.sessions.begin() as session:
+        (told,) = release(session, [ledger.order(key)["id"]], "bob")
+    return told
+
+
+def test_before_anything_was_sent(ledger: Ledger, world: World) -> None:
+    key = world.place(status="draft")
+    ledger.work()
+    assert hold_it(ledger, key).why_not is None
+    world.place(key=key, status="confirmed")
+    ledger.live(300)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "by_hand")
+    assert ledger.order(key)["reason"]["message"] == "Held by ann: the price is wrong."
+    assert world.requests("prebook.create") == 0
+    assert release_it(ledger, key).why_not is None
+    ledger.live(120)
+    assert ledger.state(key) == "ordered"
+    assert_in_step(world, key)
+    said = [each["why"] for each in ledger.order(key)["history"]]
+    assert "Held, by ann: the price is wrong" in said
+    assert "Released from by_hand, by bob" in said
+
+
+def test_a_change_waits_until_the_release(ledger: Ledger, world: World) -> None:
+    key = ledger.earn_proof()
+    hold_it(ledger, key)
+    world.place(key=key, lines=[world.line("1", boxes=9), world.line("2", boxes=2)])
+    world.approve()
+    ledger.live(600)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "by_hand")
+    assert world.requests("prebook.item.delete") == world.requests("purchase.order.item.delete") == 0
+    assert release_it(ledger, key).why_not is None
+    ledger.live(300)
+    assert ledger.reason(key) != "by_hand"
+
+
+def test_what_is_under_way_is_still_found(ledger: Ledger, world: World) -> None:
+    ledger.work()
+    world.fault("lost_answer", "prebook.create", times=1)
+    key = world.place()
+    ledger.pass_time(30)
+    ledger.feed_and_send()
+    assert ledger.writes(key, "komet.prebook.create") == ["sent"]
+    hold_it(ledger, key)
+    ledger.live(120)
+    assert ledger.writes(key, "komet.prebook.create") == ["done"]
+    assert ledger.reason(key) == "by_hand"
+    assert world.requests("purchase.order.create") == 0
+    release_it(ledger, key)
+    ledger.live(120)
+    assert ledger.state(key) == "ordered"
+    assert world.requests("prebook.create") == 1
+    assert_in_step(world, key)
+
+
+def test_an_order_at_its_end_and_one_that_is_not_held(ledger: Ledger, world: World) -> None:
+    key = world.place(status="draft")
+    ledger.work()
+    assert "not held" in str(release_it(ledger, key).why_not)
+    world.place(key=key, status="cancelled")
+    ledger.work()
+    ledger.live(30)
+    assert str(hold_it(ledger, key).why_not).startswith("is cancelled")
