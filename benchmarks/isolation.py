@@ -207,8 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = (
         f"From confirmation in Axerrio to `ordered` in both systems, for the orders of {len(HEALTHY)} healthy "
         f"connections in one worker of {SETTINGS['AXKOMET_CONCURRENCY']} threads, which sell one each "
-        f"{_EVERY_SECONDS:g} s. Defaults, but polls each {SETTINGS['AXKOMET_POLL_SECONDS']} s. The last column: orders of the neighbour that were still due when the "
-        "last order was confirmed."
+        f"{_EVERY_SECONDS:g} s. Defaults, but polls each {SETTINGS['AXKOMET_POLL_SECONDS']} s. The last column: orders "
+        "of the neighbour that were still due when the last order was confirmed."
     )
     publish("reliability.md", "isolation", "make isolation", f"{words}\n\n{table(head, rows)}")
     return int(max(itertools.chain(*slower)) > _MOST)
