@@ -80,6 +80,7 @@ def test_ours_makes_it_anew(shell: Shell, ledger: Ledger, world: World, edited: 
     assert [item["mark_code"] for item in live] == ["DOCK2", "DOCK2"]
 
 
+@pytest.mark.thorough
 def test_an_order_that_is_being_worked_on_is_no_obstacle(shell: Shell, ledger: Ledger, edited: str) -> None:
     shell.later(ledger)
     with ledger.runtime.sessions.begin() as session:

@@ -70,6 +70,7 @@ def test_it_works_and_ctrl_c_ends_all_of_it(up: Up, shell: Shell, world: World) 
 
 
 @linux
+@pytest.mark.thorough
 def test_after_kill_9_nothing_is_left_and_the_next_one_works(up: Up, shell: Shell) -> None:
     up().kill()
     assert nobody_left(shell.folder / "home", 10)

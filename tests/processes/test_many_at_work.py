@@ -3,6 +3,8 @@
 import signal
 from collections.abc import Callable
 
+import pytest
+
 from tasks.celery_tasks import hint_sender
 from tasks.runtime import Hint
 from tests.processes.plant import Plant, assert_all_once
@@ -13,6 +15,7 @@ from worker.settings import Settings
 ORDERS = 12
 
 
+@pytest.mark.thorough
 def test_two_workers_and_two_beats_share_the_orders(
     make_plant: Callable[..., Plant], world: World, redis_url: str
 ) -> None:

@@ -77,6 +77,7 @@ def test_the_broker_is_killed(
     run(make_plant(settings=BUSY, redis_url=valkey_of_its_own.url), world, disturb)
 
 
+@pytest.mark.thorough
 def test_the_database_goes_away(
     make_plant: Callable[..., Plant], world: World, postgres_of_its_own: EmbeddedPostgres
 ) -> None:

@@ -87,6 +87,7 @@ def show(world: World) -> None:
 # -- changes, by stage -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_changed_before_anything_was_sent(make_ledger: Callable[..., Ledger], world: World) -> None:
     waiting = make_ledger(buyers={}, change_guard=0)
     keys = place_all(world, WAYS)
@@ -520,9 +521,10 @@ def test_what_came_after_the_approval_is_decided(ledger: Ledger, world: World, c
     assert ledger.reason(keys["quantity"]) == "conflict", "a newer change is a new question"
 
 
-def test_changed_and_cancelled_while_the_call_is_in_flight(ledger: Ledger, world: World) -> None:
+def test_changed_and_cancelled_while_the_call_is_in_flight(make_ledger: Callable[..., Ledger], world: World) -> None:
+    ledger = make_ledger(timing={"http_timeout": 20.0})
     ledger.earn_proof()
-    world.fault("slow", "prebook.create", seconds=0.4)
+    world.fault("slow", "prebook.create", seconds=3)
     changed, cancelled = world.place(), world.place()
     ledger.pass_time(30)
     with ledger.session() as session:
@@ -606,6 +608,7 @@ def use_budget(ledger: Ledger, left: int) -> None:
         session.add(RequestBudget(company=company, slot=now(session), used=limit - left))
 
 
+@pytest.mark.thorough
 def test_a_replacement_begins_only_when_all_of_it_is_in_the_budget(ledger: Ledger, world: World) -> None:
     """Two deletes, a prebook and a purchase order. Once begun it goes on, and a cancellation waits for nothing."""
     key, cancelled = ledger.earn_proof(), ledger.earn_proof()

@@ -524,6 +524,7 @@ def test_a_read_that_fails_late_is_no_setback_for_the_one_who_read_on(
     assert (feed(quick).failures, feed(quick).last_error, feed(quick).due_at) == (0, None, due_at)
 
 
+@pytest.mark.thorough
 def test_two_workers_poll_at_once(make_ledger: Callable[..., Ledger], world: World) -> None:
     workers = [make_ledger(timing={"http_timeout": 10}) for _ in range(2)]
     keys = [world.place() for _ in range(12)]

@@ -199,6 +199,7 @@ def test_what_is_held_goes_on_once_the_guard_is_switched_off(make_ledger: Callab
     assert problems(off) == []
 
 
+@pytest.mark.thorough
 def test_what_came_within_ten_minutes_counts(ledger: Ledger, world: World) -> None:
     """One less than the limit goes at once, and ten minutes later again; then the one too many holds what waits."""
     keys = place_many(world, 2 * LIMIT)

@@ -138,6 +138,7 @@ def test_a_breakdown_that_does_not_add_up_is_held_and_nothing_is_sent(ledger: Le
     assert_every_line_once(world, key)
 
 
+@pytest.mark.thorough
 def test_no_trouble_at_the_mixed_create_loses_or_doubles_a_box(ledger: Ledger, world: World) -> None:
     first = world.place(lines=[world.mixed("1")])
     ledger.live(90)

@@ -68,6 +68,7 @@ ITEM_EDITS: dict[str, tuple[Json, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.thorough
 def test_a_prebook_item_is_edited(ledger: Ledger, world: World, choice: str) -> None:
     keys = {name: world.place() for name in ITEM_EDITS}
     ledger.live(120, pace=40)

@@ -188,6 +188,7 @@ def test_one_entry_of_a_line_that_komet_refuses(make_ledger: Callable[..., Ledge
 
 
 @pytest.mark.parametrize("reading", ["remaining", "shipped"])
+@pytest.mark.thorough
 def test_the_rest_of_a_line_leaves_in_a_later_shipment(
     make_ledger: Callable[..., Ledger], world: World, reading: str
 ) -> None:
@@ -343,6 +344,7 @@ def test_an_order_born_in_komet_may_leave_while_its_purchase_order_is_pending(
 # -- what changes after it left --------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_change_after_it_was_told_is_a_conflict_until_a_person_decides(ledger: Ledger, world: World) -> None:
     changes: dict[str, Json] = {
         "air waybill 729-1234-5675 → 020-81140743": {"awb": "020-81140743"},

@@ -151,6 +151,7 @@ def test_recovery_does_not_wait_for_another_interval(workers: Workers, world: Wo
     assert workers.status()["upstreams"] == []
 
 
+@pytest.mark.thorough
 def test_axerrio_away_keeps_nothing_of_komet_from_going_on(workers: Workers, world: World) -> None:
     key = world.place()
     for ledger in workers.each:

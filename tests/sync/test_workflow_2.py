@@ -622,6 +622,7 @@ def test_boxes_leave_while_the_purchase_order_is_pending(ledger: Ledger, world: 
 # -- trouble on the way ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_no_trouble_on_the_way_to_axerrio_loses_or_doubles_an_order(ledger: Ledger, world: World) -> None:
     with every_trouble(world, "PUT inbound-orders", system="axerrio") as kinds:
         solds = [world.sell_in_komet() for _ in kinds]

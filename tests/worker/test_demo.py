@@ -537,6 +537,7 @@ def test_what_stands_on_both_sides_and_is_not_named_is_one_sided(
 
 @linux
 @pytest.mark.timeout(240)
+@pytest.mark.thorough
 def test_the_demo_holds_its_promise(tmp_path: Path) -> None:
     """The user's own services, connections and times are of no account to it."""
     home = tmp_path / "home"
