@@ -3,7 +3,7 @@
 A held order is observed and planned as ever, and nothing of it is sent; what is under way is still looked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -64,24 +64,25 @@ def hold(session: Session, order_ids: Sequence[int], who: str, why: str) -> list
     return told
 
 
-def release(session: Session, order_ids: Sequence[int], who: str) -> list[Told]:
+def release(session: Session, order_ids: Sequence[int], who: str, codes: Collection[HoldCode] = CODES) -> list[Told]:
     """Let orders go on that a person holds, or that are held as over the limit.
 
     Args:
         session: its transaction records it.
         order_ids: of the rows.
         who: decides.
+        codes: which of these holds end; the other one stays.
     """
     told = []
     for row, connection in _locked(session, order_ids):
-        ended = [HoldCode.OVER_LIMIT] if guard.let_go(row) else []
-        if row.held_by is not None:
+        ended = [HoldCode.OVER_LIMIT] if HoldCode.OVER_LIMIT in codes and guard.let_go(row) else []
+        if HoldCode.BY_HAND in codes and row.held_by is not None:
             row.held_by = row.held_why = None
             ended.append(HoldCode.BY_HAND)
         for code in ended:
             _decide(session, row, code, "release", who, "")
-        codes = " or ".join(each.value for each in CODES)
-        why_not = None if ended else f"is {row.state.value}, and not held as {codes}"
+        held_as = " or ".join(codes)
+        why_not = None if ended else f"is {row.state.value}, and not held as {held_as}"
         told.append(Told(row.id, row.name, connection, why_not))
     return told
 

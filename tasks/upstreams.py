@@ -553,10 +553,12 @@ def resume(session: Session, connection_id: int, timing: Timing) -> bool:
     Returns:
         Whether it was paused.
     """
-    gone = delete(Upstream).where(Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
-    opened = session.scalars(gone.returning(Upstream.system).execution_options(synchronize_session=False)).all()
+    by_a_person = (Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
+    opened = session.scalars(select(Upstream.system).where(*by_a_person)).all()
     if opened:
+        # Before the systems' own rows, which are locked last.
         _read_now(session, connection_id, opened, timing)
+        session.execute(delete(Upstream).where(*by_a_person).execution_options(synchronize_session=False))
     return bool(opened)
 
 

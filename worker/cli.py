@@ -371,7 +371,11 @@ def requeue(
         {"id": id_, "name": numbers[id_], "requeued": what is Requeued.DUE, "outcome": what.value}
         for id_, what in became.items()
     ]
-    _show(document, as_json, lambda found: "\n".join(f"{each['name']} {each['outcome']}" for each in found))
+    if as_json:
+        _show(document, as_json, str)
+    else:
+        for each in document:
+            typer.echo(f"{each['name']} {each['outcome']}")
 
 
 def _preview(
@@ -447,13 +451,14 @@ def release(
     _, ledger = open_services(_settings())
     with ledger.sessions() as session:
         _known_connection(session, connection)
+        codes = [HoldCode(reason)] if reason else holds.CODES
         ids = holds.held_orders(session, HoldCode(reason), connection) if reason else _ids(session, keys or ())
     if not ids:
         raise Problem(f"No order is held as {reason}.", exit_code=3)
     if reason and not yes and sys.stdin.isatty():
         typer.confirm(f"Release {len(ids)} order(s)?", abort=True, err=True)
     with ledger.sessions.begin() as session:
-        told = holds.release(session, ids, user())
+        told = holds.release(session, ids, user(), codes)
     _tell(told, "released", as_json)
 
 

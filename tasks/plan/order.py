@@ -42,8 +42,12 @@ class Planner:
     def plan(self) -> Plan:
         """Say what leads on. What a person stopped or came over the limit is planned as ever, told, and not done."""
         plan = self._plan()
-        hold = None if plan.state.is_final else self._by_hand() or self._over_limit(plan)
-        return plan if hold is None else self._held(plan, hold)
+        if plan.state.is_final:
+            return plan
+        holds = self._over_limit(plan), self._by_hand()
+        for hold in filter(None, holds):
+            plan = self._held(plan, hold)
+        return plan
 
     def _plan(self) -> Plan:
         s = self.s

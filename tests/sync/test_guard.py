@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
-from models.states import Feed, Kind
+from models.states import Feed, HoldCode, Kind
 from models.tables import Connection, Decision, Scope
 from tasks import guard, hold
 from tasks.advance import advance
@@ -427,6 +427,28 @@ def test_prebooks_that_change_much_in_komet_wait_too(ledger: Ledger, world: Worl
     ledger.live(160, pace=40)
     assert ledger.state(keys[-1]) == "ordered"
     assert axerrio_boxes(world, sold[-1]) == {str(sold[-1]["item_ids"][0]): 9}
+
+
+def test_a_hold_by_hand_and_its_end_do_not_end_this_one(ledger: Ledger, world: World) -> None:
+    keys = place_many(world, LIMIT)
+    ledger.live(120, pace=40)
+    cancel(world, keys)
+    ledger.live(40)
+    assert reasons(ledger, keys) == HELD
+    ids = [ledger.order(key)["id"] for key in keys]
+    with ledger.runtime.sessions.begin() as session:
+        hold.hold(session, ids, "ann", "who cancels all of that?")
+    ledger.live(40)
+    assert reasons(ledger, keys) == {("held", "by_hand")}
+    assert flagged(ledger) == LIMIT
+    with ledger.runtime.sessions.begin() as session:
+        hold.release(session, ids, "ann", [HoldCode.BY_HAND])
+    ledger.live(40)
+    assert reasons(ledger, keys) == HELD
+    assert deleted(world) == 0
+    release(ledger)
+    ledger.live(80, pace=40)
+    assert reasons(ledger, keys) == {("cancelled", None)}
 
 
 def test_what_was_made_and_not_seen_yet_counts(ledger: Ledger, world: World) -> None:
