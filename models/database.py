@@ -1,11 +1,13 @@
 """The way to the ledger: engine, sessions, the one clock, migrations."""
 
-from datetime import datetime
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sqlalchemy import DateTime, Engine, create_engine, func, select, text
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 if TYPE_CHECKING:  # heavy, and only migrations need it: every command reads the schema's version
     from alembic.config import Config
@@ -14,6 +16,16 @@ if TYPE_CHECKING:  # heavy, and only migrations need it: every command reads the
 _OPTIONS = (
     "-c timezone=UTC -c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
 )
+_CLOCK = "clock"
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """What the ledger's clock showed in a transaction, and when by our own."""
+
+    transaction: SessionTransaction
+    moment: datetime
+    read_at: float
 
 
 def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
@@ -40,8 +52,13 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 def now(session: Session) -> datetime:
-    """The ledger's time, UTC."""
-    return session.execute(select(func.axkomet_now(type_=DateTime(timezone=True)))).scalar_one()
+    """The ledger's time, UTC. Asked for once in a transaction; what passes after that is added here."""
+    transaction = session.get_transaction() or session.begin()
+    clock: _Clock | None = session.info.get(_CLOCK)
+    if clock is None or clock.transaction is not transaction:
+        moment = session.execute(select(func.axkomet_now(type_=DateTime(timezone=True)))).scalar_one()
+        clock = session.info[_CLOCK] = _Clock(transaction, moment, time.monotonic())
+    return clock.moment + timedelta(seconds=time.monotonic() - clock.read_at)
 
 
 def migrations_of(engine: Engine) -> "Config":

@@ -55,7 +55,7 @@ class Role:
 def axkomet_command(*arguments: str) -> list[str]:
     """The command line of `axkomet` with these arguments, in this Python environment."""
     script = Path(sys.executable).with_name("axkomet")
-    program = [str(script)] if script.exists() else [sys.executable, "-m", "worker.cli"]
+    program = [str(script)] if script.exists() else [sys.executable, "-m", "worker"]
     return [*program, *arguments]
 
 

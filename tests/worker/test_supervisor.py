@@ -251,4 +251,4 @@ def test_after_kill_9_nothing_is_left_and_the_next_one_starts(
 
 def test_a_command_line_names_its_role() -> None:
     assert axkomet_command("worker")[-1] == "worker"
-    assert "axkomet" in axkomet_command("worker")[0] or axkomet_command("worker")[1:3] == ["-m", "worker.cli"]
+    assert "axkomet" in axkomet_command("worker")[0] or axkomet_command("worker")[1:3] == ["-m", "worker"]

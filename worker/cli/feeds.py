@@ -1,0 +1,109 @@
+"""Connections and their feeds: read now, pause, reset."""
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.shared import AsJson, app, connection_id, feeds, finish, load, show
+from worker.problems import Problem
+
+#: As large as the ledger can hold.
+_LAST_SEQUENCE = 2**63 - 1
+
+
+@app.command()
+def poll(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    feed: Annotated[str | None, typer.Argument(help="Such as sales-orders or komet-prebooks; all where none.")] = None,
+) -> None:
+    """Read feeds now, and not when their time comes. Example: axkomet poll miami komet-prebooks."""
+    from models.states import Feed
+    from tasks.polling import poll as poll_scopes
+    from tasks.scopes import words
+    from worker.assembly import open_services, timing_of
+    from worker.desk import way_on
+
+    known = [each.value for each in Feed]
+    if feed is not None and feed not in known:
+        raise Problem(f"{feed} is no feed: it is one of {', '.join(known)}.")
+    settings = load()
+    _, ledger = open_services(settings)
+    with ledger.sessions.begin() as session:
+        id_ = connection_id(session, connection)
+        scopes = poll_scopes(session, id_, Feed(feed) if feed is not None else None, timing_of(settings))
+        due = [words(scope) for scope in scopes if scope.stopped_reason is None]
+        stopped = [
+            f"{words(scope)} stands still: {scope.stopped_reason}. {way_on(connection, scope.feed)}"
+            for scope in scopes
+            if scope.stopped_reason
+        ]
+    for each in due:
+        typer.echo(f"{connection}: {each} is due now")
+    for each in stopped:
+        typer.echo(f"axkomet: {connection}: {each}", err=True)
+    if not due and not stopped:
+        raise Problem(f"{connection}: no order waits for {feed}, so there is nothing to read.", exit_code=3)
+    if stopped:
+        finish(4 if due else 1)
+
+
+@app.command()
+def pause(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    reason: Annotated[str, typer.Option(help="Shown by `status`.")] = "",
+) -> None:
+    """Call neither system of a connection until it is resumed. Example: axkomet pause miami --reason "stock-taking"."""
+    from tasks import upstreams
+    from worker.assembly import open_services
+    from worker.offline import user
+
+    _, ledger = open_services(load())
+    with ledger.sessions.begin() as session:
+        why = f"by {user()}" + (f", {reason.strip()}" if reason.strip() else "")
+        is_new = upstreams.pause(session, connection_id(session, connection, exit_code=3), why)
+    typer.echo(f"{connection} is paused" if is_new else f"{connection} was paused already")
+
+
+@app.command()
+def resume(connection: Annotated[str, typer.Argument(help="Name of a connection.")]) -> None:
+    """Let a paused connection go on. Example: axkomet resume miami."""
+    from tasks import upstreams
+    from worker.assembly import open_services, timing_of
+
+    settings = load()
+    _, ledger = open_services(settings)
+    with ledger.sessions.begin() as session:
+        id_ = connection_id(session, connection, exit_code=3)
+        was_paused = upstreams.resume(session, id_, timing_of(settings))
+    typer.echo(f"{connection} goes on" if was_paused else f"{connection} was not paused by a person")
+
+
+@feeds.command("reset")
+def reset_feed(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    feed: Annotated[str, typer.Argument(help="sales-orders, labels, shipments or articles.")],
+    to: Annotated[
+        int, typer.Option("--to", min=0, max=_LAST_SEQUENCE, help="Read what comes after this sequence; 0 reads all.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Read a feed from a sequence on, also one that stands still. Example: axkomet feed reset miami labels --to 0."""
+    from models.states import Feed
+    from tasks.feeds import BY_CURSOR, reset
+    from worker.assembly import open_services
+
+    can_be = [each.value for each in BY_CURSOR]
+    if feed not in can_be:
+        what = "has no cursor" if feed in [each.value for each in Feed] else "is no feed"
+        raise Problem(f"{feed} {what}: what can be reset is one of {', '.join(can_be)}.")
+    _, ledger = open_services(load())
+    with ledger.sessions.begin() as session:
+        before = reset(session, connection_id(session, connection, exit_code=3), Feed(feed), to)
+    document = {
+        "connection": connection,
+        "feed": feed,
+        "cursor": to,
+        "before": {"cursor": before.cursor, "stopped": before.stopped_reason},
+    }
+    said = f"{connection}: {feed} is read after {to} from now on; it stood at {before.cursor}"
+    show(document, as_json, lambda _: said + (f" and still: {before.stopped_reason}" if before.stopped_reason else ""))

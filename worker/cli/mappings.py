@@ -1,0 +1,103 @@
+"""Mappings: list, set, import, export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.shared import AsJson, connection_id, connections_of, known_connection, load, mapping, show
+from worker.problems import Problem
+
+
+@mapping.command("list")
+def list_mappings(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Only what orders wait for.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List mappings, those that most orders wait for first. Example: axkomet mapping list --missing."""
+    from worker.assembly import open_services
+    from worker.desk import find_mappings
+    from worker.screens import mapping_list
+
+    _, ledger = open_services(load())
+    with ledger.sessions() as session:
+        known_connection(session, connection)
+        found = find_mappings(session, connection, missing=missing)
+    show(found, as_json, mapping_list)
+
+
+@mapping.command("set")
+def set_mapping(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    article: Annotated[str, typer.Argument(help="Axerrio's code of the article.")],
+    product_code: Annotated[str | None, typer.Option(help="Komet's code of the product.")] = None,
+    product_description: Annotated[str | None, typer.Option(help="Komet's description of the product.")] = None,
+) -> None:
+    """Say what an article is in Komet. Example: axkomet mapping set miami RFREE50 --product-code ROSFRE50."""
+    from tasks.mapping import Wanted, set_mappings
+    from worker.assembly import open_services
+    from worker.offline import user
+
+    article, code, description = (each.strip() if each else "" for each in (article, product_code, product_description))
+    if not article:
+        raise Problem("Name the article by Axerrio's code.")
+    if not (code or description):
+        raise Problem("Name Komet's product with --product-code, --product-description or both.")
+    _, ledger = open_services(load())
+    with ledger.sessions() as session:
+        id_ = connection_id(session, connection)
+    (outcome,) = set_mappings(ledger.sessions, [Wanted(id_, article, code or None, description or None)], user())
+    article = outcome.article_code
+    if outcome.is_unknown:
+        typer.echo(f"axkomet: Axerrio's catalogue of {connection} has no article {article}; it is kept.", err=True)
+    product = " ".join(filter(None, (code, description)))
+    word = "was mapped so already" if outcome.was_set else f"is {product} in Komet from now on"
+    typer.echo(f"{article} {word}; {len(outcome.released)} order(s) released.")
+
+
+@mapping.command("import")
+def import_mappings(
+    file: Annotated[Path, typer.Argument(help="A CSV file, as `mapping export` writes it.")],
+) -> None:
+    """Set all mappings of a CSV file, or none. Example: axkomet mapping import mappings.csv."""
+    from tasks.mapping import set_mappings
+    from worker.assembly import open_services
+    from worker.mapping_file import BadRowsError, read_csv
+    from worker.offline import user
+
+    _, ledger = open_services(load())
+    with ledger.sessions() as session:
+        known = connections_of(session)
+    try:
+        wanted = read_csv(file, known)
+    except BadRowsError as error:
+        for sentence in error.sentences:
+            typer.echo(f"axkomet: {sentence}.", err=True)
+        raise Problem(f"{len(error.sentences)} row(s) are wrong, so nothing of {file} was imported.") from None
+    if not wanted:
+        raise Problem(f"{file} holds no mapping.", exit_code=3)
+    outcomes = set_mappings(ledger.sessions, wanted, user())
+    names = {id_: name for name, id_ in known.items()}
+    for each, outcome in zip(wanted, outcomes, strict=True):
+        if outcome.is_unknown:
+            whose = f"Axerrio's catalogue of {names[each.connection_id]}"
+            typer.echo(f"axkomet: {whose} has no article {outcome.article_code}; it is kept.", err=True)
+    changed = sum(not each.was_set for each in outcomes)
+    released = {order_id for each in outcomes for order_id in each.released}
+    typer.echo(f"{len(outcomes)} mapping(s) read, {changed} of them new or changed; {len(released)} order(s) released.")
+
+
+@mapping.command("export")
+def export_mappings(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+) -> None:
+    """Write all mappings as CSV to stdout. Example: axkomet mapping export > mappings.csv."""
+    from tasks.mapping import mapped
+    from worker.assembly import open_services
+    from worker.mapping_file import as_csv
+
+    _, ledger = open_services(load())
+    with ledger.sessions() as session:
+        known_connection(session, connection)
+        typer.echo(as_csv(mapped(session, connection)), nl=False)

@@ -1,0 +1,134 @@
+"""The processes, and what is done once before they run."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from worker.cli.shared import app, database, finish, load
+from worker.problems import Problem
+
+_QUESTIONS = {
+    "name": "Name of the connection (a-z, 0-9 and -)",
+    "time_zone": "Time zone of the Komet company, such as America/New_York",
+    "company_code": "Your name for the Komet company, such as MIA",
+    "axerrio_url": "Address of Axerrio's adapter, such as https://axerrio.example",
+    "tenant": "Axerrio's tenant",
+}
+
+
+@app.command()
+def up(
+    flower: Annotated[bool, typer.Option(help="Run Flower too.")] = True,
+) -> None:
+    """Run everything: services that are not set, worker, beat, Flower. Example: axkomet up --no-flower."""
+    from worker.up import run_up
+
+    run_up(load(), flower=flower)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
+) -> None:
+    """A day's orders through a simulated Komet and Axerrio, with faults, judged at the end. Example: axkomet demo."""
+    from worker.demo.run import run_demo
+
+    finish(run_demo(keep=keep))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker. Example: axkomet worker."""
+    from worker.app import run_worker
+    from worker.settings import resolve_services
+
+    settings = load()
+    run_worker(settings, resolve_services(settings))
+
+
+@app.command()
+def beat() -> None:
+    """Run one beat, which only ticks; any number may run. Example: axkomet beat."""
+    from worker.app import run_beat
+    from worker.assembly import open_services
+
+    settings = load()
+    urls, ledger = open_services(settings)
+    ledger.engine.dispose()
+    run_beat(settings, urls)
+
+
+@app.command()
+def flower() -> None:
+    """Run Flower on loopback, with a password. Example: axkomet flower."""
+    from worker.app import run_flower
+    from worker.settings import resolve_services
+
+    settings = load()
+    run_flower(settings, resolve_services(settings))
+
+
+@app.command()
+def sandbox(
+    komet_port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free one.")] = 8801,
+    axerrio_port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free one.")] = 8802,
+) -> None:
+    """Run the simulated Komet and Axerrio, with their control interface. Example: axkomet sandbox --komet-port 0."""
+    from sandbox.server import run
+
+    try:
+        run(komet_port, axerrio_port)
+    except OSError as error:
+        raise Problem(f"The sandbox cannot listen on its ports ({error.strerror}): choose others, or 0.") from None
+
+
+@app.command()
+def init(
+    name: Annotated[str | None, typer.Option(help="Of the connection: a-z, 0-9 and -, such as miami.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Of the Komet company, such as America/New_York.")] = None,
+    company_code: Annotated[str | None, typer.Option(help="Your name for the Komet company, such as MIA.")] = None,
+    axerrio_url: Annotated[str | None, typer.Option(help="Address of Axerrio's adapter.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Axerrio's tenant.")] = None,
+    komet_url: Annotated[str, typer.Option(help="Address of Komet's API.")] = "https://api.kometsales.com/api",
+) -> None:
+    """Write a commented connections file and an .env, from questions or from options; overwrites nothing.
+
+    Example: axkomet init --name miami --time-zone America/New_York --company-code MIA
+    --axerrio-url https://axerrio.example --tenant farm1
+    """
+    from worker.init import Answers, write_files
+
+    settings = load()
+    asked = {
+        "name": name,
+        "time_zone": time_zone,
+        "company_code": company_code,
+        "axerrio_url": axerrio_url,
+        "tenant": tenant,
+    }
+    missing = [each for each, given in asked.items() if not given]
+    tokens = {}
+    if missing and not sys.stdin.isatty():
+        options = ", ".join(f"--{each.replace('_', '-')}" for each in missing)
+        raise Problem(f"Nobody is there to ask: give {options}.")
+    if missing:
+        told = {each: typer.prompt(_QUESTIONS[each], err=True) for each in missing}
+        asked |= told
+        for system in ("Komet", "Axerrio"):
+            question = f"{system}'s token (Enter: fill it in later)"
+            tokens[f"{system.lower()}_token"] = typer.prompt(question, default="", hide_input=True, err=True)
+    answers = Answers(komet_url=komet_url, **{each: str(word).strip() for each, word in (asked | tokens).items()})
+    for file in write_files(answers, settings.connections):
+        typer.echo(f"{file} written")
+    typer.echo("Next: fill in tokens and buyers, then `axkomet up`, and in another terminal `axkomet check`.", err=True)
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the ledger's schema to this version. Example: axkomet db upgrade."""
+    from worker.settings import resolve_services
+    from worker.up import migrate
+
+    migrate(resolve_services(load()).database_url)
+    typer.echo("The schema is of this version.", err=True)
