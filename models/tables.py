@@ -230,6 +230,13 @@ class Order(Base):
             "due_at",
             postgresql_where=text("due_at IS NOT NULL"),
         ),
+        Index(
+            "ix_orders_turn",
+            "connection_id",
+            "departure_date",
+            "id",
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
         Index("ix_orders_state", "connection_id", "state"),
         Index("ix_orders_axerrio_number", "axerrio_number"),
         Index("ix_orders_upset", "connection_id", "upset_at", postgresql_where=text("upset_at IS NOT NULL")),

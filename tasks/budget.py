@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
@@ -25,6 +25,8 @@ from models.tables import Connection, Order, RequestBudget
 BUDGET = "budget"
 WINDOW = timedelta(hours=24)
 _SLOT = timedelta(minutes=5)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_mine = aliased(Order)
 #: Share of the day's requests that only writes may take, in percent.
 RESERVED_FOR_WRITES = 30
 
@@ -127,15 +129,14 @@ def seconds_until_free(session: Session, company: str) -> float:
 
 def _ahead(session: Session, company: str, order_id: int) -> int:
     """Orders of the company that wait for a request and leave before an order."""
-    mine = aliased(Order)
     waiting = (
         select(func.count())
         .select_from(Order)
         .join(Connection, Order.connection_id == Connection.id)
-        .join(mine, mine.id == order_id)
+        .join(_mine, _mine.id == order_id)
         .where(
             Order.held_up_by == BUDGET,
-            tuple_(Order.departure_date, Order.id) < tuple_(mine.departure_date, mine.id),
+            tuple_(Order.departure_date, Order.id) < tuple_(_mine.departure_date, _mine.id),
             Connection.joins.startswith(f"{company}|", autoescape=True),
         )
     )
@@ -197,21 +198,15 @@ class KometGate:
                     + (f"; {ahead} orders that leave before it wait for the rest" if ahead else ""),
                     seconds_until_free(session, self._company),
                 )
-            slot = _slot(now(session))
+            slot = func.date_bin(_SLOT, func.axkomet_now(), _EPOCH)
             added = insert(RequestBudget).values(company=self._company, slot=slot, used=1)
-            session.execute(
-                added.on_conflict_do_update(index_elements=["company", "slot"], set_={"used": RequestBudget.used + 1})
-            )
-            gone = delete(RequestBudget).where(
-                RequestBudget.company == self._company, RequestBudget.slot <= func.axkomet_now() - WINDOW
-            )
-            session.execute(gone)
+            one_more = {"used": RequestBudget.used + 1}
+            counted = added.on_conflict_do_update(index_elements=["company", "slot"], set_=one_more)
+            if session.scalar(counted.returning(RequestBudget.used)) == 1:  # a slot began, so others have ended
+                gone = delete(RequestBudget).where(
+                    RequestBudget.company == self._company, RequestBudget.slot <= func.axkomet_now() - WINDOW
+                )
+                session.execute(gone)
             if claimant.order_id is not None:  # it has its request: those behind it count it no more
                 served = update(Order).where(Order.id == claimant.order_id, Order.held_up_by == BUDGET)
                 session.execute(served.values(held_up_by=None))
-
-
-def _slot(moment: datetime) -> datetime:
-    return moment - timedelta(
-        minutes=moment.minute % (_SLOT.seconds // 60), seconds=moment.second, microseconds=moment.microsecond
-    )

@@ -1,16 +1,14 @@
 """What a process works with: sessions, connections, times, and the way to wake others."""
 
-import threading
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from tasks.connection import Connection
+from tasks.shares import Shares
 
 #: A lease outlives the deadline of the one call that is made under it by this many seconds.
 LEASE_MARGIN = 10.0
@@ -67,37 +65,6 @@ class Hint:
 
 def send_nothing(hints: Iterable[Hint]) -> None:
     """Wake nobody: the sweep finds what is due."""
-
-
-class Shares:
-    """The threads of one process, and how many of them each connection holds.
-
-    A connection takes a further thread while it holds fewer than are free, so that one whose calls do not end comes to
-    half of them and two such, in time, to a third each. The last ones are kept for connections that hold none. A read
-    takes one more than orders may: orders wait for what reads bring. The only connection takes them all.
-    """
-
-    def __init__(self, threads: int, connections: int) -> None:
-        self._threads = threads
-        self._connections = connections
-        self._held: Counter[int] = Counter()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def thread(self, connection_id: int, *, is_read: bool) -> Iterator[bool]:
-        """Count the running thread as the connection's; gives False where it has its share already."""
-        with self._lock:
-            held = self._held[connection_id]
-            free = self._threads - self._held.total()
-            idle = self._connections - sum(each > 0 for each in self._held.values())
-            kept = min(idle, self._threads // 4)
-            granted = held == 0 or self._connections == 1 or (held < free + is_read and free > kept)
-            self._held[connection_id] += granted
-        try:
-            yield granted
-        finally:
-            with self._lock:
-                self._held[connection_id] -= granted
 
 
 @dataclass(frozen=True)

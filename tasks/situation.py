@@ -239,7 +239,7 @@ class SituationReader:
             Scope.feed == Feed.KOMET_PURCHASE_ORDERS,
             Scope.key.in_([each.isoformat() for each in ship_dates]),
         )
-        return looks(self._session, Observation.scope_id.in_(of_dates), after) > 0
+        return looks(self._session, Observation.scope_id.in_(of_dates), after).complete > 0
 
     def _orders_fresh(self, row: OrderRow, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]) -> bool:
         dates = {order.ship_date for item, order in purchased if item.boxes and order.ship_date is not None}
@@ -314,8 +314,7 @@ class SituationReader:
             self._session,
             Observation.scope_id.in_(of_truck_date),
             row.created_at + grace(proof, self._timing),
-            complete_only=False,
-        )
+        ).all
 
     # -- people and Axerrio ----------------------------------------------------------------------------------
 
@@ -392,7 +391,7 @@ class SituationReader:
         if not shipments:
             return True
         feed = select(Scope.id).where(Scope.connection_id == row.connection_id, Scope.feed == Feed.LABELS)
-        return looks(self._session, Observation.scope_id.in_(feed), max(each.as_of for each in shipments)) > 0
+        return looks(self._session, Observation.scope_id.in_(feed), max(each.as_of for each in shipments)).complete > 0
 
 
 def _order_item(item: PurchaseOrderItem, order: PurchaseOrder) -> PurchaseOrderItemFacts:

@@ -5,13 +5,14 @@ Messages   a connection has a bounded number on their way for its orders, and as
            says in `hinted_until` which message is on its way for it. One that was so late that another was sent
            finds nothing to do, so that late messages do not breed.
 Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due.
-           Nobody waits with a thread in hand.
+           Nobody waits for an answer of another connection's system with a thread in hand.
+Work       see `Lanes`: transactions, in which a process works, take turns by connection.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import literal, or_, select, update
+from sqlalchemy import func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.database import now
@@ -72,9 +73,6 @@ def next_hints(
         timing: of the process.
         most: not more than so many.
     """
-    room = min(most, room_for_hints(session, row, connection.id))
-    if room <= 0:
-        return []
     moment = now(session)
     due = select(row.id).where(
         row.connection_id == connection.id,
@@ -86,6 +84,7 @@ def next_hints(
         due = due.where(Scope.stopped_reason.is_(None)).order_by(Scope.due_at, Scope.id)
     else:
         due = due.order_by(Order.departure_date, Order.id)
+    room = func.greatest(0, func.least(most, room_for_hints(row, connection.id, moment).scalar_subquery()))
     chosen = due.limit(room).with_for_update(skip_locked=True, key_share=True).cte()
     until = moment + timedelta(seconds=timing.hint)
     sent = session.scalars(

@@ -1,10 +1,11 @@
 """Waking orders: whoever learns something about an order makes it due; the order itself decides what to do."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, aliased
 
 from models.database import now
 from models.states import WriteState
@@ -14,6 +15,8 @@ from tasks.runtime import Hint, Runtime, Timing
 
 #: Messages on their way at a time for the orders of one connection, and as many for its scopes.
 MOST_HINTS = 32
+#: Made once: an alias is dear.
+_OTHERS: dict[Any, type[Order] | type[Scope]] = {Order: aliased(Order), Scope: aliased(Scope)}
 
 
 def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False) -> list[int]:
@@ -50,10 +53,10 @@ def hint_of(row: Order, connection: str) -> Hint:
     return Hint(row.next_task, row.id, f"{row.name} {connection}", until=row.hinted_until)
 
 
-def room_for_hints(session: Session, row: type[Order] | type[Scope], connection_id: int) -> int:
-    """How many more messages may be on their way for a connection's orders, or for its scopes."""
-    on_their_way = select(func.count()).where(row.connection_id == connection_id, row.hinted_until > func.axkomet_now())
-    return MOST_HINTS - session.scalars(on_their_way).one()
+def room_for_hints(row: type[Order] | type[Scope], connection_id: int, moment: datetime) -> Select[int]:
+    """Asks how many more messages may be on their way for a connection's orders, or for its scopes."""
+    other = _OTHERS[row]
+    return select(MOST_HINTS - func.count()).where(other.connection_id == connection_id, other.hinted_until > moment)
 
 
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
@@ -68,7 +71,7 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
     if not rows:
         return []
     moment = now(session)
-    room = room_for_hints(session, Order, connection.id)
+    room = session.scalars(room_for_hints(Order, connection.id, moment)).one()
     hints = []
     for row in rows:
         row.due_at = moment

@@ -1,6 +1,7 @@
 """What is known of an order's writes: where they stand, and what the looks since then say of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, or_, select, true
@@ -34,12 +35,23 @@ FORGIVEN_AFTER = timedelta(hours=1)
 _DELETES = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
-def looks(session: Session, of_scope: ColumnElement[bool], after: datetime, *, complete_only: bool = True) -> int:
+@dataclass(frozen=True)
+class Looks:
     """Looks that began after a moment, as far as the plan counts."""
+
+    complete: int = 0
+    #: Those included that prove nothing.
+    all: int = 0
+
+
+def looks(session: Session, of_scope: ColumnElement[bool], after: datetime) -> Looks:
+    """The looks at scopes that began after a moment."""
     enough = select(Observation.id).where(of_scope, Observation.began_at > after).limit(LOOKS_FOR_ABSENCE)
-    if complete_only:
-        enough = enough.where(Observation.complete)
-    return session.scalar(select(func.count()).select_from(enough.subquery())) or 0
+    complete, every = (
+        select(func.count()).select_from(each.subquery()).scalar_subquery()
+        for each in (enough.where(Observation.complete), enough)
+    )
+    return Looks(*session.execute(select(complete, every)).one())
 
 
 class WriteReader:
@@ -88,14 +100,12 @@ class WriteReader:
         proof = self._proofs.get(write.kind)
         scope = write.scope
         anchor = write.deadline_at if state is WriteState.SENT else write.settled_at
-        missed = reads = since = 0
+        seen, since = Looks(), Looks()
         if scope is not None and anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
             of_scope = Observation.scope_id == scope.id
             after = anchor + grace(proof, self._timing)
-            missed = looks(self._session, of_scope, after)
-            enough = missed >= LOOKS_FOR_ABSENCE
-            reads = missed if enough else looks(self._session, of_scope, after, complete_only=False)
-            since = looks(self._session, of_scope, anchor) if state is WriteState.REFUSED else 0
+            seen = looks(self._session, of_scope, after) if after < self._now else seen
+            since = looks(self._session, of_scope, anchor) if state is WriteState.REFUSED else since
         refusal = RefusalKind(write.refusal) if write.refusal else None
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
             refusal = RefusalKind.OTHER
@@ -107,15 +117,15 @@ class WriteReader:
             acknowledged=write.acknowledged_at is not None,
             shown=write.shown_at is not None,
             deadline_in=write.deadline_at - self._now if write.deadline_at else None,
-            looks=missed,
-            reads=reads,
+            looks=seen.complete,
+            reads=seen.all,
             may_be=write.may_be,
             may_be_id=write.may_be_id,
             absence_is_proof=state is WriteState.SENT and self._is_proof(write, proof),
             counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
             is_shared=any(each.line_id not in own for each in write.lines),
             is_led=write.order_id == row.id,
-            looks_since_settled=since,
+            looks_since_settled=since.complete,
             strikes=write.strikes,
             is_excused=write.excused,
             refusal=refusal,

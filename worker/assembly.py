@@ -15,7 +15,8 @@ from clients.pacing import Pacer
 from models.database import make_engine, make_sessions, schema_versions
 from tasks.budget import KometGate
 from tasks.connection import Connection, ConnectionSettings, register
-from tasks.runtime import Hint, Runtime, Shares, Timing, send_nothing
+from tasks.runtime import Hint, Runtime, Timing, send_nothing
+from tasks.shares import Lanes, Shares, share_transactions
 from worker.connections import load_connections, read_token
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings, resolve_services
@@ -116,7 +117,10 @@ def make_runtime(
         id_: make_connection(id_, each, each_tokens, settings, ledger.sessions, redis)
         for id_, each, each_tokens in zip(ids, connections, tokens, strict=True)
     }
-    return Runtime(ledger.sessions, made, timing_of(settings), send_hints, Shares(threads, len(made)))
+    shares = Shares(threads, len(made))
+    if len(made) > 1:
+        share_transactions(ledger.sessions, shares, Lanes())
+    return Runtime(ledger.sessions, made, timing_of(settings), send_hints, shares)
 
 
 def _tokens(settings: Settings, connection: ConnectionSettings) -> tuple[str, str]:

@@ -47,7 +47,7 @@ class Shell:
 def shell(tmp_path: Path, world: World, database_url: str, redis_url: str) -> Shell:
     """Everything is set as it should be."""
     urls = {"AXKOMET_DATABASE_URL": database_url, "AXKOMET_REDIS_URL": redis_url}
-    return Shell(tmp_path, environment(tmp_path, world, **urls))
+    return Shell(tmp_path, environment(tmp_path, world, world.entry(), **urls))
 
 
 @pytest.fixture

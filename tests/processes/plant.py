@@ -41,10 +41,17 @@ def connections_toml(*entries: Json) -> str:
     return "\n".join(lines) + "\n"
 
 
-def environment(folder: Path, world: World, **urls: str) -> dict[str, str]:
-    """The environment of a command that serves the world, with a connections file in the folder."""
+def environment(folder: Path, world: World, entry: Json, **urls: str) -> dict[str, str]:
+    """The environment of a command that serves the world, with a connections file in the folder.
+
+    Args:
+        folder: of the process.
+        world: that it serves.
+        entry: of the connection.
+        **urls: of the services, by the names of their variables.
+    """
     tokens = {"KOMET_TOKEN": world.komet_token, "AXERRIO_TOKEN": world.axerrio_token}
-    return bare_environment(folder, connections_toml(world.entry()), tokens, **urls)
+    return bare_environment(folder, connections_toml(entry), tokens, **urls)
 
 
 def bare_environment(folder: Path, connections: str, tokens: Mapping[str, str], **urls: str) -> dict[str, str]:
@@ -153,14 +160,16 @@ class Plant(Processes):
         workers: int = 1,
         beats: int = 1,
         settings: Mapping[str, str] | None = None,
+        entry: Json | None = None,
     ) -> None:
-        """Nothing runs yet; `settings` are variables over the usual ones."""
+        """Nothing runs yet; `settings` are variables over the usual ones, `entry` the connection's."""
         self.world = world
         self.failpoints = folder / "failpoints"
         self.failpoints.mkdir()
         env = environment(
             folder,
             world,
+            entry or world.entry(),
             AXKOMET_DATABASE_URL=database_url,
             AXKOMET_REDIS_URL=redis_url,
             AXKOMET_FAILPOINTS=str(self.failpoints),

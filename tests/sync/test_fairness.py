@@ -16,7 +16,8 @@ from models.states import Feed
 from models.tables import Order, Scope
 from tasks.connection import Connection, register
 from tasks.observe import observe
-from tasks.runtime import Hint, Runtime, Shares
+from tasks.runtime import Hint, Runtime
+from tasks.shares import Shares
 from tasks.sweep import sweep
 from tasks.turns import serve
 from tasks.wake import MOST_HINTS

@@ -29,7 +29,7 @@ from models.tables import (
 from tasks.feeds import reset
 from tasks.housekeeping import OBSERVATIONS_KEPT, housekeeping
 from tasks.plan.facts import LOOKS_FOR_ABSENCE
-from tasks.write_facts import looks
+from tasks.write_facts import Looks, looks
 from tests.sync.conftest import Ledger
 from tests.sync.docks import approved, assert_shipped, polls, ship
 from tests.world import World, assert_exactly_once
@@ -245,16 +245,13 @@ def test_reads_go_and_no_judgement_changes(ledger: Ledger, pattern: str) -> None
                 Observation(scope_id=scope.id, began_at=moment, ended_at=moment, complete=complete == "1", records=0)
             )
 
-    def judged() -> list[tuple[int, int]]:
+    def judged() -> list[Looks]:
         with ledger.session() as session:
             of_scope = Observation.scope_id == scope.id
-            after = [moments[0] - timedelta(minutes=1), *moments]
-            return [
-                (looks(session, of_scope, each), looks(session, of_scope, each, complete_only=False)) for each in after
-            ]
+            return [looks(session, of_scope, each) for each in (moments[0] - timedelta(minutes=1), *moments)]
 
     before = judged()
-    assert before[0] == (min(pattern.count("1"), LOOKS_FOR_ABSENCE), LOOKS_FOR_ABSENCE)
+    assert before[0] == Looks(min(pattern.count("1"), LOOKS_FOR_ABSENCE), LOOKS_FOR_ABSENCE)
     housekeeping(ledger.runtime)
     assert judged() == before
     assert LOOKS_FOR_ABSENCE <= count(ledger, Observation) <= 2 * LOOKS_FOR_ABSENCE
