@@ -1,23 +1,33 @@
-"""Holds that a person ends: their own, and that of orders which came over the limit.
+"""What a person stops, and lets go on: holds by hand or for being over the limit, and cancellations by hand.
 
 A held order is observed and planned as ever, and nothing of it is sent; what is under way is still looked for.
+
+An order that a person cancelled goes from the other system as if its origin had cancelled it, with the same care for
+what is approved or shipped. That holds for the order as it was wanted then: once its origin changes it, it is held, and
+a person decides anew.
 """
 
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.canonical import Order as CanonicalOrder
 from models.database import now
-from models.states import HoldCode
+from models.states import HoldCode, OrderState
 from models.tables import Connection, Decision, Order
 from tasks import guard
 from tasks.notes import note
+from tasks.plan.questions import OURS
 from tasks.wake import lock_orders
+from tasks.wanted import canonical
 
-#: What `release` ends.
+#: What `release` ends, beside a cancellation by hand.
 CODES = (HoldCode.OVER_LIMIT, HoldCode.BY_HAND)
+#: How the fact begins that an order, as it is wanted, was cancelled by hand.
+_CANCELLED = "cancelled by hand: "
 
 
 @dataclass(frozen=True)
@@ -59,28 +69,72 @@ def hold(session: Session, order_ids: Sequence[int], who: str, why: str) -> list
             why_not = f"is held already, by {row.held_by}: {row.held_why}"
         else:
             row.held_by, row.held_why = who, why
-            _decide(session, row, HoldCode.BY_HAND, "hold", who, why)
+            _decide(session, row, HoldCode.BY_HAND.value, "hold", who, why)
         told.append(Told(row.id, row.name, connection, why_not))
     return told
 
 
-def release(session: Session, order_ids: Sequence[int], who: str, codes: Collection[HoldCode] = CODES) -> list[Told]:
-    """Let orders go on that a person holds, or that are held as over the limit.
+def cancel(session: Session, order_ids: Sequence[int], who: str, why: str) -> list[Told]:
+    """Take orders out of the other system, though their origin still wants them.
 
     Args:
         session: its transaction records it.
         order_ids: of the rows.
         who: decides.
-        codes: which of these holds end; the other one stays.
+        why: kept, and shown with the order; may be empty.
     """
     told = []
     for row, connection in _locked(session, order_ids):
-        ended = [HoldCode.OVER_LIMIT] if HoldCode.OVER_LIMIT in codes and guard.let_go(row) else []
+        why_not = None
+        if row.state.is_final or row.state is OrderState.SHIPPED:
+            why_not = f"is {row.state.value}: nothing of it can be taken back"
+        elif row.held_by is not None:
+            why_not = f"is held by {row.held_by}: release it first"
+        elif _cancellation(session, row) is not None:
+            why_not = "was cancelled here already"
+        else:
+            _decide(session, row, fact_of(canonical(row)), "cancel", who, why)
+        told.append(Told(row.id, row.name, connection, why_not))
+    return told
+
+
+def fact_of(order: CanonicalOrder) -> str:
+    """One word for an order as it is wanted: another one for whatever would stand otherwise in the other system."""
+    head = order.model_dump_json(include={"truck_date", "departure_date", "buyer_code", "carrier_code"})
+    lines = sorted(line.model_dump_json(exclude={"notes", "external_line_id"}) for line in order.open_lines)
+    return _CANCELLED + hashlib.sha256("\n".join([head, *lines]).encode()).hexdigest()[:12]
+
+
+def cancellation(decisions: Iterable[Decision]) -> Decision | None:
+    """The cancellation by hand that an order's decisions, by age, leave in force."""
+    said = [each for each in decisions if each.fact.startswith(_CANCELLED)]
+    return said[-1] if said and said[-1].choice != OURS else None
+
+
+def _cancellation(session: Session, row: Order) -> Decision | None:
+    return cancellation(session.scalars(select(Decision).where(Decision.order_id == row.id).order_by(Decision.id)))
+
+
+def release(session: Session, order_ids: Sequence[int], who: str, codes: Collection[HoldCode] = CODES) -> list[Told]:
+    """Let orders go on that a person holds or cancelled, or that are held as over the limit.
+
+    Args:
+        session: its transaction records it.
+        order_ids: of the rows.
+        who: decides.
+        codes: which of these holds end; the other one stays. A cancellation ends only with all of them.
+    """
+    told = []
+    for row, connection in _locked(session, order_ids):
+        ended = [HoldCode.OVER_LIMIT.value] if HoldCode.OVER_LIMIT in codes and guard.let_go(row) else []
         if HoldCode.BY_HAND in codes and row.held_by is not None:
             row.held_by = row.held_why = None
-            ended.append(HoldCode.BY_HAND)
+            ended.append(HoldCode.BY_HAND.value)
         for code in ended:
             _decide(session, row, code, "release", who, "")
+        if set(codes) == set(CODES) and (cancelled := _cancellation(session, row)) is not None:
+            _decide(session, row, cancelled.fact, OURS, who, "")
+            ended.append(cancelled.choice)
         held_as = " or ".join(codes)
         why_not = None if ended else f"is {row.state.value}, and not held as {held_as}"
         told.append(Told(row.id, row.name, connection, why_not))
@@ -93,8 +147,16 @@ def _locked(session: Session, order_ids: Sequence[int]) -> list[tuple[Order, str
     return [(row, names[row.connection_id]) for row in lock_orders(session, order_ids)]
 
 
-def _decide(session: Session, row: Order, code: HoldCode, choice: str, who: str, why: str) -> None:
-    session.add(Decision(order_id=row.id, fact=code.value, choice=choice, who=who, why=why))
-    done = "Held" if choice == "hold" else f"Released from {code.value}"
+def _decide(session: Session, row: Order, fact: str, choice: str, who: str, why: str) -> None:
+    session.add(Decision(order_id=row.id, fact=fact, choice=choice, who=who, why=why))
+    done = _DONE[choice].format(fact=fact)
     note(session, row, f"{done}, by {who}{f': {why}' if why else ''}")
     row.due_at, row.hinted_until = now(session), None
+
+
+_DONE = {
+    "hold": "Held",
+    "release": "Released from {fact}",
+    "cancel": "Cancelled here",
+    OURS: "Cancelled here no more",
+}

@@ -27,6 +27,7 @@ class Shares:
         self._threads = threads
         self._connections = connections
         self._held: Counter[int] = Counter()
+        self._denied: set[int] = set()
         self._lock = threading.Lock()
         self._mine = threading.local()
 
@@ -40,6 +41,8 @@ class Shares:
             kept = min(idle, self._threads // 4)
             granted = held == 0 or self._connections == 1 or (held < free + is_read and free > kept)
             self._held[connection_id] += granted
+            if not granted:
+                self._denied.add(connection_id)
         self._mine.connection_id = connection_id
         try:
             yield granted
@@ -47,6 +50,13 @@ class Shares:
             self._mine.connection_id = None
             with self._lock:
                 self._held[connection_id] -= granted
+
+    def was_denied(self, connection_id: int) -> bool:
+        """Something of the connection was denied a thread since this was last asked."""
+        with self._lock:
+            was_denied = connection_id in self._denied
+            self._denied.discard(connection_id)
+        return was_denied
 
     @property
     def whose(self) -> int | None:

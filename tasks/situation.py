@@ -42,6 +42,7 @@ from tasks import guard
 from tasks.budget import budget_of
 from tasks.connection import Connection
 from tasks.dates import today_in
+from tasks.hold import cancellation, fact_of
 from tasks.material import MATERIAL_OF_ITEM, MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, differences, material_of
 from tasks.plan.facts import (
     AxerrioFacts,
@@ -102,6 +103,9 @@ class SituationReader:
         labels = self._labels(row)
         budget = budget_of(self._session, settings.company, settings.komet.daily_requests)
         over_limit = guard.is_held(self._session, settings, row)
+        decided = self._decided(row)
+        cancelled = cancellation(decided)
+        fact = fact_of(canonical(row)) if cancelled is not None else None
         return Situation(
             connection=settings.name,
             key=row.axerrio_number or f"prebook:{order.number}",
@@ -131,7 +135,7 @@ class SituationReader:
             ),
             reference_known=known.is_read,
             max_attempts=self._timing.max_attempts,
-            decisions=self._decisions(row),
+            decisions=self._decisions(row, decided),
             applies_after_approval=settings.change_after_approval == "apply",
             requests_left=budget.left,
             axerrio_knows=row.axerrio_key is not None,
@@ -146,6 +150,8 @@ class SituationReader:
             leaves_bad_items_out=settings.komet.profile.prebook_partial == "partial",
             awb_while_pending=settings.komet.profile.awb_while_pending == "allowed",
             held_by_hand=(row.held_by, row.held_why or "") if row.held_by is not None else None,
+            cancelled_by=(cancelled.who, cancelled.why) if cancelled is not None else None,
+            changed_since_cancelled=fact if cancelled is not None and cancelled.fact != fact else None,
             over_limit=over_limit,
             upset_with=guard.upset_with(self._session, row) if over_limit else 0,
         )
@@ -318,16 +324,21 @@ class SituationReader:
 
     # -- people and Axerrio ----------------------------------------------------------------------------------
 
-    def _decisions(self, row: OrderRow) -> dict[tuple[str | None, str], str]:
+    def _decided(self, row: OrderRow) -> Sequence[Decision]:
+        """What people decided, by age."""
+        return self._session.scalars(select(Decision).where(Decision.order_id == row.id).order_by(Decision.id)).all()
+
+    def _decisions(self, row: OrderRow, decided: Sequence[Decision]) -> dict[tuple[str | None, str], str]:
         """By line and fact. A decision to send Komet's version again is used up by the write that did."""
-        decided = select(Decision).where(Decision.order_id == row.id).order_by(Decision.id)
+        if not decided:
+            return {}
         sent = select(func.max(Write.settled_at)).where(
             Write.order_id == row.id, Write.kind == Kind.INBOUND_ORDER, Write.state == WriteState.DONE
         )
         told_at = self._session.scalar(sent)
         return {
             (each.line_key, each.fact): each.choice
-            for each in self._session.scalars(decided)
+            for each in decided
             if not (each.choice == OURS and each.fact.startswith(EDITED) and told_at is not None and told_at > each.at)
         }
 

@@ -4,8 +4,8 @@ Messages   a connection has a bounded number on their way for its orders, and as
            that waits in the ledger, and whenever one was served, the next of its connection takes its place. A row
            says in `hinted_until` which message is on its way for it. One that was so late that another was sent
            finds nothing to do, so that late messages do not breed.
-Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due.
-           Nobody waits for an answer of another connection's system with a thread in hand.
+Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due until
+           another piece of its connection's work was done. Nobody waits for another connection's system.
 Work       see `Lanes`: transactions, in which a process works, take turns by connection.
 """
 
@@ -50,8 +50,9 @@ def serve(
         if not granted:
             return "stays due: its connection holds its share of the threads"
         came = work()
+    kinds = (Order, Scope) if runtime.shares.was_denied(connection.id) else (row,)
     with runtime.sessions.begin() as session:
-        hints = next_hints(session, row, connection, runtime.timing, most=1)
+        hints = [hint for kind in kinds for hint in next_hints(session, kind, connection, runtime.timing, most=1)]
     runtime.send_hints(hints)
     return came
 

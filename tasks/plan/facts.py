@@ -298,6 +298,10 @@ class Situation:
     upset_with: int = 0
     #: A person stopped it: who, and why.
     held_by_hand: tuple[str, str] | None = None
+    #: A person cancelled it, though its origin wants it: who, and why.
+    cancelled_by: tuple[str, str] | None = None
+    #: Since then its origin changed what is wanted: the fact that a person decides.
+    changed_since_cancelled: str | None = None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class Lines:
 
     def _loss_of_komet(self, line: LineFacts) -> Loss:
         item = next(iter(line.live_items), None)
-        if item is None or not line.is_open:
+        if item is None or not line.is_open or self.ask.is_withdrawn:
             going = [each for each in line.prebook_items if self.ask.decided(line.line_key, _gone(each)) != THEIRS]
             return Loss(0, sum(len(_active(each)) for each in going))
         active = _active(item)
@@ -168,8 +168,9 @@ class Lines:
     def _stale(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
         """Why the item is not what is wanted; None: it is."""
         if not self.ask.is_desired(line):
-            what = "cancelled" if self.ask.is_withdrawn else "removed"
-            return _Removal(f"{what}, item {item.item_id}", f"Axerrio {what} it")
+            if self.ask.is_withdrawn:
+                return _Removal(f"cancelled, item {item.item_id}", self.ask.withdrawn)
+            return _Removal(f"removed, item {item.item_id}", "Axerrio removed it")
         wanted, sent = line.wanted_as_sent, item.sent
         if sent is None or wanted is None:
             return None
@@ -448,9 +449,10 @@ class Lines:
     def _of_komet(self, line: LineFacts) -> Step | None:
         """Its item is Komet's own: Axerrio must take it, and a purchase order must cover it."""
         item = next(iter(line.live_items), None)
-        if item is None or not line.is_open:
+        if item is None or not line.is_open or self.ask.is_withdrawn:
             for dead in line.prebook_items:
-                removal = _Removal(_gone(dead), "the prebook's line was deleted or set to 0 in Komet")
+                gone = "the prebook's line was deleted or set to 0 in Komet"
+                removal = _Removal(_gone(dead), self.ask.withdrawn if dead.is_live else gone)
                 for each in _active(dead):
                     if self.ask.decided(line.line_key, removal.fact) != THEIRS:
                         return self._remove_order_item(line, each, removal)

@@ -42,9 +42,9 @@ class Planner:
     def plan(self) -> Plan:
         """Say what leads on. What a person stopped or came over the limit is planned as ever, told, and not done."""
         plan = self._plan()
-        if plan.state.is_final:
-            return plan
-        holds = self._over_limit(plan), self._by_hand()
+        holds = [self._changed_since_cancelled()]
+        if not plan.state.is_final:
+            holds += [self._over_limit(plan), self._by_hand()]
         for hold in filter(None, holds):
             plan = self._held(plan, hold)
         return plan
@@ -78,9 +78,10 @@ class Planner:
         s = self.s
         if s.origin is Origin.KOMET:
             gone = self.ask.is_withdrawn or not any(line.is_open for line in s.lines)
-            return Plan(OrderState.CANCELLED, None, "Removed in Komet before Axerrio had it.") if gone else None
+            why = self.ask.withdrawn if self.ask.is_withdrawn else "Its lines were removed in Komet"
+            return Plan(OrderState.CANCELLED, None, f"{why} before Axerrio had it.") if gone else None
         if self.ask.is_withdrawn:
-            return Plan(OrderState.CANCELLED, None, "Cancelled in Axerrio, and nothing of it stands in Komet.")
+            return Plan(OrderState.CANCELLED, None, f"{self.ask.withdrawn}, and nothing of it stands in Komet.")
         if s.wanted.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED):
             return Plan(OrderState.CLOSED, None, f"{s.wanted.status.capitalize()} in Axerrio.")
         if s.wanted.status is OrderStatus.DRAFT:
@@ -196,10 +197,9 @@ class Planner:
         if holds or s.unreadable is not None:
             return None
         if self.ask.is_withdrawn and OrderState.CLOSED in states:
-            return OrderState.CLOSED, None, "Cancelled in Axerrio; by a person's decision it stays in Komet."
+            return OrderState.CLOSED, None, f"{self.ask.withdrawn}; by a person's decision it stays in Komet."
         if not states and (self.ask.is_withdrawn or self._was_begun()):
-            where = "Komet" if s.origin is Origin.KOMET else "Axerrio"
-            return OrderState.CANCELLED, None, f"Cancelled in {where}, and everything of ours is gone."
+            return OrderState.CANCELLED, None, f"{self.ask.withdrawn}, and everything of ours is gone."
         return None
 
     def _was_begun(self) -> bool:
@@ -239,6 +239,18 @@ class Planner:
             return None
         who, why = self.s.held_by_hand
         return self.ask.hold(HoldCode.BY_HAND, f"Held by {who}: {why}.", f"axkomet release {self.s.key}")
+
+    def _changed_since_cancelled(self) -> Hold | None:
+        """A person cancelled it here, and its origin changed it since."""
+        s = self.s
+        if s.changed_since_cancelled is None or s.cancelled_by is None or self.ask.is_withdrawn_by_origin:
+            return None
+        who, origin = s.cancelled_by[0], "Komet" if s.origin is Origin.KOMET else "Axerrio"
+        message = (
+            f"{who} cancelled it here, and {origin} has changed it since. Ours sends it as it is wanted now, theirs "
+            "leaves it cancelled."
+        )
+        return self.ask.conflict(None, s.changed_since_cancelled, message, OURS, THEIRS)
 
     def _over_limit(self, plan: Plan) -> Hold | None:
         """Too much changed at once, and a person must say that it is meant; None: nothing would be taken away."""

@@ -49,11 +49,23 @@ class Questions:
 
     @property
     def is_withdrawn(self) -> bool:
+        """Its origin wants it no more, or a person cancelled it here."""
+        return self.s.cancelled_by is not None or self.is_withdrawn_by_origin
+
+    @property
+    def is_withdrawn_by_origin(self) -> bool:
         """Its origin wants it no more."""
         s = self.s
         if s.is_deleted or s.wanted.status is OrderStatus.CANCELLED:
             return True
         return s.wanted.status is OrderStatus.DRAFT and self.decided(None, "draft") == OURS
+
+    @property
+    def withdrawn(self) -> str:
+        """Who cancelled it, as a sentence without its end."""
+        if self.s.cancelled_by is not None and not self.is_withdrawn_by_origin:
+            return f"{self.s.cancelled_by[0]} cancelled it here"
+        return f"{'Komet' if self.s.origin is Origin.KOMET else 'Axerrio'} cancelled it"
 
     def is_desired(self, line: LineFacts) -> bool:
         """The line shall stand in the other system."""

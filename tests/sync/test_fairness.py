@@ -250,10 +250,28 @@ def test_beyond_its_share_work_goes_away_and_stays_due(ledger: Ledger, world: Wo
             scope = session.scalars(select(Scope.id).where(Scope.connection_id == busy, hinted)).first()
         assert scope
         assert serve(queue.runtime, Scope, scope, None, no_work) == "done", "a read passes the connection's orders"
-    queue.take()
-    sweep(queue.runtime)
-    assert order in orders(queue.messages)
+    assert order in orders(queue.take())
     assert serve(queue.runtime, Order, order, None, no_work) == "done"
+
+
+def test_what_was_denied_comes_next_whatever_was_done_before_it(ledger: Ledger, world: World) -> None:
+    """No sweep is waited for: an order that found all threads taken by reads follows the first of them that ends."""
+    world.place()
+    read_feed(ledger, Queue(ledger))
+    (busy,) = ledger.runtime.connections
+    (order,) = in_turn(ledger)
+    with ledger.session() as session:
+        scope = session.scalars(select(Scope.id).order_by(Scope.id)).first()
+    assert scope
+    shares = Shares(threads=2, connections=2)
+    queue = Queue(ledger, shares=shares)
+    with shares.thread(busy, is_read=True):
+        assert "stays due" in serve(queue.runtime, Order, order, None, partial(pytest.fail, "it took a thread"))
+        assert orders(queue.take()) == []
+    assert serve(queue.runtime, Scope, scope, None, no_work) == "done"
+    assert orders(queue.take()) == [order]
+    assert serve(queue.runtime, Scope, scope, None, no_work) == "done"
+    assert orders(queue.take()) == [], "once"
 
 
 def test_who_holds_no_thread_finds_one_however_many_are_slow() -> None:

@@ -193,6 +193,33 @@ def hold(
 
 
 @app.command()
+def cancel(
+    keys: Annotated[list[str], typer.Argument(help="Keys of orders, as `orders show` takes them.")],
+    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take an order out of the other system, though its origin still has it; `release` takes that back.
+
+    Example: axkomet cancel 2026-48210 --reason "sold to somebody else"
+    """
+    from tasks import hold as holds
+    from worker.assembly import open_services
+    from worker.offline import user
+
+    _, ledger = open_services(load())
+    with ledger.sessions() as session:
+        ids = ids_of(session, keys)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Cancel {len(ids)} order(s) in the other system?", abort=True, err=True)
+    with ledger.sessions.begin() as session:
+        told = holds.cancel(session, ids, user(), reason.strip())
+    _tell(told, "cancelled", as_json)
+    if any(each.why_not is None for each in told):
+        typer.echo("Where it was made it still stands: cancel it there too.", err=True)
+
+
+@app.command()
 def release(
     keys: Annotated[list[str] | None, typer.Argument(help="Keys of orders, as `orders show` takes them.")] = None,
     reason: Annotated[
@@ -202,7 +229,7 @@ def release(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let orders go on that a person holds, or that are held as over_limit.
+    """Let orders go on that a person holds or cancelled, or that are held as over_limit.
 
     Example: axkomet release 2026-48210, or axkomet release --reason over_limit --connection miami.
     """
