@@ -18,7 +18,7 @@ from tasks.connection import Connection, ConnectionSettings, register
 from tasks.runtime import Hint, Runtime, Timing, send_nothing
 from tasks.shares import Lanes, Shares, share_transactions
 from worker.connections import load_connections, read_token
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 from worker.settings import ServiceUrls, Settings, resolve_services
 
 #: Seconds that a call to the broker for pacing may take.
@@ -59,7 +59,7 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
     try:
         current, needed = schema_versions(engine)
     except OperationalError as error:
-        raise Problem(_unreachable(engine, error), exit_code=1) from None
+        raise Problem(_unreachable(engine, error), Exit.FAILED) from None
     if current != needed:
         engine.dispose()
         raise Problem(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.connections import parse_connections
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 from worker.settings import ENV_FILE
 
 
@@ -57,7 +57,7 @@ def _write(file: Path, content: str, mode: int) -> None:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as opened:
             opened.write(content)
     except OSError as error:
-        raise Problem(f"{file} cannot be written: {error.strerror}.", exit_code=1) from None
+        raise Problem(f"{file} cannot be written: {error.strerror}.", Exit.FAILED) from None
 
 
 def variable(system: str, name: str) -> str:

@@ -22,7 +22,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 from worker.settings import SERVICES_FILE
 
 LOOPBACK = "127.0.0.1"
@@ -244,7 +244,7 @@ class EmbeddedService(ABC):
             time.sleep(0.01)
         self.kill()
         raise Problem(
-            f"{self.title} did not start: {why} (log: {self.child.log}); or set {self.variable}.", exit_code=1
+            f"{self.title} did not start: {why} (log: {self.child.log}); or set {self.variable}.", Exit.FAILED
         )
 
 
@@ -315,7 +315,7 @@ class EmbeddedPostgres(EmbeddedService):
             raise Problem(
                 f"{self.title} could not make its data folder: {maker.last_words()} (log: {maker.log}); "
                 f"or set {self.variable}.",
-                exit_code=1,
+                Exit.FAILED,
             )
         draft.rename(self._data)
 

@@ -15,7 +15,7 @@ from models.tables import Process
 from worker.assembly import check_redis, first_words, open_services, timing_of
 from worker.connections import load_connections, read_token
 from worker.desk import Json, status
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 from worker.services import port_taken
 from worker.settings import Settings
 from worker.supervisor import Role, Supervisor, axkomet_command
@@ -36,7 +36,7 @@ def look(settings: Settings) -> Json:
     try:
         urls, ledger = open_services(settings)
     except Problem as problem:
-        if problem.exit_code != 1:
+        if problem.exit_code != Exit.FAILED:
             raise
         return {
             "healthy": False,
@@ -67,7 +67,7 @@ def migrate(database_url: str) -> None:
         upgrade(engine)
     except OperationalError as error:
         where = f"{engine.url.host}:{engine.url.port or 5432}"
-        raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", exit_code=1) from None
+        raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None
     except CommandError as error:
         raise Problem(f"The database's schema is newer than this program: {error}.") from None
     finally:

@@ -1,7 +1,4 @@
-"""The command line.
-
-Exit codes: 0 done, 1 failed or unhealthy, 2 wrong usage or configuration, 3 nothing matched, 4 partly done.
-"""
+"""The command line: a file for each kind of command. What they end with is in `worker.problems.Exit`."""
 
 import sys
 
@@ -9,9 +6,9 @@ import typer
 
 from worker.cli import desk, feeds, mappings, orders, processes
 from worker.cli.shared import app
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 
-__all__ = ["desk", "feeds", "main", "mappings", "orders", "processes"]
+__all__ = ["app", "desk", "feeds", "main", "mappings", "orders", "processes"]
 
 
 def main() -> None:
@@ -22,4 +19,4 @@ def main() -> None:
         typer.echo(f"axkomet: {problem}", err=True)
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)

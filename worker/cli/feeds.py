@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.shared import AsJson, app, connection_id, feeds, finish, load, show
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 
 #: As large as the ledger can hold.
 _LAST_SEQUENCE = 2**63 - 1
@@ -42,9 +42,9 @@ def poll(
     for each in stopped:
         typer.echo(f"axkomet: {connection}: {each}", err=True)
     if not due and not stopped:
-        raise Problem(f"{connection}: no order waits for {feed}, so there is nothing to read.", exit_code=3)
+        raise Problem(f"{connection}: no order waits for {feed}, so there is nothing to read.", Exit.NOTHING)
     if stopped:
-        finish(4 if due else 1)
+        finish(Exit.PARTLY if due else Exit.FAILED)
 
 
 @app.command()
@@ -60,7 +60,7 @@ def pause(
     _, ledger = open_services(load())
     with ledger.sessions.begin() as session:
         why = f"by {user()}" + (f", {reason.strip()}" if reason.strip() else "")
-        is_new = upstreams.pause(session, connection_id(session, connection, exit_code=3), why)
+        is_new = upstreams.pause(session, connection_id(session, connection, exit_code=Exit.NOTHING), why)
     typer.echo(f"{connection} is paused" if is_new else f"{connection} was paused already")
 
 
@@ -73,7 +73,7 @@ def resume(connection: Annotated[str, typer.Argument(help="Name of a connection.
     settings = load()
     _, ledger = open_services(settings)
     with ledger.sessions.begin() as session:
-        id_ = connection_id(session, connection, exit_code=3)
+        id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
         was_paused = upstreams.resume(session, id_, timing_of(settings))
     typer.echo(f"{connection} goes on" if was_paused else f"{connection} was not paused by a person")
 
@@ -98,7 +98,7 @@ def reset_feed(
         raise Problem(f"{feed} {what}: what can be reset is one of {', '.join(can_be)}.")
     _, ledger = open_services(load())
     with ledger.sessions.begin() as session:
-        before = reset(session, connection_id(session, connection, exit_code=3), Feed(feed), to)
+        before = reset(session, connection_id(session, connection, exit_code=Exit.NOTHING), Feed(feed), to)
     document = {
         "connection": connection,
         "feed": feed,

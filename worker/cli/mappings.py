@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.shared import AsJson, connection_id, connections_of, known_connection, load, mapping, show
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 
 
 @mapping.command("list")
@@ -76,7 +76,7 @@ def import_mappings(
             typer.echo(f"axkomet: {sentence}.", err=True)
         raise Problem(f"{len(error.sentences)} row(s) are wrong, so nothing of {file} was imported.") from None
     if not wanted:
-        raise Problem(f"{file} holds no mapping.", exit_code=3)
+        raise Problem(f"{file} holds no mapping.", Exit.NOTHING)
     outcomes = set_mappings(ledger.sessions, wanted, user())
     names = {id_: name for name, id_ in known.items()}
     for each, outcome in zip(wanted, outcomes, strict=True):

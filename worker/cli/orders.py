@@ -22,7 +22,7 @@ from worker.cli.shared import (
     show,
     state_of,
 )
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
     from tasks.hold import Told
@@ -128,7 +128,7 @@ def requeue(
             found.sort(key=lambda each: (each["departure_date"], each["id"]))
             numbers = {order["id"]: order["name"] for order in found[:limit]}
     if not numbers:
-        raise Problem("No order matches.", exit_code=3)
+        raise Problem("No order matches.", Exit.NOTHING)
     if dry_run:
         _preview(settings, urls, ledger, list(numbers), as_json)
         return
@@ -250,7 +250,7 @@ def release(
         codes = [HoldCode(reason)] if reason else holds.CODES
         ids = holds.held_orders(session, HoldCode(reason), connection) if reason else ids_of(session, keys or ())
     if not ids:
-        raise Problem(f"No order is held as {reason}.", exit_code=3)
+        raise Problem(f"No order is held as {reason}.", Exit.NOTHING)
     if reason and not yes and sys.stdin.isatty():
         typer.confirm(f"Release {len(ids)} order(s)?", abort=True, err=True)
     with ledger.sessions.begin() as session:
@@ -280,7 +280,7 @@ def _tell(told: "Sequence[Told]", what: str, as_json: bool) -> None:
         if each.why_not is not None:
             typer.echo(f"axkomet: {each.name} {each.why_not}.", err=True)
     if len(done) < len(told):
-        finish(4 if done else 3)
+        finish(Exit.PARTLY if done else Exit.NOTHING)
 
 
 @app.command()
@@ -313,7 +313,7 @@ def resolve(
         row = by_key(find_row, session, key)
         of_line = decisions.line_of(row, line) if line is not None else None
         if line is not None and of_line is None:
-            raise Problem(f"{row.name} has no line {line}.", exit_code=3)
+            raise Problem(f"{row.name} has no line {line}.", Exit.NOTHING)
         if adopt is not None:
             resolution = decisions.adopt(session, row.id, adopt, by, timing, line=of_line)
         elif resend:
@@ -327,6 +327,6 @@ def resolve(
     for why_not in resolution.refused:
         typer.echo(f"axkomet: {name}: {why_not}", err=True)
     if not resolution.decided and not resolution.refused:
-        raise Problem(f"{name} has nothing to decide with --{choice}.", exit_code=3)
+        raise Problem(f"{name} has nothing to decide with --{choice}.", Exit.NOTHING)
     if resolution.refused:
-        finish(4 if resolution.decided else 1)
+        finish(Exit.PARTLY if resolution.decided else Exit.FAILED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
     from sqlalchemy.orm import Session
@@ -67,7 +67,7 @@ def by_key(find: "Callable[[Session, str], Found | None]", session: "Session", k
     except AmbiguousKeyError as error:
         raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
     if found is None:
-        raise Problem(f"No order has the key {key}.", exit_code=3)
+        raise Problem(f"No order has the key {key}.", Exit.NOTHING)
     return found
 
 
@@ -90,7 +90,7 @@ def known_connection(session: "Session", name: str | None) -> None:
         connection_id(session, name, option="--connection ")
 
 
-def connection_id(session: "Session", name: str, *, option: str = "", exit_code: int = 2) -> int:
+def connection_id(session: "Session", name: str, *, option: str = "", exit_code: int = Exit.MISUSED) -> int:
     """The id of the connection's row; a name that the ledger does not know is the user's mistake."""
     known = connections_of(session)
     if name not in known:

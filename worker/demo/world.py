@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from worker.demo.pairs import ARTICLES, KOMETS_NAMES, MIXED, NEW_ARTICLES, Pair
-from worker.problems import Problem
+from worker.problems import Exit, Problem
 from worker.services import LOOPBACK
 from worker.supervisor import Role, axkomet_command
 
@@ -107,4 +107,4 @@ class World:
         try:
             return self._http.request(verb, path, json=body).raise_for_status().json()
         except httpx.HTTPError as error:
-            raise Problem(f"The sandbox does not do its part ({error}): see log/sandbox.log.", exit_code=1) from None
+            raise Problem(f"The sandbox does not do its part ({error}): see log/sandbox.log.", Exit.FAILED) from None
