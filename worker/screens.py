@@ -223,6 +223,6 @@ def _short(time: str | None) -> str:
 
 
 def terminal() -> Console:
-    """Standard output as it is: without colours and wide where it is not a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+    """Standard output as it is: without colours and wide where it is not a terminal. Brackets are no markup."""
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)

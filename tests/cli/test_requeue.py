@@ -51,6 +51,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(shell: Shell, ledger: 
     assert refused["waits"] is None
     assert shown[waiting[0]]["would"] == []
     assert "NOBODY" in shown[waiting[0]]["waits"]
+    assert "add it to [connection.buyers] of miami" in shell.run("orders", "list").stdout, "brackets are no markup"
     screen = shell.run("requeue", waiting[1], waiting[2], "--dry-run").stdout
     assert "is at its end" in screen
     assert "  + prebook, line 1: 4 HB RFREE50 Rose Freedom 50 cm" in screen
