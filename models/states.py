@@ -1,6 +1,7 @@
 """The words for where an order, a line and a write stand, and why an order waits."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class OrderState(StrEnum):
@@ -26,6 +27,46 @@ class OrderState(StrEnum):
 
 #: Progress of a line or an order, slowest first.
 PROGRESS = (OrderState.RECEIVED, OrderState.PREBOOKED, OrderState.ORDERED, OrderState.APPROVED, OrderState.SHIPPED)
+#: Flags: something waits for a person.
+WAITING = (OrderState.MAPPING_REQUIRED, OrderState.HELD, OrderState.FAILED)
+FINAL = tuple(state for state in OrderState if state.is_final)
+
+
+class Move(NamedTuple):
+    """From each of some states an order may come to each of others."""
+
+    before: tuple[OrderState, ...]
+    after: tuple[OrderState, ...]
+    when: str
+
+
+#: Every move that an order can make. Its state is derived anew at each look, so that several steps may be one move.
+MOVES = (
+    Move(PROGRESS, PROGRESS, "its slowest line went on, or its origin asks for more"),
+    Move(PROGRESS, (OrderState.CANCELLING,), "its origin wants it, or a line of it, no more"),
+    Move((OrderState.CANCELLING,), PROGRESS, "what was withdrawn is gone, or wanted again"),
+    Move((*PROGRESS, OrderState.CANCELLING), WAITING, "something waits for a person"),
+    Move(WAITING, (*PROGRESS, OrderState.CANCELLING), "that is decided, mended or mapped"),
+    Move(WAITING, WAITING, "something else waits for a person"),
+    Move((OrderState.RECEIVED, OrderState.CANCELLING, *WAITING), (OrderState.CANCELLED,), "nothing of it stands"),
+    Move((*PROGRESS, OrderState.CANCELLING, *WAITING), (OrderState.CLOSED,), "closed in Axerrio, or left a week ago"),
+    Move(FINAL, (OrderState.RECEIVED, OrderState.CANCELLING, *WAITING, *FINAL), "its origin changed it"),
+)
+
+
+#: Which commands an order refuses in which states, and in which words after its name.
+REFUSED: dict[str, dict[OrderState, str]] = {
+    "requeue": dict.fromkeys(FINAL, "is at its end"),
+    "hold": {state: f"is {state}: nothing more would be sent for it" for state in FINAL},
+    "cancel": {state: f"is {state}: nothing of it can be taken back" for state in (OrderState.SHIPPED, *FINAL)},
+    "release": {},
+    "resolve": {state: f"is {state}: nothing of it is left to decide" for state in FINAL},
+}
+
+
+def may_move(before: OrderState, after: OrderState) -> bool:
+    """Whether the table of moves knows this one."""
+    return any(before in move.before and after in move.after for move in MOVES)
 
 
 class HoldCode(StrEnum):

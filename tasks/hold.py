@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from models.canonical import Order as CanonicalOrder
 from models.database import now
-from models.states import HoldCode, OrderState
+from models.states import REFUSED, HoldCode
 from models.tables import Connection, Decision, Order
 from tasks import guard
 from tasks.notes import note
@@ -62,12 +62,10 @@ def hold(session: Session, order_ids: Sequence[int], who: str, why: str) -> list
     """
     told = []
     for row, connection in _locked(session, order_ids):
-        why_not = None
-        if row.state.is_final:
-            why_not = f"is {row.state.value}: nothing more would be sent for it"
-        elif row.held_by is not None:
+        why_not = REFUSED["hold"].get(row.state)
+        if why_not is None and row.held_by is not None:
             why_not = f"is held already, by {row.held_by}: {row.held_why}"
-        else:
+        if why_not is None:
             row.held_by, row.held_why = who, why
             _decide(session, row, HoldCode.BY_HAND.value, "hold", who, why)
         told.append(Told(row.id, row.name, connection, why_not))
@@ -85,14 +83,12 @@ def cancel(session: Session, order_ids: Sequence[int], who: str, why: str) -> li
     """
     told = []
     for row, connection in _locked(session, order_ids):
-        why_not = None
-        if row.state.is_final or row.state is OrderState.SHIPPED:
-            why_not = f"is {row.state.value}: nothing of it can be taken back"
-        elif row.held_by is not None:
+        why_not = REFUSED["cancel"].get(row.state)
+        if why_not is None and row.held_by is not None:
             why_not = f"is held by {row.held_by}: release it first"
-        elif _cancellation(session, row) is not None:
+        if why_not is None and _cancellation(session, row) is not None:
             why_not = "was cancelled here already"
-        else:
+        if why_not is None:
             _decide(session, row, fact_of(canonical(row)), "cancel", who, why)
         told.append(Told(row.id, row.name, connection, why_not))
     return told

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.database import now
+from models.states import REFUSED, OrderState
 from models.tables import History, Order, Write
 from tasks.wake import lock_orders
 
@@ -21,7 +22,7 @@ class Requeued(StrEnum):
     """What a requeue did to an order."""
 
     DUE = "due now"
-    FINAL = "is at its end"
+    FINAL = REFUSED["requeue"][OrderState.CLOSED]
     RUNNING = "is being worked on"
 
 
@@ -39,7 +40,7 @@ def requeue(session: Session, order_ids: Sequence[int], reason: str) -> dict[int
     moment = now(session)
     became = {}
     for row in lock_orders(session, order_ids):
-        if row.state.is_final:
+        if row.state in REFUSED["requeue"]:
             became[row.id] = Requeued.FINAL
         elif row.lease_until is not None and row.lease_until > moment:
             became[row.id] = Requeued.RUNNING

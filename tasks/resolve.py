@@ -13,7 +13,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from models.database import now
-from models.states import HoldCode, Kind, WriteState
+from models.states import REFUSED, HoldCode, Kind, WriteState
 from models.tables import Decision, Order, OrderLine, Prebook, Scope, Write, WriteLine
 from tasks.connection import Connection
 from tasks.notes import note
@@ -107,7 +107,7 @@ def decide_conflicts(
         line: only what is of this line.
     """
     (row,) = lock_orders(session, [order_id])
-    if row.state.is_final:
+    if row.state in REFUSED["resolve"]:
         return Resolution()
     plan = make_plan(SituationReader(session, connection, timing).read(row))
     conflicts = [
@@ -246,7 +246,7 @@ def _in_doubt(session: Session, order_id: int, line: OrderLine | None) -> tuple[
         .where(WriteLine.write_id.in_(writes.with_only_columns(Write.id).order_by(None)))
     )
     rows = lock_orders(session, {order_id, *session.scalars(orders)})
-    if any(row.id == order_id and row.state.is_final for row in rows):
+    if any(row.id == order_id and row.state in REFUSED["resolve"] for row in rows):
         return rows, []
     locked = writes.with_for_update().options(selectinload(Write.lines).joinedload(WriteLine.line))
     return rows, session.scalars(locked.execution_options(populate_existing=True)).all()

@@ -16,8 +16,8 @@ from clients.axerrio.client import AxerrioClient
 from clients.http import OpenGate
 from clients.komet.client import KometClient
 from models.database import make_engine, make_sessions, now
-from models.states import WINDOW, Feed, OrderState, WriteState
-from models.tables import Order, Scope, UnreadableRecord, Wait, Write
+from models.states import WINDOW, Feed, OrderState, WriteState, may_move
+from models.tables import History, Order, Scope, UnreadableRecord, Wait, Write
 from tasks.advance import advance
 from tasks.connection import Connection, ConnectionSettings, register
 from tasks.observe import observe
@@ -216,8 +216,17 @@ def make_ledger(world: World, database_url: str) -> Iterator[Callable[..., Ledge
         return ledger
 
     yield make
+    told = moves(made[0]) if made else []
     for each in made:
         each.close()
+    assert [move for move in told if not may_move(*move)] == [], "the table does not know these moves"
+
+
+def moves(ledger: Ledger) -> list[tuple[OrderState, OrderState]]:
+    """From which state to which the orders went, each once."""
+    with ledger.session() as session:
+        told = session.execute(select(History.from_state, History.to_state).distinct()).all()
+    return [(OrderState(before), OrderState(after)) for before, after in told if before is not None and before != after]
 
 
 @pytest.fixture

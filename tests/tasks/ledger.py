@@ -23,7 +23,7 @@ from models.canonical import (
     References,
     Shipment,
 )
-from models.states import HoldCode, Kind, WriteState
+from models.states import HoldCode, Kind, OrderState, WriteState, may_move
 from tasks.plan import judge, make_plan
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
@@ -146,6 +146,7 @@ class Ledger:
     former_codes: dict[str, str] = field(default_factory=dict)
     shipments: list[Shipment] = field(default_factory=list)
     over_limit: bool = False
+    state: OrderState = OrderState.RECEIVED
 
     # -- what is wanted --------------------------------------------------------------------------------------
 
@@ -177,6 +178,8 @@ class Ledger:
                 self.earned.discard(facts.kind)
         plan = make_plan(self.situation())
         self.over_limit = any(hold.code is HoldCode.OVER_LIMIT for hold in plan.holds)
+        assert plan.state is self.state or may_move(self.state, plan.state), f"{self.state} → {plan.state}"
+        self.state = plan.state
         return plan
 
     def write(self, id_: int) -> Write:

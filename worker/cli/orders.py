@@ -296,6 +296,7 @@ def resolve(
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
 ) -> None:
     """Decide a conflict, or what became of a write in doubt. Example: axkomet resolve 2026-48210 --line 1 --theirs."""
+    from models.states import REFUSED
     from tasks import resolve as decisions
     from worker.assembly import open_services, timing_of
     from worker.desk import find_row
@@ -321,12 +322,12 @@ def resolve(
         else:
             with silent_connection(settings, urls, ledger, row.connection_id) as connection:
                 resolution = decisions.decide_conflicts(session, connection, row.id, choice, by, timing, line=of_line)
-        name = row.name
+        name, at_its_end = row.name, REFUSED["resolve"].get(row.state)
     for what in resolution.decided:
         typer.echo(f"{name}: decided {choice}: {what}")
     for why_not in resolution.refused:
         typer.echo(f"axkomet: {name}: {why_not}", err=True)
     if not resolution.decided and not resolution.refused:
-        raise Problem(f"{name} has nothing to decide with --{choice}.", Exit.NOTHING)
+        raise Problem(f"{name} {at_its_end or f'has nothing to decide with --{choice}'}.", Exit.NOTHING)
     if resolution.refused:
         finish(Exit.PARTLY if resolution.decided else Exit.FAILED)
