@@ -16,15 +16,16 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Access(BaseModel):
     """Address and place of the token. Exactly one of `token_env` and `token_file` is given."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
-    #: Without a query; plain http only to this machine, unless `allow_http`.
     base_url: str
-    #: Name of the variable that holds the token.
+    """Address, without a query; plain http only to this machine, unless `allow_http`."""
     token_env: str | None = None
-    #: Path of the file that holds the token.
+    """Name of the variable, of the environment or `.env`, that holds the token. Either it or `token_file` is given."""
     token_file: Path | None = None
+    """Path of the file that holds the token."""
     allow_http: bool = False
+    """Allow plain http beyond this machine, which shows the token to the network."""
 
     @field_validator("base_url")
     @classmethod

@@ -57,23 +57,37 @@ class Customer(BaseModel):
 class ConnectionSettings(BaseModel):
     """One `[[connection]]` of the connections file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    """Of the connection: a-z, 0-9 and `-`. Commands name it so."""
     mode: Literal["live", "observe"] = "live"
-    #: Orders made before it, by the date in Axerrio's time zone, create nothing.
+    """`live`, or `observe`: it reads, plans and shows, and writes nothing."""
     start_date: date | None = None
+    """Orders made before it, by the date in Axerrio's time zone, create nothing. It is asked when an order is first
+    seen, so it must stand there before the first start."""
     change_after_approval: Literal["hold", "apply"] = "hold"
+    """What procurement has approved is changed only after a person decided (`hold`), or at once (`apply`)."""
     change_guard: Annotated[int, Field(ge=0)] = 25
+    """Once so many orders are cancelled or changed within ten minutes, all of them are held as `over_limit`; with few
+    open orders, once three in ten of them are, and at least 10. 0: no guard."""
     send_temporary_awb: bool = False
-    #: IANA name: what the Komet company calls today and yesterday.
+    """Send boxes with a temporary air waybill, and do not wait for the real one."""
     time_zone: str
+    """IANA name, such as `America/New_York`: what the Komet company calls today."""
     default_buyer: str | None = None
+    """Axerrio's buyer of prebooks whose Komet customer is none of `buyers`. Not set: such a prebook is held."""
     komet: KometSettings
+    """The Komet company: see below."""
     axerrio: AxerrioSettings
+    """The Axerrio tenant: see below."""
     buyers: dict[str, Customer] = {}
+    """Axerrio's buyer code = Komet's customer code, or `{ code = "C214", description = "Sunbloom Wholesale" }` where
+    Komet's name is not Axerrio's."""
     carriers: dict[str, str] = {}
+    """Axerrio's carrier code = Komet's; the same code where none is given."""
     packings: dict[str, str] = {}
+    """Axerrio's packing code = Komet's box type; the same code where none is given."""
 
     @field_validator("time_zone")
     @classmethod

@@ -41,38 +41,48 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
+        use_attribute_docstrings=True,
     )
 
-    #: SQLAlchemy URL; without it `axkomet up` starts an embedded PostgreSQL.
     database_url: SecretStr | None = None
-    #: Broker, locks and pacing; without it `axkomet up` starts an embedded Valkey.
+    """Of PostgreSQL, `postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE`. Not set: `axkomet up` runs its own."""
     redis_url: SecretStr | None = None
+    """Of Redis or Valkey: broker, locks and pacing. `redis://:PASSWORD@HOST:PORT/0`, or `rediss://` for TLS. Not set:
+    `axkomet up` runs its own."""
     connections: Folder = Path("connections.toml")
-    #: Folder of the embedded services' data and of all logs.
+    """The connections file."""
     home: Folder = Path(".axkomet")
-    #: Base interval of the fast polls.
+    """Folder of the embedded services' data and of all logs."""
     poll_seconds: Amount = 60
+    """Between two reads of a feed; Komet's are put further apart where its request budget is short."""
     sweep_seconds: Amount = 5
+    """Between two ticks, each of which looks for what is due."""
     retry_base_seconds: Amount = 2
+    """The first wait after a call that failed is at most so long, and each further one at most twice the last."""
     retry_max_seconds: Amount = 300
-    #: After this many attempts an order is `failed`.
+    """The longest such wait, and the longest time between two probes of a system that does not answer."""
     max_attempts: Count = 12
-    #: Total deadline of one call to Komet or Axerrio, from connect to last byte.
+    """After so many writes without an answer an order is `failed`."""
     http_timeout_seconds: Amount = 20
-    #: Least wait after a call's deadline before absence is believed.
+    """Total deadline of one call to Komet or Axerrio, from connect to last byte."""
     in_doubt_grace_seconds: Amount = 60
-    #: Threads of one worker process.
+    """Least wait after a call's deadline before absence is believed."""
     concurrency: Count = 16
+    """Threads of one worker process."""
     log_level: LogLevel = "INFO"
-    #: None: `console` on a terminal, else `json`.
+    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     log_format: Literal["console", "json"] | None = None
-    #: Raw records and writes of closed orders are removed after it.
+    """`console` or `json`. Not set: `console` on a terminal, else `json`."""
     retention_days: Days = 400
-    #: None: generated at each start.
+    """Writes and raw records of orders that ended are kept so long."""
     flower_user: str | None = None
+    """Name to log in to Flower with. Not set: `axkomet`."""
     flower_password: SecretStr | None = None
+    """Not set: `axkomet up` makes one at each start and prints it."""
     flower_port: Port = 5555
+    """Flower's, on loopback."""
     metrics_port: Port = 9464
+    """Of the metrics, which are not served yet."""
 
 
 @dataclass(frozen=True)

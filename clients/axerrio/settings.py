@@ -8,5 +8,5 @@ from clients.access import Access
 class AxerrioSettings(Access):
     """One tenant. `base_url` is what stands before `/api/v1`."""
 
-    #: Sent as `X-Tenant-Id`; left out where none is named.
     tenant: str | None = Field(default=None, min_length=1, pattern=r"^[!-~]+$")
+    """Sent as `X-Tenant-Id`, and compared with what Axerrio says that it is. Not set: sent and compared nowhere."""
