@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -26,6 +26,9 @@ check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
 
 faults storm recovery isolation memory: $(VENV)/develop.stamp  ## measure, and write docs/reliability.md's section of it
 	$(BIN)/python -m benchmarks.$@
+
+reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
+	$(BIN)/python -m worker.reference
 
 lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \

@@ -3,12 +3,13 @@
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-DOCS = Path(__file__).parents[1] / "docs"
+from worker.reference import DOCS, put, table
+
+__all__ = ["machine", "publish", "table"]
 
 
 def publish(page: str, section: str, command: str, body: str) -> None:
@@ -24,24 +25,9 @@ def publish(page: str, section: str, command: str, body: str) -> None:
         ValueError: the page has no such section.
     """
     file = DOCS / page
-    begin, end = f"<!-- {section} -->", f"<!-- /{section} -->"
     made = f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}, {machine()}."
-    text, count = re.subn(
-        f"{begin}.*{end}",
-        lambda _: f"{begin}\n{made}\n\n{body.strip()}\n{end}",
-        file.read_text("utf-8"),
-        flags=re.DOTALL,
-    )
-    if count != 1:
-        raise ValueError(f"{file} has no section {section}")
-    file.write_text(text, "utf-8")
+    file.write_text(put(file.read_text("utf-8"), section, f"{made}\n\n{body.strip()}"), "utf-8")
     print(body)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def machine() -> str:

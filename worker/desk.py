@@ -524,4 +524,4 @@ def _minute(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "-"
 
 
-_WHERE_TOKENS_ARE = {"komet": "in Komet under Setup → Settings → Tokens", "axerrio": "in Axerrio"}
+_WHERE_TOKENS_ARE = {"komet": "in Komet under Setup → Settings → Integrations → Tokens", "axerrio": "in Axerrio"}

@@ -286,7 +286,7 @@ def test_a_refused_token_pauses_the_connection(workers: Workers, world: World, h
     assert [(each["system"], each["closed_by"]) for each in shown["upstreams"]] == [("komet", "token")]
     assert "Invalid authentication token" in shown["upstreams"][0]["why"]
     (problem,) = [each for each in shown["problems"] if each.startswith("miami is paused: Komet has refused our token")]
-    assert "Setup → Settings → Tokens" in problem
+    assert "Setup → Settings → Integrations → Tokens" in problem
     assert {workers.one.state(key) for key in keys} == {"received"}
     order = workers.one.order(keys[0])
     assert order["held_up_by"] == "komet"
@@ -375,7 +375,8 @@ def test_a_missing_right_pauses_its_method_and_nothing_else(
     assert shown["upstreams"] == []
     assert [each["method"] for each in shown["paused_methods"]] == [f"komet.{method}"]
     assert f"no permission for {method}" in shown["paused_methods"][0]["why"]
-    assert any(f"Tick {method} in Komet under Setup → Settings → Tokens" in each for each in shown["problems"])
+    where = f"Tick {method} in Komet under Setup → Settings → Integrations → Tokens"
+    assert any(where in each for each in shown["problems"])
     for key in keys:
         order = workers.one.order(key)
         assert (order["reason"], order["held_up_by"], order["attempts"]) == (None, f"komet.{method}", 0)

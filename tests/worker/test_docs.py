@@ -1,13 +1,106 @@
-"""What the pages promise to cover, they cover."""
+"""What the pages promise to cover, they cover, and what they say of the code is what the code says."""
 
+import ast
+import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from models.states import HoldCode, OrderState
+import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+from models.states import HoldCode, Kind, OrderState, WriteState
+from worker import assembly, check, desk, up
+from worker.reference import DOCS, put, sections
+
+PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("name", "section"), [(name, section) for name in sections() for section in sections()[name]])
+def test_what_is_generated_is_of_this_code(name: str, section: str) -> None:
+    assert put(page(name), section, sections()[name][section]) == page(name), "run `make reference`"
+
+
+@pytest.mark.parametrize("text", ["", "<!-- x --><!-- /x --> <!-- x --><!-- /x -->"])
+def test_a_page_without_its_section_is_no_page(text: str) -> None:
+    with pytest.raises(ValueError, match="sections x"):
+        put(text, "x", "")
 
 
 def test_the_runbook_has_a_section_for_every_reason() -> None:
-    sections = set(re.findall(r"^### `(\w+)`$", (DOCS / "runbook.md").read_text("utf-8"), re.MULTILINE))
-    assert sections == {each.value for each in HoldCode} | {OrderState.FAILED.value}
+    chapters = set(re.findall(r"^### `(\w+)`$", page("runbook.md"), re.MULTILINE))
+    assert chapters == {each.value for each in HoldCode} | {OrderState.FAILED.value}
+
+
+def test_every_state_and_reason_is_explained() -> None:
+    explained = re.findall(r"^\| `(\w+)` \| [^`|]", page("reference/states.md"), re.MULTILINE)
+    words = [each.value for enum in (OrderState, HoldCode, WriteState) for each in enum]
+    assert set(words) <= set(explained)
+
+
+def test_the_token_needs_every_method_that_is_called() -> None:
+    ticked = re.findall(r"^ +\| `([\w.]+)` \|", page("how-to/tokens.md"), re.MULTILINE)
+    writes = [each.value.removeprefix("komet.") for each in Kind if each.value.startswith("komet.")]
+    assert sorted(ticked[4:]) == sorted(writes)
+    assert ticked[:4] == re.findall(r'^ +"([\w.]+)": ', inspect.getsource(check), re.MULTILINE)
+
+
+# -- alarms ----------------------------------------------------------------------------------------------------
+
+
+def alarms() -> Iterator[str]:
+    """Every sentence that `status` can print, as a regular expression."""
+    for module in (desk, up, assembly):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            match node:
+                case ast.Call(func=ast.Attribute(of, "append"), args=[said]) if "problems" in ast.unparse(of):
+                    yield pattern(said)
+                case ast.AugAssign(target=ast.Name("problems"), value=ast.ListComp(elt=ast.JoinedStr() as said)):
+                    yield pattern(said)
+                case ast.FunctionDef(name="_closed_in_words" | "_paused_in_words" | "_unreachable"):
+                    yield from (pattern(each.value) for each in ast.walk(node) if isinstance(each, ast.Return))
+
+
+def pattern(said: ast.expr | None) -> str:
+    """Matches what the expression can say."""
+    match said:
+        case ast.Constant(str() as text):
+            return re.escape(text)
+        case ast.JoinedStr(parts):
+            return "".join(map(pattern, parts))
+        case ast.BinOp(left, ast.Add(), right):
+            return pattern(left) + pattern(right)
+        case ast.IfExp(_, one, other):
+            return f"({pattern(one)}|{pattern(other)})"
+    return ".+"
+
+
+def test_the_runbook_has_every_alarm_as_it_is_printed() -> None:
+    quotes = re.findall(r"(?:^>.*\n)+", page("runbook.md"), re.MULTILINE)
+    printed = [" ".join(quote.replace("\n> ", "\n").removeprefix("> ").split()) for quote in quotes]
+    known = list(alarms())
+    assert len(known) > 10
+    assert [each for each in known if not any(re.fullmatch(each, quote) for quote in printed)] == []
+    assert [quote for quote in printed if not any(re.fullmatch(each, quote) for each in known)] == []
+
+
+# -- links -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(DOCS.parent)))
+def test_links_lead_somewhere(file: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", file.read_text("utf-8")):
+        if "://" not in target:
+            path, _, anchor = target.partition("#")
+            to = file.parent / path if path else file
+            assert to.exists(), target
+            assert not anchor or anchor in anchors(to), target
+
+
+def anchors(file: Path) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
