@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.shared import AsJson, app, finish, known_connection, load, show
+from worker.problems import Exit
 
 #: Seconds between two screens of `status --watch`.
 _WATCH_PAUSE = 2.0
@@ -19,7 +20,7 @@ def check(as_json: AsJson = False) -> None:
 
     checks = list(run_checks(load()))
     show(checks, as_json, check_list)
-    finish(0 if all(each["ok"] for each in checks) else 1)
+    finish(Exit.DONE if all(each["ok"] for each in checks) else Exit.FAILED)
 
 
 @app.command()
@@ -38,7 +39,7 @@ def status(
             terminal().clear()
         show(document, as_json, status_screen)
         if not watch:
-            finish(0 if document["healthy"] else 1)
+            finish(Exit.DONE if document["healthy"] else Exit.FAILED)
         time.sleep(_WATCH_PAUSE)
 
 
@@ -60,4 +61,4 @@ def today(
         known_connection(session, connection)
         found = unsafe_today(session, connection)
     show(found, as_json, today_list)
-    finish(1 if found else 0)
+    finish(Exit.FAILED if found else Exit.DONE)
