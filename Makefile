@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -29,6 +29,9 @@ faults storm recovery isolation memory: $(VENV)/develop.stamp  ## measure, and w
 
 reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
 	$(BIN)/python -m worker.reference
+
+picture: $(VENV)/develop.stamp  ## play the demo, and keep its last screen as docs/demo.svg
+	$(BIN)/python -m benchmarks.picture
 
 lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
