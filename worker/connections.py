@@ -1,6 +1,7 @@
 """The connections file: which Axerrio tenant is joined to which Komet company."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from clients.access import Access, resolve_token
 from tasks.connection import ConnectionSettings
 from worker.problems import Problem
-from worker.settings import read_secret_variable
+from worker.settings import Settings, read_secret_variable
 
 
 def load_connections(path: Path) -> list[ConnectionSettings]:
@@ -56,6 +57,15 @@ def parse_connections(text: str, path: Path) -> list[ConnectionSettings]:
                 "every order would be made twice. Keep one of them."
             )
     return connections
+
+
+def packings_of(settings: Settings, connection: str) -> Mapping[str, str]:
+    """Komet's box type for a packing of a connection; none where the connections file cannot be read."""
+    try:
+        named = load_connections(settings.connections)
+    except Problem:
+        return {}
+    return next((each.packings for each in named if each.name == connection), {})
 
 
 def _read(path: Path, number: int, entry: dict[str, Any]) -> ConnectionSettings:

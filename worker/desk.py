@@ -37,9 +37,10 @@ from tasks import guard
 from tasks.budget import budget_of
 from tasks.connection import ConnectionSettings
 from tasks.mapping import list_mappings
+from tasks.material import MATERIAL_OF_ORDER_ITEM
 from tasks.runtime import Timing
-from tasks.situation import MISSES_FOR_GONE
 from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
+from worker.sides import changes, in_axerrio, is_live, prebook_item
 
 Json = dict[str, Any]
 
@@ -221,14 +222,14 @@ def _view(
     by_row = {prebook.id: prebook for prebook in prebooks}
     lines = [_line(row, line, by_row, items.get(line.id, []), purchased, boxes.get(line.id, [])) for line in row.lines]
     of_lines = [item for line in row.lines for item in items.get(line.id, [])]
-    dead = {item.prebook_row for item in of_lines} - {item.prebook_row for item in of_lines if _is_live(item)}
+    dead = {item.prebook_row for item in of_lines} - {item.prebook_row for item in of_lines if is_live(item)}
     prebooks = [prebook for prebook in prebooks if prebook.id not in dead]
     orders = {
         bought.purchase_order.purchase_order_id: bought.purchase_order
         for line in row.lines
         for item in items.get(line.id, [])
         for bought in purchased.get((row.connection_id, item.item_id), [])
-        if bought.boxes
+        if is_live(bought)
     }
     reason = None
     if row.reason_code is not None:
@@ -271,8 +272,10 @@ def _line(
     boxes: Sequence[Box],
 ) -> Json:
     wanted = Line.model_validate(line.wanted) if line.wanted is not None else None
-    item = next((item for item in items if _is_live(item)), None)
-    bought = [each for each in (purchased.get((row.connection_id, item.item_id), []) if item else []) if each.boxes]
+    live = [item for item in items if is_live(item)]
+    item = live[0] if live else None
+    of_items = (each for item in items for each in purchased.get((row.connection_id, item.item_id), []))
+    bought = [each for each in of_items if is_live(each)]
     carried = {box.purchase_order_item_id for box in boxes}
     first = next((each for each in bought if each.item_id not in carried), bought[0] if bought else None)
     return {
@@ -292,18 +295,18 @@ def _line(
                 "number": each.purchase_order.number,
                 "boxes": each.boxes,
                 "status": _status(each.purchase_order),
+                "ship_date": each.purchase_order.ship_date.isoformat() if each.purchase_order.ship_date else None,
+                "box_codes": (each.content or {}).get("box_codes", []),
+                "changes": changes(each, MATERIAL_OF_ORDER_ITEM),
             }
             for each in bought
         ],
+        "axerrio": in_axerrio(row, line),
+        "prebook_items": [prebook_item(each, prebooks[each.prebook_row]) for each in live],
         "boxes_shipped": [
             {"box_code": box.box_code, "awb": box.awb, "ship_date": box.ship_date.isoformat()} for box in boxes
         ],
     }
-
-
-def _is_live(item: PrebookItem) -> bool:
-    """It holds boxes, and the lists show it."""
-    return item.boxes > 0 and item.missing < MISSES_FOR_GONE
 
 
 def _status(order: PurchaseOrder) -> str:

@@ -1,6 +1,6 @@
 """The screens: what the desk says, drawn for people. Width and colours are the terminal's; `NO_COLOR` is honoured."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from models.states import OrderState
-from worker.today import turn_of
+from worker.sides import disagreements
+from worker.today import command_of, turn_of
 
 Json = dict[str, Any]
 
@@ -36,6 +37,15 @@ _WAITS_FOR = {
     "budget": "Waits for one of the day's Komet requests: they are used, and the nearest departure goes first.",
 }
 _WAITS_FOR_METHOD = "Waits until our token may call {name} again: see `axkomet status`."
+#: What an order waits for that waits for no person's decision.
+_WAITS_IN = {
+    OrderState.RECEIVED: "It was read, and nothing of it stands in the other system yet.",
+    OrderState.PREBOOKED: "Its prebook stands in Komet, and its purchase order comes next.",
+    OrderState.ORDERED: "It is ordered in Komet, and procurement has not approved all of it yet.",
+    OrderState.APPROVED: "It is approved, and not all of its boxes have left yet.",
+    OrderState.SHIPPED: "All of it has left; it is closed a week after its truck.",
+    OrderState.CANCELLING: "It is being taken back from the other system.",
+}
 
 
 def state_text(state: str) -> Text:
@@ -44,9 +54,10 @@ def state_text(state: str) -> Text:
 
 
 def _table(*columns: str) -> Table:
+    """Words that are longer than their column are folded: an id that is cut is worth nothing."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     return table
 
 
@@ -102,8 +113,13 @@ def preview_list(previews: Sequence[Json]) -> RenderableType:
     return Group(*parts)
 
 
-def order_account(order: Json) -> RenderableType:
-    """One order: why it waits and what to type, then lines, history and writes."""
+def order_account(order: Json, packings: Mapping[str, str] | None = None) -> RenderableType:
+    """One order: why it waits, whose turn it is and what to type; then both systems side by side, history and writes.
+
+    Args:
+        order: as the desk shows it.
+        packings: Komet's box type for Axerrio's packing, where it is not the same code.
+    """
     origin = "born in Komet" if order["origin"] == "komet" else None
     known_as = ", ".join(filter(None, (origin, order["axerrio"]["key"], f"version {order['axerrio']['version']}")))
     head = Text.assemble(
@@ -112,48 +128,104 @@ def order_account(order: Json) -> RenderableType:
         state_text(order["state"]),
         f"; departs {order['departure_date']}, truck {order['truck_date']}",
     )
-    parts: list[RenderableType] = [head]
-    if order["reason"]:
-        parts.append(Text(order["reason"]["message"], style="yellow"))
-        if order["reason"]["next_command"]:
-            parts.append(Text(f"Next: {order['reason']['next_command']}"))
-    if order["held_up_by"]:
-        parts.append(Text(_WAITS_FOR.get(order["held_up_by"], _WAITS_FOR_METHOD).format(name=order["held_up_by"])))
-    turn = turn_of(order)
-    if not OrderState(order["state"]).is_final:
-        by = f", by {order['departure_date']}" if turn.who != "nobody" else ""
-        parts.append(Text(f"Whose turn: {turn.who}: {turn.does}{by}"))
+    parts: list[RenderableType] = [head, *_why(order)]
     if order["last_error"]:
-        parts.append(Text(f"Last error: {order['last_error']}"))
-    numbers = ", ".join(each["number"] or each["id"] for each in order["komet"]["prebooks"])
-    purchase_orders = ", ".join(f"{each['number']} ({each['status']})" for each in order["komet"]["purchase_orders"])
-    parts.append(Text(f"In Komet: prebook {numbers or '-'}, purchase orders {purchase_orders or '-'}"))
-    lines = _table("line", "article", "description", "boxes", "state", "prebook item", "purchase order item")
-    shipped = _table("line", "air waybill", "shipped", "boxes", "codes")
+        again = f" (tried again at {_short(order['due_at'])})" if order["due_at"] else ""
+        parts.append(Text(f"Last error{again}: {order['last_error']}"))
+    lines = _table("", "Axerrio", "", "Komet")
     for line in order["lines"]:
-        bought = ", ".join(f"{each['number']}/{each['id']}" for each in line["purchase_order_items"])
-        lines.add_row(
-            line["line_key"],
-            line["article_code"] or "-",
-            line["description"] or "-",
-            str(line["boxes"] or "-"),
-            state_text(line["state"]),
-            line["prebook_item_id"] or "-",
-            bought or "-",
-        )
-        for (awb, day), codes in _by_waybill(line["boxes_shipped"]).items():
-            shipped.add_row(line["line_key"], awb, day, str(len(codes)), " ".join(codes))
-    history = _table("when", "from", "to", "why")
+        _compare(lines, line, packings or {})
+    history = Table.grid(padding=(0, 2))
+    history.add_column(no_wrap=True)
+    history.add_column(overflow="fold")
     for row in order.get("history", []):
-        history.add_row(_short(row["at"]), row["from"] or "-", row["to"], row["why"])
-    writes = _table("write", "state", "tries", "sent", "settled", "said")
+        moved = row["to"] if row["from"] in (None, row["to"]) else f"{row['from']} → {row['to']}"
+        history.add_row(_short(row["at"]), f"{moved.replace('_', ' ')}: {row['why']}")
+    writes = Table.grid(padding=(0, 2))
+    writes.add_column(no_wrap=True)
+    writes.add_column(overflow="fold")
     for row in order.get("writes", []):
-        times = (_short(row["sent_at"]), _short(row["settled_at"]))
-        writes.add_row(row["kind"], row["state"], str(row["attempts"]), *times, row["error"] or "")
-    for title, table in (("Lines", lines), ("Shipped", shipped), ("History", history), ("Writes", writes)):
+        writes.add_row(_short(row["sent_at"]), _write(row))
+    for title, table in (("Line by line", lines), ("History", history), ("Writes", writes)):
         if table.row_count:
             parts += [Text(f"\n{title}", style="bold"), table]
     return Group(*parts)
+
+
+def _why(order: Json) -> Iterable[Text]:
+    """Why it waits, who must act by when, and what to type."""
+    reason, state = order["reason"], OrderState(order["state"])
+    if reason is not None:
+        yield Text(reason["message"], style="yellow")
+    if order["held_up_by"]:
+        yield Text(_WAITS_FOR.get(order["held_up_by"], _WAITS_FOR_METHOD).format(name=order["held_up_by"]))
+    elif reason is None and state in _WAITS_IN:
+        yield Text(_WAITS_IN[state])
+    if state.is_final:
+        return
+    turn = turn_of(order)
+    by = f", by {order['departure_date']} (truck {order['truck_date']})" if turn.who != "nobody" else ""
+    yield Text(f"Whose turn: {turn.who}: {turn.does}{by}")
+    if reason is not None:
+        yield Text(f"Next: {command_of(order) or 'nothing to type; it goes on by itself once that is mended'}")
+
+
+def _compare(table: Table, line: Json, packings: Mapping[str, str]) -> None:
+    """A row for each thing that both systems have of a line, with a sign where they do not agree."""
+    ours, items, bought = line["axerrio"] or {}, line["prebook_items"], line["purchase_order_items"]
+    unlike = disagreements(line, packings)
+
+    def add(name: str, label: str, here: str | None, there: Iterable[str | None]) -> None:
+        found = "\n".join(dict.fromkeys(filter(None, there)))
+        if here or found:
+            style = "bold yellow" if name in unlike else ""
+            sign = Text("≠" if name in unlike else "", style=style)
+            table.add_row(f"  {label}", Text(here or "-", style=style), sign, Text(found or "-", style=style))
+
+    is_there = [each["status"] for each in bought] or ["prebook" for _ in items[:1]]
+    label = Text.assemble((f"line {line['line_key']}", "bold"), "\n  ", state_text(line["state"]))
+    table.add_row(label, ours.get("status", "-"), "", "\n".join(dict.fromkeys(is_there)) or "-")
+    article = " ".join(filter(None, (ours.get("article_code"), ours.get("description"))))
+    unknown = {each["id"]: " (Komet does not know it)" if each["mapped"] is False else "" for each in items}
+    add("product", "product", article, [f"{each['product'] or '?'}{unknown[each['id']]}" for each in items])
+    add("boxes", "boxes", _number(ours.get("boxes")), [_number(sum(each["boxes"] for each in items) or None)])
+    add("packing", "packing", ours.get("packing"), [each["packing"] for each in items])
+    days = [each["departure_date"] for each in items] + [each["ship_date"] for each in bought]
+    add("departure_date", "ship date", ours.get("departure_date"), days)
+    add("truck_date", "truck", ours.get("truck_date"), [each["truck_date"] for each in items])
+    told = ours.get("prebook_item_id")
+    prebooks = [f"{each['prebook_number'] or each['prebook_id']}, item {each['id']}" for each in items]
+    add("prebook", "prebook", f"item {told}" if told else None, prebooks)
+    told = ours.get("purchase_order_item_id")
+    orders = [
+        f"{each['number']}, item {each['id']}: {each['boxes']} boxes, ships {each['ship_date']}, {each['status']}"
+        for each in bought
+    ]
+    number = ours.get("purchase_order_number") or "?"
+    add("purchase_order", "purchase order", f"{number}, item {told}" if told else None, orders)
+    for (awb, day), codes in _by_waybill(line["boxes_shipped"]).items():
+        add("", "air waybill", None, [f"{awb}, {day}: {len(codes)} boxes {' '.join(codes)}"])
+    ours_there = {each["box_code"] for each in line["boxes_shipped"]}
+    strange = sorted({code for each in bought for code in each["box_codes"]} - ours_there)
+    add("box_codes", "other boxes", None, [" ".join(strange)])
+    changed = [change for each in (*items, *bought) for change in each["changes"]]
+    words = [f"{each['field'].replace('_', ' ')} {each['before']} → {each['after']}" for each in changed]
+    if words:
+        unlike.add("changes")
+        add("changes", "by a person", None, words)
+
+
+def _write(row: Json) -> Text:
+    """One write, in a sentence."""
+    tries = f"{row['attempts']} {'try' if row['attempts'] == 1 else 'tries'}"
+    settled = f", settled {_short(row['settled_at'])}" if row["settled_at"] else ""
+    said = f": {row['error']}" if row["error"] else ""
+    style = "red" if row["state"] == "refused" else ""
+    return Text.assemble(f"{row['kind']} ", (row["state"], style), f", {tries}{settled}{said}")
+
+
+def _number(count: int | None) -> str | None:
+    return None if count is None else str(count)
 
 
 def _by_waybill(boxes: Iterable[Json]) -> dict[tuple[str, str], list[str]]:

@@ -41,14 +41,37 @@ _OF_ORIGIN = {
     Origin.KOMET.value: Turn("Komet user", "mend the prebook in Komet"),
 }
 _MENDED_AT_THE_ORIGIN = (HoldCode.INVALID, HoldCode.UNREADABLE, HoldCode.DEPARTED)
+_OF_CODE = {
+    HoldCode.MAPPING_REQUIRED: Turn("admin", "map the article with the next command, or have it mapped in Komet"),
+    HoldCode.REJECTED: Turn("admin", "have mended what was refused, then type the next command"),
+    HoldCode.CONFLICT: Turn("admin", "decide which side is right with the next command"),
+    HoldCode.IN_DOUBT: Turn("admin", "look in Komet whether it is there, then type the next command"),
+    HoldCode.OVER_LIMIT: Turn("admin", "find out whether it is meant; if so, type the next command"),
+    HoldCode.NOT_VISIBLE: Turn("Komet user", "put right in Komet what keeps it from being shown"),
+    HoldCode.UNMAPPED_REFERENCE: Turn("admin", "add it to the connections file and start the workers again"),
+}
+#: A product that Komet itself does not know, where no mapping of ours can help.
+_MAPPED_IN_KOMET = Turn("Komet user", "map the product on Komet's screen")
+#: A command that only tells: nothing is to be typed, and the order goes on by itself once that is mended.
+_TELLS = "axkomet orders show"
+
+
+def command_of(order: Json) -> str | None:
+    """What is to be typed, so that an order which the desk shows goes on; None: nothing."""
+    command: str | None = order["reason"]["next_command"] if order["reason"] else None
+    return None if command is None or command.startswith(_TELLS) else command
 
 
 def turn_of(order: Json) -> Turn:
     """Whose turn an order is, as the desk shows the order."""
-    if order["reason"] and order["reason"]["code"] in list(HoldCode):
-        at_its_origin = HoldCode(order["reason"]["code"]) in _MENDED_AT_THE_ORIGIN
-        return _OF_ORIGIN[order["origin"]] if at_its_origin else _ADMIN
-    return _OF_STATE.get(OrderState(order["state"]), _NOBODY)
+    if not order["reason"] or order["reason"]["code"] not in list(HoldCode):
+        return _OF_STATE.get(OrderState(order["state"]), _NOBODY)
+    code = HoldCode(order["reason"]["code"])
+    if code in _MENDED_AT_THE_ORIGIN:
+        return _OF_ORIGIN[order["origin"]]
+    if code is HoldCode.MAPPING_REQUIRED and command_of(order) is None:
+        return _MAPPED_IN_KOMET
+    return _OF_CODE.get(code, _ADMIN)
 
 
 def unsafe_today(session: Session, connection: str | None = None) -> list[Json]:

@@ -52,7 +52,11 @@ ORDER_KEYS = """
     komet.purchase_orders[].status lines[].line_key lines[].article_code lines[].boxes lines[].state lines[].mapped
     lines[].prebook_id lines[].prebook_item_id lines[].purchase_order_item_id lines[].purchase_order_number
     lines[].purchase_order_items[].id lines[].purchase_order_items[].number lines[].purchase_order_items[].boxes
-    lines[].purchase_order_items[].status lines[].boxes_shipped attempts due_at last_error created_at updated_at
+    lines[].purchase_order_items[].status lines[].purchase_order_items[].ship_date
+    lines[].purchase_order_items[].box_codes lines[].purchase_order_items[].changes lines[].boxes_shipped
+    lines[].axerrio.status lines[].axerrio.boxes lines[].axerrio.prebook_item_id lines[].prebook_items[].id
+    lines[].prebook_items[].boxes lines[].prebook_items[].mapped lines[].prebook_items[].changes
+    attempts due_at last_error created_at updated_at
 """
 ACCOUNT_KEYS = """
     history[].at history[].from history[].to history[].why
@@ -169,7 +173,7 @@ def test_an_order_born_in_komet(shell: Shell, ledger: Ledger, world: World) -> N
     screen = shell.run("orders", "show", str(sold["number"])).stdout
     assert screen.startswith(f"{name} (born in Komet, version 1, miami) is received")
     assert "Rose Freedom 50 cm" in screen
-    assert re.search(rf"729-1234 5675\s+{today_in()}\s+2\s+AX1 AX2", screen)
+    assert re.search(rf"air waybill\s+-\s+729-1234 5675, {today_in()}: 2 boxes AX1 AX2", screen)
     for key in ("AX2", "box:AX1", "729-1234 5675", "awb:729-1234 5675"):
         assert shell.run("orders", "show", key).stdout == screen
     assert shell.run("orders", "show", "box:AX3").returncode == 3

@@ -66,18 +66,21 @@ def list_orders(
 
 @orders.command("show")
 def show_order(key: str, as_json: AsJson = False) -> None:
-    """Show one order by any of its keys: of Axerrio or Komet, a box code, an air waybill.
+    """Show one order, both systems side by side, by any of its keys: of Axerrio or Komet, a box code, an air waybill.
 
     Example: axkomet orders show 2026-48210, or prebook:4343, or po:70012, or box:AX0000012345, or awb:729-1234-5675.
     """
     from worker.assembly import open_services
+    from worker.connections import packings_of
     from worker.desk import find_order
     from worker.screens import order_account
 
-    _, ledger = open_services(load())
+    settings = load()
+    _, ledger = open_services(settings)
     with ledger.sessions() as session:
         found = by_key(find_order, session, key)
-    show(found, as_json, order_account)
+    packings = packings_of(settings, found["connection"])
+    show(found, as_json, lambda order: order_account(order, packings))
 
 
 @app.command()
