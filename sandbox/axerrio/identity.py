@@ -1,6 +1,6 @@
 """The start-up check: who is it that answers?"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from starlette.responses import Response
 
@@ -10,6 +10,7 @@ from sandbox.wire import Answer
 
 def identity(tenant: Tenant) -> Response:
     """Name the tenant and tell the time."""
+    clock = datetime.now(UTC) + timedelta(seconds=tenant.settings.clock_offset_seconds)
     return Answer(
         {
             "tenantId": tenant.seed.tenant_id,
@@ -17,6 +18,6 @@ def identity(tenant: Tenant) -> Response:
             "timeZone": tenant.seed.time_zone,
             "currency": tenant.seed.currency,
             "apiVersion": "1",
-            "clock": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "clock": clock.isoformat(timespec="milliseconds"),
         }
     )

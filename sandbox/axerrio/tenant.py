@@ -35,6 +35,7 @@ class TenantSettings(BaseModel):
     print_labels: bool = False  # labels are printed by themselves once they may be
     symbology: str = "code128"
     lot_number: str | None = None
+    clock_offset_seconds: float = 0  # by so much its clock is wrong
 
 
 def _articles() -> list[Json]:
