@@ -1,15 +1,18 @@
 """Requeue: let orders begin afresh, with their attempts and refusals forgotten and their history kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import now
 from models.states import REFUSED, OrderState
 from models.tables import History, Order, Write
 from tasks.wake import lock_orders
+
+#: Orders of one transaction: whoever works on one of them waits no longer than for so many.
+BATCH = 200
 
 
 def begin_afresh(session: Session, row: Order) -> None:
@@ -52,3 +55,17 @@ def requeue(session: Session, order_ids: Sequence[int], reason: str) -> dict[int
             session.add(History(order_id=row.id, from_state=state, to_state=state, why=f"Requeued: {reason}"))
             became[row.id] = Requeued.DUE
     return became
+
+
+def requeue_all(
+    sessions: sessionmaker[Session], order_ids: Sequence[int], reason: str
+) -> Iterator[dict[int, Requeued]]:
+    """The same for however many, `BATCH` orders in a transaction: what came of each batch, once it is committed.
+
+    They are all due at once, and are worked on bit by bit: a connection has a bounded number of messages on their way,
+    for the nearest departures, and while Komet's requests are short these get them first.
+    """
+    for start in range(0, len(order_ids), BATCH):
+        with sessions.begin() as session:
+            became = requeue(session, order_ids[start : start + BATCH], reason)
+        yield became

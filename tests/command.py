@@ -2,7 +2,11 @@
 
 import multiprocessing
 import os
+import pty
+import select
 import sys
+import termios
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +46,32 @@ def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> 
             raise TimeoutError(f"axkomet {' '.join(arguments)} did not end: {said[1].read_text()}")
         stdout, stderr = (file.read_text() for file in said)
         return Done(tuple(arguments), process.exitcode, stdout, stderr)
+
+
+def run_on_terminal(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, columns: int = 100) -> Done:
+    """The same at a terminal of so many columns, where somebody could type: all it says is in `stdout`, as sent there.
+
+    Raises:
+        TimeoutError: it did not end.
+    """
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, columns))
+    process = _CONTEXT.Process(target=_become, args=(arguments, dict(env), cwd, [Path(os.ttyname(theirs))] * 2))
+    said = b""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    try:
+        process.start()
+        while process.is_alive() or select.select([ours], [], [], 0)[0]:
+            if select.select([ours], [], [], 0.05)[0]:
+                said += os.read(ours, 65536)
+            if time.monotonic() > end:
+                process.kill()
+                raise TimeoutError(f"axkomet {' '.join(arguments)} did not end: {said.decode()}")
+        process.join()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return Done(tuple(arguments), process.exitcode or 0, said.decode().replace("\r\n", "\n"), "")
 
 
 def _become(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, said: Sequence[Path]) -> None:

@@ -1,10 +1,12 @@
 """The screens: what the desk says, drawn for people. Width and colours are the terminal's; `NO_COLOR` is honoured."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -298,3 +300,22 @@ def terminal() -> Console:
     """Standard output as it is: without colours and wide where it is not a terminal. Brackets are no markup."""
     console = Console(highlight=False, markup=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
+
+
+@contextmanager
+def progress(what: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while something is done many times; none where stderr is no terminal. It goes away at the end.
+
+    Args:
+        what: was done to those that are done.
+        total: how many there are.
+        shown: False: no bar.
+
+    Yields:
+        What to call with how many are done.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done, refresh=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from tests.command import Done, run_command
+from tests.command import Done, run_command, run_on_terminal
 from tests.processes.plant import Json, environment
 from tests.sync.conftest import Ledger, ledger, make_ledger
 from tests.world import World
@@ -25,6 +25,12 @@ class Shell:
     def run(self, *arguments: str, **env: str) -> Done:
         done = run_command(arguments, self.env | env, self.folder)
         assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    def run_on_terminal(self, *arguments: str, columns: int = 100, **env: str) -> Done:
+        """The same at a terminal, which understands colours and is so wide."""
+        done = run_on_terminal(arguments, self.env | {"TERM": "xterm-256color"} | env, self.folder, columns=columns)
+        assert "Traceback" not in done.stdout
         return done
 
     def complaint(self, code: int, *arguments: str, **env: str) -> str:

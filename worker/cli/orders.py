@@ -101,10 +101,10 @@ def requeue(
     as_json: AsJson = False,
 ) -> None:
     """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed --dry-run."""
-    from tasks.requeue import Requeued
-    from tasks.requeue import requeue as requeue_rows
+    from tasks.requeue import BATCH, Requeued, requeue_all
     from worker.assembly import open_services
     from worker.desk import OrderFilter, find_orders, find_row
+    from worker.screens import progress
 
     if bool(keys) + bool(state) + every != 1:
         raise Problem("Name either keys of orders, or a state with --state, or --all.")
@@ -137,8 +137,11 @@ def requeue(
         return
     if not keys and not yes and sys.stdin.isatty():
         typer.confirm(f"Requeue {len(numbers)} order(s)?", abort=True, err=True)
-    with ledger.sessions.begin() as session:
-        became = requeue_rows(session, list(numbers), reason)
+    became: dict[int, Requeued] = {}
+    with progress("requeued", len(numbers), shown=len(numbers) > BATCH and not as_json) as done:
+        for batch in requeue_all(ledger.sessions, list(numbers), reason):
+            became |= batch
+            done(len(became))
     document = [
         {"id": id_, "name": numbers[id_], "requeued": what is Requeued.DUE, "outcome": what.value}
         for id_, what in became.items()
