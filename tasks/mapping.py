@@ -5,11 +5,11 @@ mapping releases every order that waits for it, at once, and no other.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -299,9 +299,8 @@ def set_mappings(sessions: sessionmaker[Session], wanted: Sequence[Wanted], who:
         stored = [_store(session, each, who) for each in wanted]
     outcomes = []
     for each, outcome in zip(wanted, stored, strict=True):
-        products = filter(None, (each.product_code, each.product_description))
         with sessions.begin() as session:
-            released = _release(session, each.connection_id, outcome.article_code, products)
+            released = _release(session, replace(each, article_code=outcome.article_code))
         outcomes.append(replace(outcome, released=released))
     return outcomes
 
@@ -340,23 +339,33 @@ def _is_unknown(session: Session, connection_id: int, article_code: str) -> bool
     return session.scalar(of_connection.where(Article.code == article_code).limit(1)) is None
 
 
-def _release(session: Session, connection_id: int, article: str, products: Iterable[str]) -> tuple[int, ...]:
-    """Make due the orders with a line that waits for the article or for Komet's word for it, whatever the case."""
-    waits = {(Origin.KOMET.value, word.casefold()) for word in products}
-    waits.add((Origin.AXERRIO.value, article.casefold()))
+def still_waiting(session: Session, mapping: Wanted, order_ids: Collection[int]) -> int:
+    """How many of the orders that a mapping released have a line that waits for its article still."""
+    return len(_those_that_wait(session, mapping).intersection(order_ids))
+
+
+def _those_that_wait(session: Session, mapping: Wanted) -> set[int]:
+    """Ids of the orders with a line that waits for the article or for Komet's word for it, whatever the case."""
+    waits = {(Origin.KOMET, word.casefold()) for word in (mapping.product_code, mapping.product_description) if word}
+    waits.add((Origin.AXERRIO, mapping.article_code.casefold()))
     waiting = (
         select(Order.id, Order.origin, OrderLine.waits_for)
         .join(OrderLine, OrderLine.order_id == Order.id)
-        .where(Order.connection_id == connection_id, OrderLine.waits_for.is_not(None), Order.state.not_in(_FINAL))
+        .where(
+            Order.connection_id == mapping.connection_id,
+            OrderLine.waits_for.is_not(None),
+            Order.state.not_in(_FINAL),
+        )
     )
+    return {id_ for id_, origin, word in session.execute(waiting) if word and (origin, word.casefold()) in waits}
 
-    def wait(query: Select[int, str, str | None]) -> set[int]:
-        return {id_ for id_, origin, word in session.execute(query) if word and (origin, word.casefold()) in waits}
 
+def _release(session: Session, mapping: Wanted) -> tuple[int, ...]:
+    """Make due the orders that wait for it."""
     moment = now(session)
-    at_work = select(Order.id).where(Order.connection_id == connection_id, Order.lease_until > moment)
-    rows = lock_orders(session, wait(waiting) | set(session.scalars(at_work)))
-    still = wait(waiting.where(Order.id.in_([row.id for row in rows])))
+    at_work = select(Order.id).where(Order.connection_id == mapping.connection_id, Order.lease_until > moment)
+    rows = lock_orders(session, _those_that_wait(session, mapping) | set(session.scalars(at_work)))
+    still = _those_that_wait(session, mapping)
     released = [row for row in rows if row.id in still]
     for row in released:
         row.due_at, row.hinted_until = moment, None

@@ -48,22 +48,33 @@ def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> 
         return Done(tuple(arguments), process.exitcode, stdout, stderr)
 
 
-def run_on_terminal(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, columns: int = 100) -> Done:
-    """The same at a terminal of so many columns, where somebody could type: all it says is in `stdout`, as sent there.
+def run_on_terminal(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, columns: int = 100, answers: Mapping[str, str]
+) -> Done:
+    """The same at a terminal of so many columns. All that is said is in `stdout`, as it was sent there.
+
+    Args:
+        arguments: of the command.
+        env: its environment.
+        cwd: its folder.
+        columns: how wide the terminal is.
+        answers: what somebody types once a text was said; `\x03` is Ctrl-C.
 
     Raises:
         TimeoutError: it did not end.
     """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, columns))
-    process = _CONTEXT.Process(target=_become, args=(arguments, dict(env), cwd, [Path(os.ttyname(theirs))] * 2))
-    said = b""
+    process = _CONTEXT.Process(target=_sit_at, args=(os.ttyname(theirs), arguments, dict(env), cwd))
+    said, left = b"", dict(answers)
     end = time.monotonic() + _PATIENCE_SECONDS
     try:
         process.start()
         while process.is_alive() or select.select([ours], [], [], 0)[0]:
             if select.select([ours], [], [], 0.05)[0]:
                 said += os.read(ours, 65536)
+            for text in [each for each in left if each.encode() in said]:
+                os.write(ours, left.pop(text).encode())
             if time.monotonic() > end:
                 process.kill()
                 raise TimeoutError(f"axkomet {' '.join(arguments)} did not end: {said.decode()}")
@@ -72,6 +83,14 @@ def run_on_terminal(arguments: Sequence[str], env: Mapping[str, str], cwd: Path,
         os.close(ours)
         os.close(theirs)
     return Done(tuple(arguments), process.exitcode or 0, said.decode().replace("\r\n", "\n"), "")
+
+
+def _sit_at(terminal: str, arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+    os.setsid()
+    opened = os.open(terminal, os.O_RDWR)  # the first that a session opens is its own: Ctrl-C comes from it
+    os.dup2(opened, 0)
+    sys.stdin = os.fdopen(0)
+    _become(arguments, env, cwd, [Path(terminal)] * 2)
 
 
 def _become(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, said: Sequence[Path]) -> None:

@@ -1,6 +1,6 @@
 """The real command as a process, against real services."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,12 @@ class Shell:
         assert "Traceback" not in done.stderr + done.stdout
         return done
 
-    def run_on_terminal(self, *arguments: str, columns: int = 100, **env: str) -> Done:
-        """The same at a terminal, which understands colours and is so wide."""
-        done = run_on_terminal(arguments, self.env | {"TERM": "xterm-256color"} | env, self.folder, columns=columns)
+    def run_on_terminal(
+        self, *arguments: str, columns: int = 100, answers: Mapping[str, str] | None = None, **env: str
+    ) -> Done:
+        """The same at a terminal, which understands colours and is so wide; see `tests.command`."""
+        env = self.env | {"TERM": "xterm-256color"} | env
+        done = run_on_terminal(arguments, env, self.folder, columns=columns, answers=answers or {})
         assert "Traceback" not in done.stdout
         return done
 

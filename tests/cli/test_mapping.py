@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -245,6 +247,52 @@ def test_an_article_is_known_whatever_the_case_of_its_letters(shell: Shell, ledg
     for typed, code in (("lily", "LILY"), ("TULIP", "Tulip")):
         assert f"{code} is X1 in Komet" in shell.run("mapping", "set", "miami", typed, "--product-code", "X1").stdout
     assert {each["article_code"] for each in listed(shell)} == {"LILY", "Tulip"}
+
+
+# -- watching them go ------------------------------------------------------------------------------------------
+
+SET = ("mapping", "set", "miami", "TULIP", "--product-code", "TUL01")
+
+
+def look_at(ledger: Ledger, order_id: int, *, article: str) -> None:
+    """A worker looked at the order, and its line goes on."""
+    with ledger.runtime.sessions.begin() as session:
+        order = session.get_one(Order, order_id)
+        order.due_at = None
+        for line in order.lines:
+            line.waits_for = None if line.waits_for == article else line.waits_for
+        if not any(line.waits_for for line in order.lines):
+            order.state = OrderState.PREBOOKED
+
+
+def test_orders_are_watched_until_none_waits_for_the_mapping(shell: Shell, ledger: Ledger) -> None:
+    """One of them waits for another article too: it is not waited for."""
+    one, two = wait_for(ledger, "TULIP", number="1"), wait_for(ledger, "LILY", "TULIP", number="2")
+    with ThreadPoolExecutor(1) as pool:
+        watched = pool.submit(shell.run, *SET, "--watch")
+        end = time.monotonic() + 20
+        while due_of(ledger) != {one, two} and time.monotonic() < end:
+            time.sleep(0.05)
+        look_at(ledger, one, article="TULIP")
+        with pytest.raises(TimeoutError):
+            watched.result(1.5)
+        look_at(ledger, two, article="TULIP")
+        done = watched.result(20)
+    assert done.stdout.splitlines()[1:] == ["2 of 2 order(s) went on."]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_whoever_watches_may_go(shell: Shell, ledger: Ledger) -> None:
+    """At a terminal orders are watched unasked, and Ctrl-C ends only that."""
+    order = wait_for(ledger, "TULIP")
+    done = shell.run_on_terminal(*SET, answers={"0/1": "\x03"})
+    assert done.returncode == 0
+    assert "1 order(s) released." in done.stdout
+    assert "0 of 1 order(s) went on." in done.stdout
+    assert "1 wait still; nothing is lost" in done.stdout
+    assert due_of(ledger) == {order}
+    assert "went on" not in shell.run_on_terminal(*SET, "--no-watch").stdout
+    assert "went on" not in shell.run(*SET).stdout, "a script does not wait"
 
 
 @pytest.mark.parametrize(

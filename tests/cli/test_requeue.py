@@ -175,6 +175,8 @@ def test_a_bar_is_shown_to_people_only(shell: Shell, ledger: Ledger, many: list[
     assert len(done.stdout.splitlines()) == len(many)
     screen = shell.run_on_terminal("requeue", "--all", "--yes").stdout
     assert f"{BATCH}/{len(many)} requeued" in re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", screen)
+    asked = shell.run_on_terminal("requeue", "--all", answers={f"Requeue {len(many)} order(s)?": "n\n"})
+    assert (asked.returncode, len(due(ledger))) == (1, len(many))
     shown = shell.run_on_terminal("requeue", "--all", "--yes", "--json").stdout
     assert len(json.loads(shown)) == len(many)
 

@@ -1,12 +1,23 @@
 """Mappings: list, set, import, export."""
 
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.shared import AsJson, connection_id, connections_of, known_connection, load, mapping, show
 from worker.problems import Exit, Problem
+
+if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
+    from tasks.mapping import Wanted
+    from worker.assembly import Ledger
+
+#: `mapping set` watches the orders so long, and looks so often, in seconds.
+_WATCH_SECONDS, _WATCH_PAUSE = 300.0, 1.0
 
 
 @mapping.command("list")
@@ -33,6 +44,13 @@ def set_mapping(
     article: Annotated[str, typer.Argument(help="Axerrio's code of the article.")],
     product_code: Annotated[str | None, typer.Option(help="Komet's code of the product.")] = None,
     product_description: Annotated[str | None, typer.Option(help="Komet's description of the product.")] = None,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            "--watch/--no-watch",
+            help="Watch the orders go on, for five minutes at most; at a terminal unless told not.",
+        ),
+    ] = None,
 ) -> None:
     """Say what an article is in Komet. Example: axkomet mapping set miami RFREE50 --product-code ROSFRE50."""
     from tasks.mapping import Wanted, set_mappings
@@ -47,13 +65,36 @@ def set_mapping(
     _, ledger = open_services(load())
     with ledger.sessions() as session:
         id_ = connection_id(session, connection)
-    (outcome,) = set_mappings(ledger.sessions, [Wanted(id_, article, code or None, description or None)], user())
+    wanted = Wanted(id_, article, code or None, description or None)
+    (outcome,) = set_mappings(ledger.sessions, [wanted], user())
     article = outcome.article_code
     if outcome.is_unknown:
         typer.echo(f"axkomet: Axerrio's catalogue of {connection} has no article {article}; it is kept.", err=True)
     product = " ".join(filter(None, (code, description)))
     word = "was mapped so already" if outcome.was_set else f"is {product} in Komet from now on"
     typer.echo(f"{article} {word}; {len(outcome.released)} order(s) released.")
+    if outcome.released and (sys.stdout.isatty() if watch is None else watch):
+        _watch(ledger, wanted, outcome.released)
+
+
+def _watch(ledger: "Ledger", wanted: "Wanted", released: Sequence[int]) -> None:
+    """Tell how many of the orders wait for the mapping no more, until none does, Ctrl-C, or the time is over."""
+    from tasks.mapping import still_waiting
+    from worker.screens import progress
+
+    left, end = len(released), time.monotonic() + _WATCH_SECONDS
+    with contextlib.suppress(KeyboardInterrupt), progress("went on", len(released)) as done:
+        while left and time.monotonic() < end:
+            with ledger.sessions() as session:
+                left = still_waiting(session, wanted, released)
+            done(len(released) - left)
+            time.sleep(_WATCH_PAUSE if left else 0)
+    typer.echo(f"{len(released) - left} of {len(released)} order(s) went on.")
+    if left:
+        typer.echo(
+            f"axkomet: {left} wait still; nothing is lost: see `axkomet status`, and `axkomet mapping list --missing`.",
+            err=True,
+        )
 
 
 @mapping.command("import")
