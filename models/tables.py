@@ -12,6 +12,7 @@
                  ├─ mappings                    article to Komet product, as an admin set it
                  ├─ proofs                      for which kinds of write absence is proof
                  ├─ upstreams ── paused_methods what keeps us from calling a system, or one method of it
+                 ├─ connection_notes            what people did to the connection as a whole
                  ├─ reference_data, unreadable_records
     request_budget                              one row for each Komet company and five minutes
 
@@ -116,6 +117,22 @@ class Connection(Base):
     #: IANA name from Axerrio's identity; departure dates are judged in it. None until it was asked.
     axerrio_time_zone: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+
+
+class ConnectionNote(Base):
+    """What a person did to a connection as a whole."""
+
+    __tablename__ = "connection_notes"
+    __table_args__ = (Index(None, "connection_id"),)
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
+    who: Mapped[str]
+    #: `paused` or `resumed`.
+    what: Mapped[str]
+    #: Empty: nobody said.
+    why: Mapped[str]
 
 
 class Upstream(Base):

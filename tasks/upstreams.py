@@ -9,7 +9,7 @@ person opens it. An order says in `held_up_by` what it waits for; a read is put 
 Rows of `upstreams` and `paused_methods` are locked last, after all that the tables' own order names.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from models.database import now
 from models.states import Feed, HoldCode, Kind, WriteState
-from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
+from models.tables import ConnectionNote, Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
 from tasks import scopes
 from tasks.budget import BUDGET, probing
 from tasks.connection import Connection
@@ -524,42 +524,62 @@ def _close(runtime: Runtime, call: Call, by: str, error: ClientError) -> None:
 # -- a person ------------------------------------------------------------------------------------------------
 
 
-def pause(session: Session, connection_id: int, why: str) -> bool:
+def pause(session: Session, connection_id: int, who: str, why: str) -> bool:
     """Call neither system of a connection, whatever else closed them, until a person resumes it.
 
     Args:
         session: its transaction records it; nothing may be locked after this.
         connection_id: of its row.
-        why: one sentence, with who paused it.
+        who: pauses it.
+        why: for people; may be empty.
 
     Returns:
         Whether it was not paused before.
     """
+    if len(_by_a_person(session, connection_id)) == len((AXERRIO, KOMET)):
+        return False
+    session.add(ConnectionNote(connection_id=connection_id, who=who, what="paused", why=why))
+    session.flush()
+    why = f"by {who}" + (f", {why}" if why else "")
     values = {"misses": 0, "missed_by": [], "closed_by": PERSON, "closed_why": why, "probe_at": None}
     values |= {"closed_since": func.axkomet_now()}
-    changed: list[str] = []
     for system in (AXERRIO, KOMET):
         added = insert(Upstream).values(connection_id=connection_id, system=system, **values)
         paused = added.on_conflict_do_update(
             index_elements=["connection_id", "system"], set_=values, where=Upstream.closed_by.is_distinct_from(PERSON)
         )
-        changed += session.scalars(paused.returning(Upstream.system)).all()
-    return bool(changed)
+        session.execute(paused)
+    return True
 
 
-def resume(session: Session, connection_id: int, timing: Timing) -> bool:
+def resume(session: Session, connection_id: int, timing: Timing, who: str, why: str) -> bool:
     """Call both systems again: what was put off is read now, and the next sweep wakes the orders.
+
+    Args:
+        session: its transaction records it; nothing may be locked after this.
+        connection_id: of its row.
+        timing: of the process.
+        who: resumes it.
+        why: for people; may be empty.
 
     Returns:
         Whether it was paused.
     """
-    by_a_person = (Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
-    opened = session.scalars(select(Upstream.system).where(*by_a_person)).all()
+    opened = _by_a_person(session, connection_id)
     if opened:
         # Before the systems' own rows, which are locked last.
         _read_now(session, connection_id, opened, timing)
+        session.add(ConnectionNote(connection_id=connection_id, who=who, what="resumed", why=why))
+        session.flush()
+        by_a_person = (Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
         session.execute(delete(Upstream).where(*by_a_person).execution_options(synchronize_session=False))
     return bool(opened)
+
+
+def _by_a_person(session: Session, connection_id: int) -> Sequence[str]:
+    """Its systems that a person paused."""
+    paused = select(Upstream.system).where(Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
+    return session.scalars(paused).all()
 
 
 # -- a method that is refused ----------------------------------------------------------------------------------

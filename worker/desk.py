@@ -18,6 +18,7 @@ from models.states import Feed, OrderState, WriteState
 from models.tables import (
     Box,
     Connection,
+    ConnectionNote,
     History,
     Order,
     OrderLine,
@@ -46,6 +47,8 @@ Json = dict[str, Any]
 
 #: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late.
 _INTERVALS = 3
+#: So many notes of a connection are shown.
+_NOTES = 10
 
 
 @dataclass(frozen=True)
@@ -473,7 +476,17 @@ def _connection(
         "absence_is_proof": {each.kind.value: each.earned_at is not None for each in proofs},
         "feeds": list(feeds.values()),
         "budget": {"limit": budget.limit, "used": budget.used, "left": budget.left},
+        "notes": _notes(session, row.id),
     }
+
+
+def _notes(session: Session, connection_id: int) -> list[Json]:
+    """What people did to a connection last, the newest first."""
+    notes = select(ConnectionNote).where(ConnectionNote.connection_id == connection_id)
+    return [
+        {"at": _time(each.at), "who": each.who, "what": each.what, "why": each.why or None}
+        for each in session.scalars(notes.order_by(ConnectionNote.id.desc()).limit(_NOTES))
+    ]
 
 
 def _closed(session: Session, connection_id: int) -> Sequence[Upstream]:

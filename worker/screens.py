@@ -258,28 +258,33 @@ def mapping_list(mappings: Sequence[Json]) -> RenderableType:
 
 
 def status_screen(status: Json) -> RenderableType:
-    """Healthy or not, in words; then a line for each connection."""
+    """Healthy or not, in words; then each connection."""
     parts: list[RenderableType] = [
         Text("Healthy.", style="green") if status["healthy"] else Text("Not healthy:", style="red")
     ]
     parts += [Text(f"  {problem}") for problem in status["problems"]]
-    table = _table("connection", "orders", "oldest due", "in doubt", "last polls", "Komet requests left")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for each in status["connections"]:
         counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(each["orders"].items()))
-        oldest = each["oldest_due_seconds"]
-        polls = ", ".join(f"{feed['name']} {_short(feed['last_success_at'])}" for feed in each["feeds"])
-        table.add_row(
-            each["name"]
-            + (" (observe)" if each["mode"] == "observe" else "")
-            + (" (paused)" if each["paused"] else ""),
-            counts or "none",
-            f"{oldest:.0f} s" if oldest is not None else "-",
-            str(each["in_doubt"]),
-            polls or "-",
-            f"{each['budget']['left']} of {each['budget']['limit']}",
-        )
+        oldest, budget = each["oldest_due_seconds"], each["budget"]
+        signs = [each["mode"]] if each["mode"] == "observe" else []
+        signs += ["paused"] if each["paused"] else []
+        table.add_row(Text(each["name"], style="bold"), Text(", ".join(signs), style="yellow"))
+        table.add_row("  orders", f"{counts or 'none'}; {each['in_doubt']} in doubt")
+        table.add_row("  oldest due", f"{oldest:.0f} s" if oldest is not None else "-")
+        table.add_row("  last polls", ", ".join(_poll(feed) for feed in each["feeds"]) or "-")
+        table.add_row("  requests left", f"{budget['left']} of {budget['limit']} of Komet's")
+        for note in each["notes"][:1]:
+            why = f": {note['why']}" if note["why"] else ""
+            table.add_row("  last note", f"{note['what']} by {note['who']} at {_short(note['at'])}{why}")
     last_tick = _short(status["beat"]["last_tick_at"])
     return Group(*parts, table, Text(f"{status['workers']} worker(s), last tick {last_tick}"))
+
+
+def _poll(feed: Json) -> str:
+    return f"{feed['name']} {_short(feed['last_success_at'])}"
 
 
 def check_list(checks: Iterable[Json]) -> RenderableType:

@@ -11,12 +11,12 @@ from worker.desk import status
 
 def pause_it(ledger: Ledger) -> bool:
     with ledger.runtime.sessions.begin() as session:
-        return pause(session, next(iter(ledger.runtime.connections)), "by ann, stock-taking")
+        return pause(session, next(iter(ledger.runtime.connections)), "ann", "stock-taking")
 
 
 def resume_it(ledger: Ledger) -> bool:
     with ledger.runtime.sessions.begin() as session:
-        return resume(session, next(iter(ledger.runtime.connections)), ledger.timing)
+        return resume(session, next(iter(ledger.runtime.connections)), ledger.timing, "bob", "")
 
 
 def problems(ledger: Ledger) -> list[str]:
@@ -40,6 +40,10 @@ def test_nobody_is_called_until_it_is_resumed(ledger: Ledger, world: World) -> N
     assert "by ann, stock-taking. `axkomet resume miami`" in problem
     assert resume_it(ledger)
     assert not resume_it(ledger)
+    with ledger.session() as session:
+        (shown,) = status(session, [ledger.settings], ledger.timing)["connections"]
+    told = [(note["what"], note["who"], note["why"]) for note in shown["notes"]]
+    assert told == [("resumed", "bob", None), ("paused", "ann", "stock-taking")], "each once, and kept"
     ledger.live(180)
     assert problems(ledger) == []
     for key in (first, second):

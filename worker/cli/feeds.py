@@ -50,7 +50,7 @@ def poll(
 @app.command()
 def pause(
     connection: Annotated[str, typer.Argument(help="Name of a connection.")],
-    reason: Annotated[str, typer.Option(help="Shown by `status`.")] = "",
+    reason: Annotated[str, typer.Option(help="Kept, and shown by `status`.")] = "",
 ) -> None:
     """Call neither system of a connection until it is resumed. Example: axkomet pause miami --reason "stock-taking"."""
     from tasks import upstreams
@@ -59,22 +59,25 @@ def pause(
 
     _, ledger = open_services(load())
     with ledger.sessions.begin() as session:
-        why = f"by {user()}" + (f", {reason.strip()}" if reason.strip() else "")
-        is_new = upstreams.pause(session, connection_id(session, connection, exit_code=Exit.NOTHING), why)
+        is_new = upstreams.pause(session, connection_id(session, connection, exit_code=Exit.NOTHING), user(), reason.strip())
     typer.echo(f"{connection} is paused" if is_new else f"{connection} was paused already")
 
 
 @app.command()
-def resume(connection: Annotated[str, typer.Argument(help="Name of a connection.")]) -> None:
+def resume(
+    connection: Annotated[str, typer.Argument(help="Name of a connection.")],
+    reason: Annotated[str, typer.Option(help="Kept, and shown by `status`.")] = "",
+) -> None:
     """Let a paused connection go on. Example: axkomet resume miami."""
     from tasks import upstreams
     from worker.assembly import open_services, timing_of
+    from worker.offline import user
 
     settings = load()
     _, ledger = open_services(settings)
     with ledger.sessions.begin() as session:
         id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
-        was_paused = upstreams.resume(session, id_, timing_of(settings))
+        was_paused = upstreams.resume(session, id_, timing_of(settings), user(), reason.strip())
     typer.echo(f"{connection} goes on" if was_paused else f"{connection} was not paused by a person")
 
 
