@@ -7,6 +7,7 @@ first, then prebook item; what a person changed in Komet is a conflict, never un
 
 from dataclasses import dataclass, replace
 from datetime import date
+from shlex import quote
 from typing import Any
 
 from clients.errors import RefusalKind
@@ -263,7 +264,7 @@ class Lines:
         return self._waits_for_mapping(line, missing[0], message, self.ask.prebooks(active=False, day=item.truck_date))
 
     def _waits_for_mapping(self, line: LineFacts, article: str, message: str, *looks: Look) -> Step:
-        command = f"axkomet mapping set {self.s.connection} {article} --product-code …"
+        command = f"axkomet mapping set {self.s.connection} {quote(article)} --product-code …"
         hold = Hold(HoldCode.MAPPING_REQUIRED, message, command, line_key=line.line_key)
         state = OrderState.PREBOOKED if line.live_items else OrderState.RECEIVED
         return Step(state, hold, looks=looks, waits_for=article)
@@ -433,13 +434,13 @@ class Lines:
 
         if looks < LOOKS_FOR_ABSENCE:
             return Step(OrderState.RECEIVED, looks=(look(active=True),))
+        named = f"named by Axerrio, truck date {self.s.wanted.truck_date}"
         return Step(
             OrderState.RECEIVED,
             self.ask.hold(
                 HoldCode.NOT_VISIBLE,
-                f"Line {line.line_key}: Komet took it ({trace or 'named by Axerrio'}, truck date "
-                f"{self.s.wanted.truck_date}) and does not show it. Likely its item lacks a vendor ship date or cost: "
-                "look at the prebook in Komet.",
+                f"Line {line.line_key}: Komet took it ({trace or named}) and does not show it. Likely its item lacks a "
+                "vendor ship date or cost: look at the prebook in Komet.",
             ),
             looks=(look(active=False),),
         )
@@ -486,10 +487,7 @@ class Lines:
         product = _product_named(line.wanted, words) if line.wanted else ""
         if _speaks_of_the_article(said.code, said.message):
             message = f"Axerrio does not know the article of Komet's {product} (line {line.line_key}): {words}"
-            command = (
-                f"axkomet mapping set {self.s.connection} ARTICLE --product-description '{product}', "
-                "with the Axerrio code of the article"
-            )
+            command = f"axkomet mapping set {self.s.connection} … --product-description {quote(product)}"
             hold = Hold(HoldCode.MAPPING_REQUIRED, message, command, line_key=line.line_key)
             return Step(OrderState.RECEIVED, hold, waits_for=product)
         message = f"Axerrio rejected line {line.line_key} ({product}): {words} Requeue the order once that is mended."
@@ -611,8 +609,8 @@ class Lines:
                 return Step(OrderState.PREBOOKED, looks=(look,))
             hold = self.ask.hold(
                 HoldCode.NOT_VISIBLE,
-                f"Line {line.line_key}: Komet took its purchase order ({done.trace}, ship date {ship_date}) "
-                "and does not show it. Look for it in Komet.",
+                f"Line {line.line_key}: Komet took its purchase order ({done.trace}) and does not show it. "
+                "Look for it in Komet.",
             )
             return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
         if not line.orders_looked:  # a person may have covered it first

@@ -238,7 +238,7 @@ class Planner:
         if self.s.held_by_hand is None:
             return None
         who, why = self.s.held_by_hand
-        return self.ask.hold(HoldCode.BY_HAND, f"Held by {who}: {why}.", f"axkomet release {self.s.key}")
+        return self.ask.hold(HoldCode.BY_HAND, f"Held by {who}: {why}.", f"axkomet release {self.ask.key}")
 
     def _changed_since_cancelled(self) -> Hold | None:
         """A person cancelled it here, and its origin changed it since."""
@@ -265,7 +265,7 @@ class Planner:
         return self.ask.hold(
             HoldCode.OVER_LIMIT,
             f"It came with {others} within ten minutes. Released, it would be {does}.{words}",
-            "axkomet release --reason over_limit",
+            f"axkomet release --reason over_limit --connection {self.s.connection}",
         )
 
     def _taken_from_komet(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
+from shlex import quote
 
 from clients.errors import RefusalKind
 from models.canonical import LineStatus, Order, OrderStatus, Origin
@@ -48,6 +49,11 @@ class Questions:
     # -- the order -------------------------------------------------------------------------------------------
 
     @property
+    def key(self) -> str:
+        """As it is typed in a command."""
+        return quote(self.s.key)
+
+    @property
     def is_withdrawn(self) -> bool:
         """Its origin wants it no more, or a person cancelled it here."""
         return self.s.cancelled_by is not None or self.is_withdrawn_by_origin
@@ -87,19 +93,19 @@ class Questions:
 
     def hold(self, code: HoldCode, message: str, command: str | None = None) -> Hold:
         """A hold that ends by itself once what it names is mended."""
-        return Hold(code, message, command or f"axkomet orders show {self.s.key}")
+        return Hold(code, message, command or f"axkomet orders show {self.key}")
 
     def conflict(self, line_key: str | None, fact: str, message: str, *choices: str) -> Hold | None:
         """A hold that a decision settles; None where one of these was taken."""
         if self.decided(line_key, fact) in choices:
             return None
-        of_line = f" --line {line_key}" if line_key is not None else ""
-        command = f"axkomet resolve {self.s.key}{of_line} --{choices[0] if choices else THEIRS}"
+        of_line = f" --line {quote(line_key)}" if line_key is not None else ""
+        command = f"axkomet resolve {self.key}{of_line} --{choices[0] if choices else THEIRS}"
         return Hold(HoldCode.CONFLICT, message, command, fact, line_key, choices)
 
     def requeue(self) -> str:
         """The command that lets the order begin afresh."""
-        return f"axkomet requeue {self.s.key}"
+        return f"axkomet requeue {self.key}"
 
     # -- writes ----------------------------------------------------------------------------------------------
 
@@ -164,7 +170,7 @@ class Questions:
             f"Komet did not answer to the {what}, and does not show it; {why}. Look in Komet for {write.trace}: "
             + ("where it stands there, resolve with --adopt and its id; " if adoptable else "")
             + "where it surely does not, resolve with --resend.",
-            f"axkomet resolve {self.s.key} " + (f"--adopt {write.may_be_id}" if write.may_be_id else "--resend"),
+            f"axkomet resolve {self.key} " + (f"--adopt {write.may_be_id}" if write.may_be_id else "--resend"),
             f"write {write.id}",
             None,
             ("adopt", "resend") if adoptable else ("resend",),

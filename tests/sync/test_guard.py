@@ -139,7 +139,7 @@ def test_what_a_release_would_do_is_told(ledger: Ledger, world: World) -> None:
     reason = ledger.order(keys[0])["reason"]
     assert "It came with 3 other changes" in reason["message"]
     assert "cancelled in Komet: 2 prebook items and 2 purchase order items deleted" in reason["message"]
-    assert reason["next_command"] == "axkomet release --reason over_limit"
+    assert reason["next_command"] == "axkomet release --reason over_limit --connection miami"
     assert [line["state"] for line in ledger.order(keys[0])["lines"]] == ["held", "held"]
     changed = ledger.order(keys[-1])
     assert "changed in Komet: 1 prebook item and 1 purchase order item deleted" in changed["reason"]["message"]

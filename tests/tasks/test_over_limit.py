@@ -66,7 +66,7 @@ def test_what_would_be_done_is_told_whole() -> None:
         "It came with 99 other changes within ten minutes. Released, it would be cancelled in Komet: "
         "3 prebook items and 3 purchase order items deleted."
     )
-    assert plan.next_command == "axkomet release --reason over_limit"
+    assert plan.next_command == "axkomet release --reason over_limit --connection miami"
     changed = facts("1", wanted=a_line("1", boxes=40), prebook_items=(item("1", bought("1")),))
     plan = held(a_situation((changed, *lines[1:])))
     assert "it would be changed in Komet: 1 prebook item and 1 purchase order item deleted." in (plan.reason or "")
