@@ -1,6 +1,7 @@
 """Logging: structlog for everything, one line an event; Celery's and the libraries' lines go the same way."""
 
 import logging
+import os
 import sys
 from typing import Literal
 
@@ -34,7 +35,8 @@ def configure_logs(level: str = "INFO", form: Literal["console", "json"] | None 
         if as_json
         # By default it would show the local variables of every frame, and the token among them.
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
         )
     )
     handler = logging.StreamHandler()

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -31,6 +32,8 @@ _COLOURS = {
 }
 
 
+#: Columns that the labels take, and that Axerrio's side takes at least.
+_LABELS, _LEAST = 24, 12
 #: Colours of a difference.
 _SIGNS = {"+": "green", "-": "red", "~": "cyan"}
 _WAITS_FOR = {
@@ -134,9 +137,7 @@ def order_account(order: Json, packings: Mapping[str, str] | None = None) -> Ren
     if order["last_error"]:
         again = f" (tried again at {_short(order['due_at'])})" if order["due_at"] else ""
         parts.append(Text(f"Last error{again}: {order['last_error']}"))
-    lines = _table("", "Axerrio", "", "Komet")
-    for line in order["lines"]:
-        _compare(lines, line, packings or {})
+    parts += [Text("\nLine by line", style="bold"), _SideBySide(order["lines"], packings or {})]
     history = Table.grid(padding=(0, 2))
     history.add_column(no_wrap=True)
     history.add_column(overflow="fold")
@@ -148,10 +149,27 @@ def order_account(order: Json, packings: Mapping[str, str] | None = None) -> Ren
     writes.add_column(overflow="fold")
     for row in order.get("writes", []):
         writes.add_row(_short(row["sent_at"]), _write(row))
-    for title, table in (("Line by line", lines), ("History", history), ("Writes", writes)):
+    for title, table in (("History", history), ("Writes", writes)):
         if table.row_count:
             parts += [Text(f"\n{title}", style="bold"), table]
     return Group(*parts)
+
+
+@dataclass(frozen=True)
+class _SideBySide:
+    """Lines in both systems, drawn so that Komet's longest box code stands whole from 60 columns on."""
+
+    lines: Sequence[Json]
+    packings: Mapping[str, str]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, of whose room Axerrio's side takes two fifths."""
+        table = _table("", "Axerrio", "", "Komet")
+        table.columns[0].no_wrap = True
+        table.columns[1].max_width = max(_LEAST, (options.max_width - _LABELS) * 2 // 5)
+        for line in self.lines:
+            _compare(table, line, self.packings)
+        yield table
 
 
 def _why(order: Json) -> Iterable[Text]:
