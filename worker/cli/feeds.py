@@ -59,7 +59,9 @@ def pause(
 
     _, ledger = open_services(load())
     with ledger.sessions.begin() as session:
-        is_new = upstreams.pause(session, connection_id(session, connection, exit_code=Exit.NOTHING), user(), reason.strip())
+        is_new = upstreams.pause(
+            session, connection_id(session, connection, exit_code=Exit.NOTHING), user(), reason.strip()
+        )
     typer.echo(f"{connection} is paused" if is_new else f"{connection} was paused already")
 
 
