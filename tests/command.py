@@ -16,7 +16,9 @@ from worker.cli import main
 
 _PATIENCE_SECONDS = 30
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.command", "worker.app", "worker.check", "worker.screens", "worker.up"])
+_CONTEXT.set_forkserver_preload(
+    ["tests.command", "worker.app", "worker.check", "worker.reconcile", "worker.screens", "worker.up"]
+)
 
 
 @dataclass(frozen=True)

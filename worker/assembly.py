@@ -137,8 +137,13 @@ def make_connection(
     settings: Settings,
     sessions: sessionmaker[Session],
     redis: Redis,
+    *,
+    komet: Callable[..., KometClient] = KometClient,
 ) -> Connection:
-    """A connection with its two clients; every Komet request passes the company's budget and pace."""
+    """A connection with its two clients; every Komet request passes the company's budget and pace.
+
+    `komet` makes the client for Komet, of what `KometClient` is made of.
+    """
     komet_token, axerrio_token = tokens
     timeout = settings.http_timeout_seconds
     pacer = Pacer(redis, f"axkomet:pace:{connection.company}", connection.komet.requests_per_second, "komet")
@@ -146,7 +151,7 @@ def make_connection(
     return Connection(
         id_,
         connection,
-        KometClient(connection.komet, komet_token, timeout=timeout, gate=gate),
+        komet(connection.komet, komet_token, timeout=timeout, gate=gate),
         AxerrioClient(connection.axerrio, axerrio_token, timeout=timeout, gate=OpenGate()),
     )
 

@@ -414,11 +414,7 @@ def _connection(
     )
     budget = budget_of(session, settings.company, settings.komet.daily_requests)
     closed, paused = _closed(session, row.id), _paused(session, row.id)
-    # A person pauses both systems at once.
-    problems += [
-        _closed_in_words(settings.name, each) for each in closed if each.closed_by != PERSON or each.system == KOMET
-    ]
-    problems += [_paused_in_words(settings.name, each) for each in paused]
+    problems += not_called(session, row.id, settings.name)
     told = waiting_feeds([each.system for each in closed] + [each.method for each in paused])
     feeds: dict[str, Json] = {}
     for scope in session.scalars(select(Scope).where(Scope.connection_id == row.id).order_by(Scope.feed, Scope.key)):
@@ -487,6 +483,14 @@ def _notes(session: Session, connection_id: int) -> list[Json]:
         {"at": _time(each.at), "who": each.who, "what": each.what, "why": each.why or None}
         for each in session.scalars(notes.order_by(ConnectionNote.id.desc()).limit(_NOTES))
     ]
+
+
+def not_called(session: Session, connection_id: int, name: str) -> list[str]:
+    """What of a connection is not called now, since when, and what to do: a sentence each."""
+    # A person pauses both systems at once.
+    closed = [each for each in _closed(session, connection_id) if each.closed_by != PERSON or each.system == KOMET]
+    paused = _paused(session, connection_id)
+    return [*(_closed_in_words(name, each) for each in closed), *(_paused_in_words(name, each) for each in paused)]
 
 
 def _closed(session: Session, connection_id: int) -> Sequence[Upstream]:

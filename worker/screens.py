@@ -104,6 +104,25 @@ def today_list(orders: Sequence[Json]) -> RenderableType:
     return table
 
 
+def drift_list(report: Json, *, orders: int) -> RenderableType:
+    """A line for each difference, how many orders were compared, and what it cost."""
+    cost = Text(f"{orders} open order(s) compared, {report['requests']} Komet request(s) made.")
+    if not report["drift"]:
+        return Group(Text("No drift.", style="green"), cost)
+    table = _table("drift", "order", "connection", "line", "ours", "theirs", "next")
+    for each in report["drift"]:
+        table.add_row(
+            Text(each["kind"], style="yellow"),
+            each["order"],
+            each["connection"],
+            each["line_key"] or "-",
+            each["ours"],
+            each["theirs"],
+            each["next_command"],
+        )
+    return Group(table, cost)
+
+
 def preview_list(previews: Sequence[Json]) -> RenderableType:
     """What a requeue of each order would lead to, as a difference."""
     parts: list[RenderableType] = []

@@ -41,7 +41,7 @@ class Back:
         if s.origin is Origin.KOMET and s.unreadable is None:
             inbound = self._inbound(steps)
             writes += [inbound] if inbound is not None else []
-        if not self._can_be_told:
+        if not self.can_be_told:
             return tuple(writes)
         keys = tuple(line.line_key for line in s.lines if line.prebook_items)
         references = self.references()
@@ -54,7 +54,7 @@ class Back:
         return tuple(writes)
 
     @property
-    def _can_be_told(self) -> bool:
+    def can_be_told(self) -> bool:
         """Something is left in Axerrio to write to."""
         s = self.s
         if s.origin is Origin.KOMET:
@@ -64,7 +64,7 @@ class Back:
     @property
     def may_link(self) -> bool:
         """The write-back can go: it is not under way, and Axerrio did not refuse it for good."""
-        return self._can_be_told and self._may(Kind.EXTERNAL_REFERENCES)
+        return self.can_be_told and self._may(Kind.EXTERNAL_REFERENCES)
 
     def hold(self) -> Hold | None:
         """Axerrio refused a write for good, or the order born in Komet."""
@@ -191,7 +191,7 @@ class Back:
 
     def edited_in_axerrio(self) -> Hold | None:
         """A person changed in Axerrio an order that was born in Komet."""
-        fact, words = self._edit()
+        fact, words = self.edit()
         if not fact:
             return None
         message = (
@@ -202,10 +202,10 @@ class Back:
 
     def _is_ours_again(self) -> bool:
         """A person decided that Komet's version is sent again."""
-        fact, _ = self._edit()
+        fact, _ = self.edit()
         return bool(fact) and self.ask.decided(None, fact) == OURS
 
-    def _edit(self) -> tuple[str, str]:
+    def edit(self) -> tuple[str, str]:
         """What a person changed in Axerrio: one word for the fact, and one for people; both empty where nothing."""
         applied, holds = self.s.axerrio.applied, self.s.axerrio.holds
         if applied is None:

@@ -111,6 +111,12 @@ class PrebookItemFacts:
         """Those that hold boxes."""
         return tuple(item for item in self.purchase_order_items if item.boxes > 0)
 
+    @property
+    def covering(self) -> tuple[PurchaseOrderItemFacts, ...]:
+        """Those of them that were not cancelled."""
+        live = self.live_purchase_order_items
+        return tuple(each for each in live if each.status is not PurchaseOrderStatus.CANCELLED)
+
 
 @dataclass(frozen=True)
 class BoxFacts:

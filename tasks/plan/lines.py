@@ -5,6 +5,7 @@ order, links and approval are the same. What a newer version changed is removed 
 first, then prebook item; what a person changed in Komet is a conflict, never undone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from shlex import quote
@@ -58,6 +59,21 @@ def articles(line: Line) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class OrderFact:
+    """What procurement or a person did to the purchase orders that cover an item."""
+
+    #: One word for the same fact.
+    fact: str
+    message: str
+    #: What must go if ours shall stand; empty: nothing covers the item any more.
+    again: tuple[PurchaseOrderItemFacts, ...]
+    #: Fields that were changed; empty: its boxes are others than the prebook's, or it is gone.
+    changes: tuple[Change, ...] = ()
+    #: What covered the item, and was cancelled or removed.
+    lost: PurchaseOrderItemFacts | None = None
+
+
+@dataclass(frozen=True)
 class _Removal:
     """Why an item must go."""
 
@@ -100,7 +116,7 @@ class Lines:
         going = [
             item
             for item in line.prebook_items
-            if (removal := self._stale(line, item) or self._left_over(line, item)) is not None
+            if (removal := self.stale(line, item) or self.left_over(line, item)) is not None
             and self.ask.decided(line.line_key, removal.fact) != THEIRS
         ]
         seen = {item.write_id for item in line.prebook_items}
@@ -113,7 +129,7 @@ class Lines:
             and self._is_outdated_by(line, _says(write, line))
         ]
         live = sum(item.is_live for item in going)
-        return Loss(live + len(unseen), sum(len(_active(item)) for item in going))
+        return Loss(live + len(unseen), sum(len(item.covering) for item in going))
 
     def _is_outdated_by(self, line: LineFacts, sent: Json | None) -> bool:
         """What was sent of the line, and no list has shown yet, is not what is wanted now."""
@@ -124,10 +140,10 @@ class Lines:
     def _loss_of_komet(self, line: LineFacts) -> Loss:
         item = next(iter(line.live_items), None)
         if item is None or not line.is_open or self.ask.is_withdrawn:
-            going = [each for each in line.prebook_items if self.ask.decided(line.line_key, _gone(each)) != THEIRS]
-            return Loss(0, sum(len(_active(each)) for each in going))
-        active = _active(item)
-        outdated = self._outdated(line, item, active, line.ship_date) if line.ship_date is not None else None
+            going = [each for each in line.prebook_items if self.ask.decided(line.line_key, gone(each)) != THEIRS]
+            return Loss(0, sum(len(each.covering) for each in going))
+        active = item.covering
+        outdated = self.outdated(line, item, active, line.ship_date) if line.ship_date is not None else None
         if outdated is None or self.ask.decided(line.line_key, outdated.fact) == THEIRS:
             return Loss()
         return Loss(0, len(active))
@@ -137,9 +153,9 @@ class Lines:
     def _of_axerrio(self, line: LineFacts) -> Step | None:
         matching, kept = [], False
         for item in line.prebook_items:
-            if not item.is_live and not _active(item):
+            if not item.is_live and not item.covering:
                 continue
-            removal = self._stale(line, item) or self._left_over(line, item)
+            removal = self.stale(line, item) or self.left_over(line, item)
             if removal is None:
                 matching += [item] if item.is_live else []
                 continue
@@ -166,7 +182,7 @@ class Lines:
         item = max(matching, key=lambda each: len(each.live_purchase_order_items))
         return self._with_item(line, item)
 
-    def _stale(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
+    def stale(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
         """Why the item is not what is wanted; None: it is."""
         if not self.ask.is_desired(line):
             if self.ask.is_withdrawn:
@@ -179,19 +195,19 @@ class Lines:
         if changes:
             words = ", ".join(map(str, changes))
             return _Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
-        if not item.mapped and item.seen and naming(sent) != naming(wanted) and self._edit_of(item) is None:
+        if not item.mapped and item.seen and naming(sent) != naming(wanted) and self.edit_of(item) is None:
             return _Removal(f"mapped, item {item.item_id}", "its product was mapped")
         if self._is_to_be_remade(line, item):
             return _Removal(f"ours, item {item.item_id}", "a person decided for ours", is_decided=True)
         return None
 
     def _is_to_be_remade(self, line: LineFacts, item: PrebookItemFacts) -> bool:
-        fact = self._edit_of(item)
+        fact = self.edit_of(item)
         return fact is not None and self.ask.decided(line.line_key, fact) == OURS
 
-    def _left_over(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
+    def left_over(self, line: LineFacts, item: PrebookItemFacts) -> _Removal | None:
         """What still covers an item that is gone goes, where we deleted the item or a person decided for ours."""
-        fact = _gone(item)
+        fact = gone(item)
         if item.is_live:
             return None
         if self.ask.decided(line.line_key, fact) == OURS:
@@ -201,18 +217,18 @@ class Lines:
     def _covered_elsewhere(self, line: LineFacts) -> Step | None:
         """A person deleted an item that is covered, and the line stands in another, which must not be covered too."""
         for item in line.prebook_items:
-            if item.is_live or not _active(item):
+            if item.is_live or not item.covering:
                 continue
             message = (
                 f"Line {line.line_key}: its item in prebook {item.name} was deleted in Komet, purchase order "
-                f"{_active(item)[0].number} still covers it, and the line stands in another prebook too. "
+                f"{item.covering[0].number} still covers it, and the line stands in another prebook too. "
                 "Ours takes that away; else delete it in Komet."
             )
-            hold = self.ask.conflict(line.line_key, _gone(item), message, OURS)
+            hold = self.ask.conflict(line.line_key, gone(item), message, OURS)
             return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
         return None
 
-    def _edit_of(self, item: PrebookItemFacts) -> str | None:
+    def edit_of(self, item: PrebookItemFacts) -> str | None:
         """What a person changed on an item of ours, in words; None: nothing."""
         changes = [str(change) for change in item.changes if change.field != "boxes"]
         if item.seen and item.sent is not None and item.boxes != item.sent["boxes"]:
@@ -221,17 +237,13 @@ class Lines:
 
     def _surplus(self, line: LineFacts, items: list[PrebookItemFacts]) -> Step | None:
         """A line that stands several times: the surplus goes while it has no purchase order, else a person decides."""
-        keep = max(items, key=lambda each: (len(each.live_purchase_order_items), self._edit_of(each) is not None))
         numbers = " and ".join(item.name for item in items)
-        for item in items:
-            if item is keep:
-                continue
-            fact = f"twice, items {keep.item_id} and {item.item_id}"
+        for item, fact in self.surplus(items):
             choice = self.ask.decided(line.line_key, fact)
             if choice == THEIRS:
                 continue
             removal = _Removal(fact, f"it stands twice, in prebooks {numbers}", is_decided=choice == OURS)
-            edit = self._edit_of(item)
+            edit = self.edit_of(item)
             if choice is None and (item.live_purchase_order_items or edit is not None):
                 why = f"and a person changed {edit}" if edit else "each with a purchase order"
                 message = f"Line {line.line_key} stands twice in Komet, in prebooks {numbers}, {why}."
@@ -239,12 +251,17 @@ class Lines:
             return self._remove(line, item, removal)
         return None
 
+    def surplus(self, items: Sequence[PrebookItemFacts]) -> list[tuple[PrebookItemFacts, str]]:
+        """Of several items of one line those that are too many, each with the fact for which a person may decide."""
+        keep = max(items, key=lambda each: (len(each.live_purchase_order_items), self.edit_of(each) is not None))
+        return [(item, f"twice, items {keep.item_id} and {item.item_id}") for item in items if item is not keep]
+
     def _with_item(self, line: LineFacts, item: PrebookItemFacts) -> Step:
         """The line has one item as it was sent: did a person change it, does Komet know its product?"""
         s = self.s
-        if not item.seen and not _active(item):
+        if not item.seen and not item.covering:
             return self._unseen(line, s.looks_since_received, f"prebook {item.name}", item.truck_date.isoformat())
-        edit = self._edit_of(item)
+        edit = self.edit_of(item)
         if edit is not None:
             message = f"Line {line.line_key}, prebook {item.name}: a person changed {edit} in Komet."
             hold = self.ask.conflict(line.line_key, edit, message, OURS, THEIRS)
@@ -295,7 +312,7 @@ class Lines:
         removed = self._removed_by_a_person(line)
         if removed is not None:
             return removed
-        if any(self._is_given_up(line, item) for item in line.prebook_items):
+        if any(self.is_given_up(line, item) for item in line.prebook_items):
             return None
         if not line.is_open:
             return None
@@ -360,7 +377,7 @@ class Lines:
         for item in reversed(line.prebook_items):
             if item.is_deleted_by_us or not item.seen or _changes(line, item):
                 continue
-            fact = _gone(item)
+            fact = gone(item)
             message = (
                 f"Line {line.line_key}: its item in prebook {item.name} was deleted or set to 0 in Komet; "
                 f"Axerrio still wants {line.wanted.boxes if line.wanted else 0} boxes."
@@ -371,9 +388,9 @@ class Lines:
             return Step(OrderState.RECEIVED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
         return None
 
-    def _is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+    def is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         """A person decided that Komet's removal stands."""
-        decided = self.ask.decided(line.line_key, _gone(item)) == THEIRS
+        decided = self.ask.decided(line.line_key, gone(item)) == THEIRS
         return decided and not _changes(line, item)
 
     def _named_by_axerrio(self, line: LineFacts) -> bool:
@@ -452,9 +469,9 @@ class Lines:
         item = next(iter(line.live_items), None)
         if item is None or not line.is_open or self.ask.is_withdrawn:
             for dead in line.prebook_items:
-                gone = "the prebook's line was deleted or set to 0 in Komet"
-                removal = _Removal(_gone(dead), self.ask.withdrawn if dead.is_live else gone)
-                for each in _active(dead):
+                words = "the prebook's line was deleted or set to 0 in Komet"
+                removal = _Removal(gone(dead), self.ask.withdrawn if dead.is_live else words)
+                for each in dead.covering:
                     if self.ask.decided(line.line_key, removal.fact) != THEIRS:
                         return self._remove_order_item(line, each, removal)
             return None
@@ -499,7 +516,7 @@ class Lines:
         """The next call that takes an item away: first what covers it, then the item itself."""
         withdrawn = not self.ask.is_desired(line)
         state = OrderState.CANCELLING if withdrawn else OrderState.RECEIVED
-        active = _active(item)
+        active = item.covering
         if active:
             return self._remove_order_item(line, active[0], removal, prebook=item)
         if not line.orders_looked and line.ship_date is not None:  # a person may have covered it
@@ -571,7 +588,7 @@ class Lines:
 
     def _can_afford(self, line: LineFacts) -> bool:
         """A replacement begins only when its whole cost is in the budget; once begun it goes on."""
-        cost = _COST_OF_REMAKING + sum(1 + len(_active(item)) for item in line.live_items)
+        cost = _COST_OF_REMAKING + sum(1 + len(item.covering) for item in line.live_items)
         begun = any(each.is_deleted_by_us for item in line.live_items for each in item.purchase_order_items)
         return begun or self.s.requests_left >= cost
 
@@ -588,7 +605,7 @@ class Lines:
         ship_date = line.ship_date
         if ship_date is None:  # Axerrio's record will tell
             return Step(OrderState.PREBOOKED)
-        active = _active(item)
+        active = item.covering
         trouble = self._edits_of_orders(line, item, active, ship_date)
         if trouble is not None:
             return trouble
@@ -629,19 +646,20 @@ class Lines:
     ) -> Step | None:
         """What procurement or a person did to the purchase orders that cover the item; None: nothing that matters."""
         look = self.ask.purchase_orders(ship_date, active=False)
-        outdated = self._outdated(line, item, active, ship_date)
-        for fact, message, again in self._facts_of_orders(line, item, active, is_outdated=outdated is not None):
-            choice = self.ask.decided(line.line_key, fact)
-            if choice == OURS and again:
-                return self._remove_order_item(line, again[0], _Removal(fact, message, is_decided=True), prebook=item)
+        outdated = self.outdated(line, item, active, ship_date)
+        for each in self.facts_of_orders(line, item, active, is_outdated=outdated is not None):
+            choice = self.ask.decided(line.line_key, each.fact)
+            if choice == OURS and each.again:
+                removal = _Removal(each.fact, each.message, is_decided=True)
+                return self._remove_order_item(line, each.again[0], removal, prebook=item)
             if choice is None:
-                hold = self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+                hold = self.ask.conflict(line.line_key, each.fact, each.message, OURS, THEIRS)
                 return Step(OrderState.PREBOOKED, hold, looks=(look,))
         if outdated is not None and self.ask.decided(line.line_key, outdated.fact) != THEIRS:
             return self._remove_order_item(line, active[0], outdated, prebook=item)
         return None
 
-    def _outdated(
+    def outdated(
         self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
     ) -> _Removal | None:
         """A prebook born in Komet says something else than when we bought its item: it is bought anew.
@@ -663,22 +681,22 @@ class Lines:
         words = ", ".join(f"{name.replace('_', ' ')} {before[name]} → {now[name]}" for name in changed)
         return _Removal(f"prebook changed: {words}", f"Komet's prebook changed it ({words})")
 
-    def _facts_of_orders(
+    def facts_of_orders(
         self,
         line: LineFacts,
         item: PrebookItemFacts,
         active: tuple[PurchaseOrderItemFacts, ...],
         *,
         is_outdated: bool = False,
-    ) -> list[tuple[str, str, tuple[PurchaseOrderItemFacts, ...]]]:
-        """Facts for a person: the fact, the sentence, and what must go if ours shall stand."""
+    ) -> list[OrderFact]:
+        """Facts for a person."""
         key = line.line_key
-        found: list[tuple[str, str, tuple[PurchaseOrderItemFacts, ...]]] = []
+        found: list[OrderFact] = []
         for each in active:
             if each.changes:
                 words = ", ".join(map(str, each.changes))
                 message = f"Line {key}: a person changed {words} on purchase order {each.number} in Komet."
-                found.append((f"order item {each.item_id}: {words}", message, (each,)))
+                found.append(OrderFact(f"order item {each.item_id}: {words}", message, (each,), each.changes))
         if active:
             covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
             person = not is_outdated or first != covered
@@ -686,20 +704,20 @@ class Lines:
             if covered not in wanted and person and not line.boxes:
                 numbers = ", ".join(dict.fromkeys(each.number for each in active))
                 words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
-                found.append((words, f"Line {key}: {words}. A person did that in Komet.", active))
+                found.append(OrderFact(words, f"Line {key}: {words}. A person did that in Komet.", active))
             return found
         for each in item.purchase_order_items:
             if each.boxes and each.status is PurchaseOrderStatus.CANCELLED:
                 message = f"Procurement cancelled purchase order {each.number} (line {key}); it is still wanted."
-                found.append((f"order item {each.item_id} cancelled", message, ()))
+                found.append(OrderFact(f"order item {each.item_id} cancelled", message, (), lost=each))
             elif not each.boxes and not each.is_deleted_by_us:
                 message = f"Line {key}: its item of purchase order {each.number} was removed in Komet."
-                found.append((f"order item {each.item_id} removed", message, ()))
+                found.append(OrderFact(f"order item {each.item_id} removed", message, (), lost=each))
         return found
 
     def _is_given_up_by_procurement(self, line: LineFacts, item: PrebookItemFacts) -> bool:
-        facts = self._facts_of_orders(line, item, ())
-        return bool(facts) and self.ask.decided(line.line_key, facts[-1][0]) == THEIRS
+        facts = self.facts_of_orders(line, item, ())
+        return bool(facts) and self.ask.decided(line.line_key, facts[-1].fact) == THEIRS
 
 
 def _changes(line: LineFacts, item: PrebookItemFacts) -> tuple[Change, ...]:
@@ -709,14 +727,9 @@ def _changes(line: LineFacts, item: PrebookItemFacts) -> tuple[Change, ...]:
     return changes(item.sent, line.wanted_as_sent)
 
 
-def _gone(item: PrebookItemFacts) -> str:
+def gone(item: PrebookItemFacts) -> str:
     """The fact that an item holds nothing any more."""
     return f"gone, item {item.item_id}"
-
-
-def _active(item: PrebookItemFacts) -> tuple[PurchaseOrderItemFacts, ...]:
-    """Purchase order items that hold boxes and were not cancelled."""
-    return tuple(each for each in item.live_purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED)
 
 
 def _says(write: WriteFacts, line: LineFacts) -> Json | None:

@@ -39,15 +39,15 @@ class Shipping:
 
     def step(self, line: LineFacts, step: Step) -> Step:
         """Go on from a line that is ordered or approved: what of it has left, and what must be told to Komet."""
-        entries = self._entries(line)
+        entries = self.entries(line)
         keys = {shipment.key for shipment, _ in entries}
         for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
             write = self.ask.open(kind, line=line)
             if write is not None and step.state is not None:
                 return self.ask.in_flight(write, step.state)
-        items = self._items(line)
-        labels = self._labels(line)
-        foreign = self._foreign_boxes(line, items, labels)
+        items = self.items(line)
+        labels = self.labels(line)
+        foreign = self.foreign_boxes(line, items, labels)
         if foreign:
             by_hand = self._shipped_by_hand(line, foreign)
             return self._held(step, by_hand) if by_hand else replace(step, state=OrderState.SHIPPED)
@@ -60,8 +60,8 @@ class Shipping:
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             if boxes:
-                told = self._told(line, shipment, boxes, labels)
-                hold = self._changed(line, shipment, entry, boxes, told)
+                told = self.told(line, shipment, boxes, labels)
+                hold = self.changed(line, shipment, entry, boxes, told)
                 if hold is not None:
                     return self._held(step, hold)
                 if told <= len(boxes):
@@ -86,15 +86,16 @@ class Shipping:
 
     def is_over(self, line: LineFacts) -> bool:
         """All of the line that leaves has left, and Komet shows it."""
-        items = self._items(line)
-        return bool(line.boxes) and self._verified(line, items, self._labels(line)) and self._all_left(line, items)
+        items = self.items(line)
+        return bool(line.boxes) and self._verified(line, items, self.labels(line)) and self._all_left(line, items)
 
-    def _labels(self, line: LineFacts) -> Labels:
+    def labels(self, line: LineFacts) -> Labels:
+        """Its labels."""
         return Labels(line.axerrio_line_key or "", self.s.labels, self.s.former_codes)
 
     # -- what is to leave ------------------------------------------------------------------------------------
 
-    def _entries(self, line: LineFacts) -> list[Entry]:
+    def entries(self, line: LineFacts) -> list[Entry]:
         """The line's part of each shipment: of several rows for it in one shipment, one."""
         entries = []
         for shipment in self.s.shipments:
@@ -111,7 +112,7 @@ class Shipping:
                     entries.append((shipment, merged))
         return entries
 
-    def _items(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:
+    def items(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:
         """Purchase order items of the line that may carry boxes."""
         return [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
 
@@ -126,7 +127,7 @@ class Shipping:
         others: Sequence[ShipmentLine],
     ) -> Step | None:
         """Put the shipment's boxes of the line on its air waybill, if everything for it is there; None: they are."""
-        if not self._may_leave(items):
+        if not self.may_leave(items):
             return step
         if not self.s.labels_current:
             return replace(step, looks=(*step.looks, Look(Feed.LABELS, "", active=True)))
@@ -151,7 +152,7 @@ class Shipping:
         here = {labels.place(box.label_key) for box in boxes}
         left = [box for box in line.boxes if labels.place(box.label_key) in here]
         if len(left) == len(boxes):  # in a shipment that was withdrawn: this one says the same of them
-            hold = self._changed(line, shipment, entry, left, len(left))
+            hold = self.changed(line, shipment, entry, left, len(left))
             return self._held(step, hold) if hold is not None else None
         has_left = {labels.place(box.label_key) for box in left}
         boxes = [box for box in boxes if labels.place(box.label_key) not in has_left]
@@ -190,7 +191,7 @@ class Shipping:
             return self._held(step, hold)
         return replace(step, needs=(replace(planned, alone=bool(together)),))
 
-    def _may_leave(self, items: Sequence[PurchaseOrderItemFacts]) -> bool:
+    def may_leave(self, items: Sequence[PurchaseOrderItemFacts]) -> bool:
         """Komet takes air waybills for what is approved; of an order born there also while it is pending."""
         waits = [each for each in items if each.status is None or not each.status.is_approved]
         if not items:
@@ -280,7 +281,7 @@ class Shipping:
         )
         return replace(self._held(step, hold), looks=(self.ask.purchase_orders(self._ship_date(line), active=False),))
 
-    def _told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
+    def told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
         """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last."""
         places = {labels.place(box.label_key) for box in boxes}
         says = [write.sent.get(line.line_key, {}) for write in self.ask.writes((Kind.AWB_ADD,), line)]
@@ -289,7 +290,7 @@ class Shipping:
             places |= {labels.place(key) for key in item.get("label_keys", ())}
         return len(places)
 
-    def _changed(
+    def changed(
         self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], boxes_told: int
     ) -> Hold | None:
         """The shipment says something else than what Komet was told."""
@@ -316,7 +317,7 @@ class Shipping:
         )
         return self.ask.conflict(line.line_key, f"shipment {key} withdrawn", message, THEIRS)
 
-    def _foreign_boxes(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> list[str]:
+    def foreign_boxes(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> list[str]:
         """Codes that Komet shows and that we know nothing of; a person may have given ours its label's new code."""
         ours = {box.box_code for box in line.boxes} | self._codes_sent(line)
         ours |= {code for box in line.boxes if (code := labels.code_of(box.label_key)) is not None}
@@ -327,7 +328,7 @@ class Shipping:
             f"Line {line.line_key}: Komet shows boxes that were not sent from here ({', '.join(foreign[:5])}): "
             "somebody shipped them by hand."
         )
-        return self.ask.conflict(line.line_key, f"boxes by hand: {', '.join(foreign)}", message, THEIRS)
+        return self.ask.conflict(line.line_key, by_hand(foreign), message, THEIRS)
 
     def _codes_sent(self, line: LineFacts) -> set[str]:
         """Codes that any write of ours may have brought there."""
@@ -344,11 +345,16 @@ class Shipping:
 
     def _ship_date(self, line: LineFacts) -> date:
         """Where its purchase order is found."""
-        dates = [each.ship_date for each in self._items(line) if each.ship_date is not None]
+        dates = [each.ship_date for each in self.items(line) if each.ship_date is not None]
         return dates[0] if dates else line.ship_date or self.s.wanted.truck_date
 
     def _held(self, step: Step, hold: Hold) -> Step:
         return replace(step, hold=hold)
+
+
+def by_hand(codes: Sequence[str]) -> str:
+    """The fact that Komet shows boxes that were not sent from here."""
+    return f"boxes by hand: {', '.join(codes)}"
 
 
 def _shown(items: Sequence[PurchaseOrderItemFacts]) -> set[str]:

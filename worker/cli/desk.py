@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.shared import AsJson, app, finish, known_connection, load, show
-from worker.problems import Exit
+from worker.cli.shared import AsJson, app, date_of, finish, known_connection, load, show
+from worker.problems import Exit, Problem
 
 #: Seconds between two screens of `status --watch`.
 _WATCH_PAUSE = 2.0
@@ -62,3 +62,33 @@ def today(
         found = unsafe_today(session, connection)
     show(found, as_json, today_list)
     finish(Exit.FAILED if found else Exit.DONE)
+
+
+@app.command()
+def reconcile(
+    connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    date: Annotated[str | None, typer.Option("--date", help="Only orders of this departure date: 2026-11-24.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read both systems afresh and tell where open orders differ in them; exit 1 where any does, or is not read.
+
+    Nothing is written to either. Example: axkomet reconcile --date 2026-11-24.
+    """
+    from worker.assembly import open_services
+    from worker.connections import load_connections
+    from worker.reconcile import reconcile as compare
+    from worker.screens import drift_list
+
+    departing = date_of("--date", date)
+    settings = load()
+    named = load_connections(settings.connections)
+    meant = [each for each in named if connection in (None, each.name)]
+    if not meant:
+        names = ", ".join(each.name for each in named)
+        raise Problem(f"--connection {connection} is none of the connections file, which names {names}.")
+    report = compare(settings, *open_services(settings), meant, departing)
+    document = {"drift": report.drift, "requests": report.requests}
+    show(document, as_json, lambda _: drift_list(document, orders=report.orders))
+    for each in report.unread:
+        typer.echo(f"axkomet: {each}", err=True)
+    finish(Exit.FAILED if report.drift or report.unread else Exit.DONE)
