@@ -5,21 +5,18 @@ to either system. What a read shows beside that (copies, comments, purchase orde
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, cast
 
 from redis import Redis
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.orm import Session, selectinload
 
-from clients.errors import ClientError, NoTurn
-from clients.http import Gate
-from clients.komet.client import KometClient, Listing
-from clients.komet.settings import KometSettings
+from clients.errors import ClientError
 from models import canonical, tables
-from models.canonical import PurchaseOrder, References
+from models.canonical import References
 from models.database import now
 from models.states import WINDOW, Feed, OrderState
 from tasks.connection import Connection, ConnectionSettings, register
@@ -37,6 +34,7 @@ from worker.assembly import Ledger, make_connection, timing_of
 from worker.connections import read_token
 from worker.desk import not_called
 from worker.settings import ServiceUrls, Settings
+from worker.witness import Witness
 
 Json = dict[str, Any]
 
@@ -95,8 +93,8 @@ def reconcile(
     for each, of_both in zip(connections, tokens, strict=True):
         with ledger.sessions.begin() as session:
             id_ = register(session, each)
-        connection = make_connection(id_, each, of_both, settings, ledger.sessions, redis, komet=_Witness)
-        witness = cast("_Witness", connection.komet)
+        connection = make_connection(id_, each, of_both, settings, ledger.sessions, redis, komet=Witness)
+        witness = cast("Witness", connection.komet)
         try:
             _Connection(ledger, connection, witness, timing_of(settings), departing, report).reconcile()
         finally:
@@ -107,78 +105,6 @@ def reconcile(
     return report
 
 
-class _Turnstile:
-    """Counts the Komet requests that were let through. Nobody needs its thread, so it waits longer for its turn."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self.requests = 0
-
-    def enter(self, operation: str, *, write: bool, patience: float) -> None:
-        """Let one request through.
-
-        Raises:
-            NoBudget: the day's requests for reads are used up.
-            NoTurn: its turn comes later than `patience` seconds.
-        """
-        until = time.monotonic() + patience
-        while True:
-            try:
-                self._gate.enter(operation, write=write, patience=patience)
-            except NoTurn as error:
-                if time.monotonic() + error.retry_after > until:
-                    raise
-                time.sleep(error.retry_after)
-            else:
-                self.requests += 1
-                return
-
-    def give_back(self) -> None:
-        """It was surely not sent."""
-        self.requests -= 1
-        self._gate.give_back()
-
-
-class _Witness(KometClient):
-    """A client that remembers what it was shown."""
-
-    def __init__(self, settings: KometSettings, token: str, *, timeout: float, gate: Gate) -> None:
-        self.gate = _Turnstile(gate)
-        super().__init__(settings, token, timeout=timeout, gate=self.gate)
-        #: The newest list of the whole window, and its first and last ship date.
-        self.window: Listing[canonical.Prebook] | None = None
-        self.window_days = (date.max, date.min)
-        self.days: dict[date, Listing[PurchaseOrder]] = {}
-        self.numbers: set[str] = set()
-        self.elsewhere: list[PurchaseOrder] = []
-
-    def list_prebooks(self, **asked: Any) -> Listing[canonical.Prebook]:
-        """As ever."""
-        listing = super().list_prebooks(**asked)
-        if asked.get("ship_dates") is not None and asked.get("updated_since") is None:
-            self.window, self.window_days = listing, asked["ship_dates"]
-        return listing
-
-    def list_purchase_orders(self, *, ship_date: date) -> Listing[PurchaseOrder]:
-        """As ever."""
-        self.days[ship_date] = super().list_purchase_orders(ship_date=ship_date)
-        return self.days[ship_date]
-
-    def purchase_orders_by_number(self, numbers: Sequence[str]) -> Listing[PurchaseOrder]:
-        """As ever."""
-        listing = super().purchase_orders_by_number(numbers)
-        self.numbers |= set(numbers)
-        self.elsewhere += listing.records
-        return listing
-
-    @property
-    def purchase_orders(self) -> Iterator[PurchaseOrder]:
-        """All that were shown."""
-        for listing in self.days.values():
-            yield from listing.records
-        yield from self.elsewhere
-
-
 class _Connection:
     """Reconciles one connection."""
 
@@ -186,7 +112,7 @@ class _Connection:
         self,
         ledger: Ledger,
         connection: Connection,
-        witness: _Witness,
+        witness: Witness,
         timing: Timing,
         departing: date | None,
         report: Report,
@@ -210,12 +136,12 @@ class _Connection:
         dates = self._ship_dates() if is_seen else []
         blind = {day for day in dates if not self._read(Feed.KOMET_PURCHASE_ORDERS, day.isoformat())}
         self._look_elsewhere()
-        found, wanted = self._compare(blind)
-        for each in self.witness.purchase_orders:
-            for item in each.items:
-                line = owner(each, item, wanted) if each.status is not canonical.PurchaseOrderStatus.CANCELLED else None
-                if line is not None:
-                    found.append((line.order, unlinked(each, item, line)))
+        found, wanted = self._compare(blind, is_seen=is_seen)
+        bought = {item.item_id: (each, item) for each in self.witness.purchase_orders for item in each.items}
+        for each, item in bought.values():
+            line = owner(each, item, wanted)
+            if line is not None:
+                found.append((line.order, unlinked(each, item, line)))
         self.report.drift += [
             {
                 "kind": each.kind.value,
@@ -260,12 +186,10 @@ class _Connection:
 
     def _leave_to_the_sweep(self, hints: Iterable[Hint]) -> None:
         """No message is sent from here: the next sweep does."""
-        by_table: dict[type[tables.Order] | type[tables.Scope], set[int]] = {}
         for hint in hints:
-            by_table.setdefault(tables.Scope if hint.task == "observe" else tables.Order, set()).add(hint.row_id)
-        for table, ids in by_table.items():
+            table = tables.Scope if hint.task == "observe" else tables.Order
             with self.sessions.begin() as session:
-                session.execute(update(table).where(table.id.in_(ids)).values(hinted_until=None))
+                session.execute(update(table).where(table.id == hint.row_id).values(hinted_until=None))
 
     def _open_orders(self) -> list[int]:
         """Ids of the orders that are not at their end, or were just woken; the nearest departure first."""
@@ -334,7 +258,7 @@ class _Connection:
 
     # -- comparing -------------------------------------------------------------------------------------------
 
-    def _compare(self, blind: set[date]) -> tuple[list[tuple[str, Drift]], list[Goods]]:
+    def _compare(self, blind: set[date], *, is_seen: bool) -> tuple[list[tuple[str, Drift]], list[Goods]]:
         """Drift by the order's key, and what the orders want; those whose lists were not read are left out."""
         found: list[tuple[str, Drift]] = []
         wanted: list[Goods] = []
@@ -346,7 +270,7 @@ class _Connection:
                 if row is None:
                     continue
                 situation = SituationReader(session, self.connection, self.timing).read(row)
-                if self.witness.window is None or blind & {line.ship_date for line in situation.lines}:
+                if not is_seen or blind & {line.ship_date for line in situation.lines}:
                     left_out += 1
                     continue
                 plan = make_plan(situation)
@@ -365,15 +289,21 @@ class _Connection:
         """A worker has it, will have it within a moment, or looks for what it wrote."""
         if not self.connection.writes_allowed:
             return False
-        if any(look.active for look in plan.looks):
-            return True
-        if not (plan.writes or plan.repeats or any(write.state.is_open for write in situation.writes)):
+        looks = [(look.feed, look.key) for look in plan.looks if look.active]
+        if not (looks or plan.writes or plan.repeats or any(write.state.is_open for write in situation.writes)):
             return False
         moment = now(session)
+        recently = moment - timedelta(seconds=_INTERVALS * max(self.timing.poll, self.timing.sweep))
+        is_looked_for = select(tables.Scope.id).where(
+            tables.Scope.connection_id == row.connection_id,
+            tuple_(tables.Scope.feed, tables.Scope.key).in_(looks),
+            tables.Scope.due_at >= recently,
+        )
         if any(each is not None and each > moment for each in (row.lease_until, row.not_before)):
             return True
-        patience = timedelta(seconds=_INTERVALS * max(self.timing.poll, self.timing.sweep))
-        return row.held_up_by is None and row.due_at is not None and moment - patience <= row.due_at <= moment
+        if session.scalar(is_looked_for.limit(1)) is not None:
+            return True
+        return row.held_up_by is None and row.due_at is not None and recently <= row.due_at <= moment
 
     def _sight(self, session: Session, row: tables.Order, held: References | None) -> Sight:
         """What was shown of an order and is not in the ledger."""
@@ -403,7 +333,7 @@ class _Connection:
             prebook_items={item.item_id for seen in records.values() for item in seen.items} if is_whole else None,
             days=(self.today, self.witness.window_days[1]),
             order_items={item.item_id for each in self.witness.purchase_orders for item in each.items},
-            ship_dates={day for day, listing in self.witness.days.items() if listing.complete},
+            ship_dates={day for day, each in self.witness.days.items() if each.complete and day >= self.today},
             remarks=tuple(remarks),
             copies=tuple(seen for seen in records.values() if seen.mark in marks and seen.prebook_id not in known),
             strays=tuple(strays),

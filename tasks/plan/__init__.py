@@ -13,6 +13,7 @@ which writes lead on, what the rest waits for, and where the order and its lines
     shipping   one line, from its purchase order to the boxes that left
     back       what Axerrio is told
     order      all of it together
+    drift      where the two systems differ, for people
 """
 
 from models.states import WriteState

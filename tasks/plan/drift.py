@@ -12,13 +12,21 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from models.canonical import LineReference, OrderStatus, Origin, Prebook, PrebookItem, PurchaseOrder, References
+from models.canonical import (
+    LineReference,
+    OrderStatus,
+    Origin,
+    Prebook,
+    PrebookItem,
+    PurchaseOrder,
+    PurchaseOrderStatus,
+    References,
+)
 from models.canonical import PurchaseOrderItem as SeenItem
 from models.states import Feed, HoldCode, Kind, OrderState
 from tasks.plan.facts import (
     KOMET_WRITES,
     Change,
-    Hold,
     LineFacts,
     Plan,
     PrebookItemFacts,
@@ -27,7 +35,7 @@ from tasks.plan.facts import (
 )
 from tasks.plan.lines import changes, gone
 from tasks.plan.order import Planner
-from tasks.plan.questions import EDITED, OURS, THEIRS
+from tasks.plan.questions import EDITED, OURS, THEIRS, Questions
 from tasks.plan.shipping import by_hand
 
 
@@ -74,7 +82,7 @@ class Sight:
     prebook_items: Collection[str] | None = None
     #: First and last ship date of items that it must show.
     days: tuple[date, date] = (date.max, date.min)
-    #: Ids of all purchase order items that the reads of these ship dates showed.
+    #: Ids of all purchase order items that the reads showed, and the ship dates of which it must show all.
     order_items: Collection[str] = ()
     ship_dates: Collection[date] = ()
     remarks: tuple[Remark, ...] = ()
@@ -226,8 +234,9 @@ class _Comparison:
             if self._settled(line, fact) or self._goes_on(line):
                 continue
             stands = [_stands(item)] if item.is_live else []
-            theirs = ", ".join([*stands, *map(_bought, covering)])
-            self._add(DriftKind.DIFFERENT, line, f"{_SYSTEM[self.s.origin]}: cancelled", f"Komet: {theirs}", fact=fact)
+            ours = f"{_SYSTEM[self.s.origin]}: {'cancelled' if self.ask.is_withdrawn else 'removed'}"
+            theirs = f"Komet: {', '.join([*stands, *map(_bought, covering)])}"
+            self._add(DriftKind.DIFFERENT, line, ours, theirs, fact=fact)
 
     def _absent(self, line: LineFacts) -> None:
         """No item of it holds boxes in Komet."""
@@ -450,11 +459,14 @@ class _Comparison:
     def _conflicts(self) -> None:
         """What else a person must decide."""
         lines = {line.line_key: line for line in self.s.lines}
+        here = _SYSTEM[self.s.origin]
+        other = "Axerrio" if self.s.origin is Origin.KOMET else "Komet"
         for hold in self.plan.holds:
             if hold.code is HoldCode.CONFLICT and hold.fact and (hold.line_key, hold.fact) not in self.told:
+                _, _, words = hold.fact.partition(": ")
+                before, after = _split(words) if "→" in words else ("as it was told before", words or hold.fact)
                 line = lines.get(hold.line_key or "")
-                before, after = _split(hold.fact) if "→" in hold.fact else (_told(hold), hold.fact)
-                self._add(DriftKind.DIFFERENT, line, f"Axerrio: {after}", f"Komet: {before}", fact=hold.fact)
+                self._add(DriftKind.DIFFERENT, line, f"{here}: {after}", f"{other}: {before}", fact=hold.fact)
 
     def _unsent(self) -> None:
         """What the plan would still write, and nothing above says."""
@@ -492,9 +504,11 @@ class Goods:
 
 def goods(situation: Situation) -> list[Goods]:
     """What the open lines of an order want."""
-    wanted = []
+    wanted: list[Goods] = []
+    if Questions(situation).is_withdrawn or situation.wanted.status is OrderStatus.DRAFT:
+        return wanted
     for line in situation.lines:
-        if not line.is_open or line.wanted is None or line.ship_date is None or situation.is_deleted:
+        if not line.is_open or line.wanted is None or line.ship_date is None:
             continue
         names = {line.wanted.article.description, (line.wanted_as_sent or {}).get("product_description")}
         ids = {f"id {item.material['product_id']}" for item in line.live_items if item.material.get("product_id")}
@@ -506,7 +520,7 @@ def goods(situation: Situation) -> list[Goods]:
 
 def owner(order: PurchaseOrder, item: SeenItem, wanted: Sequence[Goods]) -> Goods | None:
     """Whose a purchase order item may be that names no prebook item: one that is not bought comes first."""
-    if item.prebook_item_id is not None or not item.boxes:
+    if item.prebook_item_id is not None or not item.boxes or order.status is PurchaseOrderStatus.CANCELLED:
         return None
     names = {(item.product_description or "").casefold(), f"id {item.product_id}"}
     alike = [each for each in wanted if each.ship_date == order.ship_date and each.products & names]
@@ -529,7 +543,7 @@ def unlinked(order: PurchaseOrder, item: SeenItem, line: Goods) -> Drift:
 
 # -- words -------------------------------------------------------------------------------------------------------
 
-_SYSTEM = {Origin.AXERRIO: "Axerrio", Origin.KOMET: "Komet"}
+_SYSTEM = {Origin.AXERRIO: "Axerrio", Origin.KOMET: "Komet's prebook"}
 _WAITS = (OrderState.HELD, OrderState.MAPPING_REQUIRED)
 #: A command that holds one of these is to be filled in, and does not run as it is.
 _BLANKS = ("…", " ARTICLE ")
@@ -570,10 +584,6 @@ def _split(words: str) -> tuple[str, str]:
     """Both sides of `name old → new, …`, as facts say it."""
     pairs = [each.partition(" → ") for each in words.split(", ")]
     return ", ".join(old for old, _, _ in pairs), ", ".join(new or old for old, _, new in pairs)
-
-
-def _told(hold: Hold) -> str:
-    return hold.message.rstrip(".")
 
 
 def _by_line(references: References | None) -> dict[str, LineReference]:

@@ -386,9 +386,10 @@ def test_a_list_that_cannot_be_read_is_told(shell: Shell, ledger: Ledger, world:
 def test_axerrio_that_cannot_be_read_is_told_and_komet_is_compared(shell: Shell, ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     item_gone(world, key)
-    world.fault("error_before", "GET sales-orders", system="axerrio", times=9)
-    drift = reconcile(shell, ledger, code=1, stderr="links in Axerrio could not be read")
-    assert kinds(drift) == [("missing", "1")]
+    for method, what in (("GET /sales-orders", "links in Axerrio"), ("GET /labels/sync", "labels")):
+        world.fault("error_before", method, system="axerrio", times=9)
+        drift = reconcile(shell, ledger, code=1, stderr=f"miami: {what} could not be read: HTTP 500")
+        assert kinds(drift) == [("missing", "1")]
 
 
 def test_a_paused_connection_is_not_called(shell: Shell, ledger: Ledger, world: World) -> None:
@@ -403,9 +404,9 @@ def test_a_paused_connection_is_not_called(shell: Shell, ledger: Ledger, world: 
 def test_the_request_budget_is_kept(shell: Shell, ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     entry = world.entry()
-    entry["komet"] |= {"daily_requests": 0}
+    entry["komet"] |= {"daily_requests": 1}
     (shell.folder / "connections.toml").write_text(connections_toml(entry))
-    assert reconcile(shell, ledger, code=1, stderr="0 of 0 requests of the last 24 hours are used") == []
+    assert reconcile(shell, ledger, code=1, stderr="1 of 1 requests of the last 24 hours are used") == []
 
 
 def test_the_pace_is_kept(shell: Shell, ledger: Ledger, world: World) -> None:

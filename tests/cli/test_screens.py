@@ -30,6 +30,7 @@ COMMANDS = (
     "release",
     "resolve",
     "poll",
+    "reconcile",
     "pause",
     "resume",
     "feed",
