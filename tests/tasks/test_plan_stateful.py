@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from clients.errors import RefusalKind
 from models.canonical import Line, LineStatus, Order, OrderStatus, Origin, PurchaseOrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
+from tasks.plan.drift import Sight, drift
 from tasks.plan.facts import CREATES, KOMET_WRITES, Plan, PlannedWrite
 from tests.tasks.books import Item, Komet, OrderItem, PurchaseOrder, Refusal
 from tests.tasks.examples import (
@@ -466,7 +467,10 @@ class Sync(RuleBasedStateMachine):
         self._tick(100)
         self._look("prebooks", 0)
         self._look("orders", 0)
-        return self.ledger.decide()
+        plan = self.ledger.decide()
+        for in_progress in (True, False):
+            drift(self.ledger.situation(), plan, Sight(), in_progress=in_progress)
+        return plan
 
     def teardown(self) -> None:
         if not hasattr(self, "ledger"):
@@ -507,6 +511,7 @@ class Sync(RuleBasedStateMachine):
         else:
             assert plan.reason
             assert plan.next_command
+        self._check_drift(plan)
         if any(hold.line_key is None and hold.fact is not None for hold in plan.holds):
             return  # the whole order waits
         for key, line in self.ledger.lines.items():
@@ -515,6 +520,24 @@ class Sync(RuleBasedStateMachine):
             is_held |= not self.in_axerrio and bool(plan.holds) and self.ledger.axerrio_key(key) is None
             if not is_held and not self._decided(key, THEIRS):
                 self._check_line(key, line, has_left=plan.line_states.get(key) is OrderState.SHIPPED)
+
+    def _check_drift(self, plan: Plan) -> None:
+        """At rest nothing is drift but what differs, and what differs in boxes is drift until it is decided."""
+        found = drift(self.ledger.situation(), plan, Sight(), in_progress=False)
+        has_left = OrderState.SHIPPED in plan.line_states.values()
+        if not plan.holds and not self.ledger.decisions and not has_left:
+            assert not found
+        told = {each.line_key for each in found}
+        for key, line in self.ledger.lines.items():
+            if self.ledger.decisions or plan.state.is_final or line is None or not self.in_axerrio:
+                continue
+            if not self._is_desired(line) or line.status is not LineStatus.OPEN:
+                continue
+            if (
+                self.order.status is OrderStatus.CONFIRMED
+                and sum(i.boxes for i in self.komet.now.live(key)) != line.boxes
+            ):
+                assert told & {key, None}, f"line {key} differs and is not told: {found}"
 
     def _check_line(self, key: str, line: Line | None, *, has_left: bool) -> None:
         mine = {row.item_id for row in self.ledger.items.values() if row.line_key == key}
