@@ -173,22 +173,27 @@ def comments_edited(world: World, key: str) -> None:
 
 PLANTS = [
     (item_gone, [("missing", "1")], "4 boxes HB Rose Freedom 50 cm", "no more", "poll miami komet-prebooks"),
+    (prebook_copied, [("doubled", None)], "6 boxes", "6 boxes more in prebook", "orders show KEY"),
+    (bought_twice, [("doubled", "1")], "4 boxes, prebook item", "4 boxes, item", "resolve KEY --line 1 --ours"),
+    (bought_alone, [("unlinked", "1")], "4 boxes of the line, bought", "5 boxes Rose Freedom", "orders show KEY"),
+    (item_edited(mark_code="D9"), [("different", "1")], "mark code DOCK2", "mark code D9", "resolve KEY --line 1"),
+]
+MORE_PLANTS = [
     (order_item_gone, [("missing", "1")], "4 boxes HB", "of purchase order", "poll miami komet-purchase-orders"),
     (order_gone, [("missing", "1"), ("missing", "2")], "boxes", "no more", "poll miami komet-purchase-orders"),
     (order_cancelled, [("missing", "1"), ("missing", "2")], "boxes", "was cancelled", "resolve KEY --line"),
-    (prebook_copied, [("doubled", None)], "6 boxes", "6 boxes more in prebook", "orders show KEY"),
     (item_added, [("doubled", None)], "6 boxes", "7 boxes Rose Freedom 50 cm more", "orders show KEY"),
-    (bought_twice, [("doubled", "1")], "4 boxes, prebook item", "4 boxes, item", "resolve KEY --line 1 --ours"),
-    (bought_alone, [("unlinked", "1")], "4 boxes of the line, bought", "5 boxes Rose Freedom", "orders show KEY"),
     (item_edited(boxes=3), [("different", "1")], "boxes 4", "boxes 3, prebook item", "resolve KEY --line 1 --ours"),
     (item_edited(cost="0.31"), [("different", "1")], "cost 0.28", "cost 0.31", "resolve KEY --line 1 --ours"),
-    (item_edited(mark_code="D9"), [("different", "1")], "mark code DOCK2", "mark code D9", "resolve KEY --line 1"),
     (order_item_edited, [("different", "1")], "cost 0.28", "cost 0.31", "resolve KEY --line 1 --ours"),
     (comments_edited, [("different", None)], '"Axerrio KEY', '"call first', "orders show KEY"),
 ]
 
 
-@pytest.mark.parametrize(("plant", "expected", "ours", "theirs", "command"), PLANTS)
+@pytest.mark.parametrize(
+    ("plant", "expected", "ours", "theirs", "command"),
+    [*PLANTS, *(pytest.param(*each, marks=pytest.mark.thorough) for each in MORE_PLANTS)],
+)
 def test_drift_planted_by_hand(
     shell: Shell,
     ledger: Ledger,
@@ -218,6 +223,7 @@ def test_drift_planted_by_hand(
     assert_runs(shell, again)
 
 
+@pytest.mark.thorough
 def test_what_a_person_decided_is_no_drift_any_more(shell: Shell, ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     item_edited(mark_code="D9")(world, key)
@@ -227,6 +233,7 @@ def test_what_a_person_decided_is_no_drift_any_more(shell: Shell, ledger: Ledger
     assert reconcile(shell, ledger, code=0) == []
 
 
+@pytest.mark.thorough
 def test_a_change_after_the_boxes_left_is_told_though_nothing_waits(shell: Shell, ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)
@@ -240,6 +247,7 @@ def test_a_change_after_the_boxes_left_is_told_though_nothing_waits(shell: Shell
     assert_runs(shell, drift)
 
 
+@pytest.mark.thorough
 def test_boxes_that_komet_lost(shell: Shell, ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)
@@ -317,6 +325,7 @@ def test_what_waits_for_a_person_is_drift_only_where_the_systems_differ(
     assert "release" in drift[0]["next_command"]
 
 
+@pytest.mark.thorough
 def test_a_line_that_waits_for_a_mapping_stands_in_komet_all_the_same(
     shell: Shell, ledger: Ledger, world: World
 ) -> None:
@@ -348,6 +357,7 @@ def test_what_an_observing_connection_would_write_is_drift(
     assert_runs(shell, drift)
 
 
+@pytest.mark.thorough
 def test_what_nobody_sends_for_long_is_drift(shell: Shell, ledger: Ledger, world: World) -> None:
     world.place()
     assert reconcile(shell, ledger, code=0) == []
@@ -355,6 +365,7 @@ def test_what_nobody_sends_for_long_is_drift(shell: Shell, ledger: Ledger, world
     assert kinds(reconcile(shell, ledger, code=1)) == [("missing", "1"), ("missing", "2")]
 
 
+@pytest.mark.thorough
 def test_what_is_cancelled_and_must_not_go_is_drift(shell: Shell, ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     world.place(key=key, status="cancelled")
@@ -369,7 +380,9 @@ def test_what_is_cancelled_and_must_not_go_is_drift(shell: Shell, ledger: Ledger
 # -- what cannot be read ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["error_before", "html", "reset_before", "truncated"])
+@pytest.mark.parametrize(
+    "kind", ["error_before", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("html", "truncated"))]
+)
 def test_a_list_that_cannot_be_read_is_told(shell: Shell, ledger: Ledger, world: World, kind: str) -> None:
     key = ledger.earn_proof()
     item_gone(world, key)
@@ -383,6 +396,7 @@ def test_a_list_that_cannot_be_read_is_told(shell: Shell, ledger: Ledger, world:
     assert reconcile(shell, ledger, code=1, stderr=says) == []
 
 
+@pytest.mark.thorough
 def test_axerrio_that_cannot_be_read_is_told_and_komet_is_compared(shell: Shell, ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     item_gone(world, key)
@@ -409,6 +423,7 @@ def test_the_request_budget_is_kept(shell: Shell, ledger: Ledger, world: World) 
     assert reconcile(shell, ledger, code=1, stderr="1 of 1 requests of the last 24 hours are used") == []
 
 
+@pytest.mark.thorough
 def test_the_pace_is_kept(shell: Shell, ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     entry = world.entry()
@@ -417,6 +432,7 @@ def test_the_pace_is_kept(shell: Shell, ledger: Ledger, world: World) -> None:
     assert reconcile(shell, ledger, code=0) == []
 
 
+@pytest.mark.thorough
 def test_it_waits_for_whoever_reads_at_the_moment(shell: Shell, ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     item_gone(world, key)

@@ -72,13 +72,29 @@ def test_what_is_about_to_be_written_is_told_only_where_nobody_writes_it() -> No
     nothing = a_situation((facts("1"),))
     assert told(nothing, in_progress=True) == []
     assert kinds(told(nothing)) == [("missing", "1")]
-    unbought = ordered(facts("1", prebook_items=(item("1"),)), references_applied=None)
-    assert told(unbought, in_progress=True) == []
-    assert kinds(told(unbought)) == [("missing", "1"), ("missing", "1")], "its purchase order, and its links"
+    lacks_order = ordered(facts("1", prebook_items=(item("1"),)), references_applied=None)
+    assert told(lacks_order, in_progress=True) == []
+    assert kinds(told(lacks_order)) == [("missing", "1"), ("missing", "1")], "its purchase order, and its links"
     cancelled = ordered(facts("1", prebook_items=(item("1", bought("1")),)), is_deleted=True)
     assert told(cancelled, in_progress=True) == []
     (each,) = told(cancelled)
     assert (each.kind.value, each.ours) == ("different", "Axerrio: cancelled")
+    changed = ordered(facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),)))
+    assert told(changed, in_progress=True) == []
+    (each,) = told(changed)
+    assert (each.kind.value, each.ours) == ("different", "Axerrio: boxes 6")
+    unreported = ordered(facts("1", prebook_items=(item("1", approved("1")),)))
+    assert told(unreported, in_progress=True) == []
+    (each,) = told(unreported)
+    assert (each.ours, each.theirs) == ("Komet: procurement approved", "Axerrio was told nothing yet")
+    named = {"product_code": "ROSFRE50"}
+    unmapped = facts("1", prebook_items=(item("1", mapped=False),))
+    mapped = replace(unmapped, wanted_as_sent={**(unmapped.wanted_as_sent or {}), **named})
+    assert told(ordered(mapped, references_applied=None), in_progress=True) == []
+    unbought = LineReference(line_key="1", prebook_id="991201", prebook_item_id="881")
+    links = LINKS.model_copy(update={"purchase_orders": (), "lines": (unbought,)})
+    (each,) = told(ordered(mapped, references_applied=links))
+    assert (each.ours, each.theirs) == ("to be sent: komet.prebook.item.delete", "Komet does not have it")
 
 
 def test_what_a_person_did_is_told_at_once_and_until_it_is_decided() -> None:
@@ -183,6 +199,8 @@ def test_what_is_not_confirmed_or_has_ended_is_no_drift() -> None:
     assert told(a_situation((facts("1"),), wanted=draft)) == []
     closed = a_line("1", status=LineStatus.SHIPPED)
     assert told(a_situation((facts("1", wanted=closed),), wanted=an_order([closed], OrderStatus.CLOSED))) == []
+    edited = facts("1", wanted=closed, prebook_items=(item("1", bought("1"), changes=EDIT),))
+    assert told(ordered(edited, wanted=an_order([closed], OrderStatus.CLOSED))) == []
     back = ordered(facts("1", prebook_items=(item("1", bought("1")),)), wanted=draft)
     (each,) = told(back, in_progress=True)
     assert (each.kind.value, each.ours, each.line_key) == ("different", "Axerrio: a draft", None)
