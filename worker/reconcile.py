@@ -6,6 +6,7 @@ to either system. What a read shows beside that (copies, comments, purchase orde
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, cast
@@ -89,19 +90,15 @@ def reconcile(
         for each in connections
     ]
     report = Report()
-    redis = Redis.from_url(urls.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    for each, of_both in zip(connections, tokens, strict=True):
-        with ledger.sessions.begin() as session:
-            id_ = register(session, each)
-        connection = make_connection(id_, each, of_both, settings, ledger.sessions, redis, komet=Witness)
-        witness = cast("Witness", connection.komet)
-        try:
-            _Connection(ledger, connection, witness, timing_of(settings), departing, report).reconcile()
-        finally:
+    with closing(Redis.from_url(urls.redis_url, socket_timeout=2, socket_connect_timeout=2)) as redis:
+        for each, of_both in zip(connections, tokens, strict=True):
+            with ledger.sessions.begin() as session:
+                id_ = register(session, each)
+            connection = make_connection(id_, each, of_both, settings, ledger.sessions, redis, komet=Witness)
+            witness = cast("Witness", connection.komet)
+            with closing(connection.axerrio), closing(witness):
+                _Connection(ledger, connection, witness, timing_of(settings), departing, report).reconcile()
             report.requests += witness.gate.requests
-            connection.komet.close()
-            connection.axerrio.close()
-    redis.close()
     return report
 
 
@@ -329,10 +326,15 @@ class _Connection:
             if row.origin == canonical.Origin.AXERRIO:
                 strays += [(seen.number, item) for item in seen.items if item.boxes and item.item_id not in bound]
         is_whole = window is not None and window.complete
+        # A worker may have made or seen them after our read.
+        later = {item.item_id for each in prebooks for item in each.items if item.as_of >= self.began_at}
+        bought = {item.item_id for _, item in self._known_items(session, [row.id]) if item.as_of >= self.began_at}
         return Sight(
-            prebook_items={item.item_id for seen in records.values() for item in seen.items} if is_whole else None,
+            prebook_items=later | {item.item_id for seen in records.values() for item in seen.items}
+            if is_whole
+            else None,
             days=(self.today, self.witness.window_days[1]),
-            order_items={item.item_id for each in self.witness.purchase_orders for item in each.items},
+            order_items=bought | {item.item_id for each in self.witness.purchase_orders for item in each.items},
             ship_dates={day for day, each in self.witness.days.items() if each.complete and day >= self.today},
             remarks=tuple(remarks),
             copies=tuple(seen for seen in records.values() if seen.mark in marks and seen.prebook_id not in known),

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.database import now
 from models.states import WINDOW, Feed
-from models.tables import Scope
+from models.tables import PrebookItem, Scope
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json, connections_toml
 from tests.sync.conftest import Ledger
@@ -442,6 +442,15 @@ def test_it_waits_for_whoever_reads_at_the_moment(shell: Shell, ledger: Ledger, 
     began = time.monotonic()
     assert kinds(reconcile(shell, ledger, code=1)) == [("missing", "1")]
     assert time.monotonic() - began > 1
+
+
+@pytest.mark.thorough
+def test_what_a_worker_saw_after_the_report_began_stands(shell: Shell, ledger: Ledger, world: World) -> None:
+    key = ledger.earn_proof()
+    item_gone(world, key)
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(PrebookItem).values(as_of=now(session) + timedelta(seconds=60)))
+    assert reconcile(shell, ledger, code=0) == []
 
 
 # -- which, and mistakes ---------------------------------------------------------------------------------------
