@@ -1,11 +1,11 @@
 """How the whole is."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from worker.cli.shared import AsJson, app, date_of, finish, known_connection, load, show
+from worker.cli.shared import AsJson, app, by_key, date_of, finish, known_connection, load, show
 from worker.problems import Exit, Problem
 
 #: Seconds between two screens of `status --watch`.
@@ -13,12 +13,31 @@ _WATCH_PAUSE = 2.0
 
 
 @app.command()
-def check(as_json: AsJson = False) -> None:
-    """Check settings, services and connections, a line for each. Example: axkomet check."""
+def check(
+    probe: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Send this order to Komet too, and tell what reading it back settles."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check settings, services and connections, a line for each.
+
+    Example: axkomet check, or on the first day axkomet check --probe 2026-48210.
+    """
+    from worker.assembly import open_services
     from worker.check import run_checks
+    from worker.desk import find_row
+    from worker.probe import run_probe
     from worker.screens import check_list
 
-    checks = list(run_checks(load()))
+    settings = load()
+    found: list[dict[str, Any]] = []
+    if probe is not None:
+        urls, ledger = open_services(settings)
+        with ledger.sessions() as session:
+            order_id = by_key(find_row, session, probe).id
+        found = list(run_probe(settings, urls, ledger, order_id))
+    checks = [*run_checks(settings), *found]
     show(checks, as_json, check_list)
     finish(Exit.DONE if all(each["ok"] for each in checks) else Exit.FAILED)
 
