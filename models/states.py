@@ -48,9 +48,18 @@ MOVES = (
     Move((*PROGRESS, OrderState.CANCELLING), WAITING, "something waits for a person"),
     Move(WAITING, (*PROGRESS, OrderState.CANCELLING), "that is decided, mended or mapped"),
     Move(WAITING, WAITING, "something else waits for a person"),
-    Move((OrderState.RECEIVED, OrderState.CANCELLING, *WAITING), (OrderState.CANCELLED,), "nothing of it stands"),
+    Move((OrderState.RECEIVED, OrderState.CANCELLING, *WAITING), (OrderState.CANCELLED,), "cancelled, and gone"),
     Move((*PROGRESS, OrderState.CANCELLING, *WAITING), (OrderState.CLOSED,), "closed in Axerrio, or left a week ago"),
-    Move(FINAL, (OrderState.RECEIVED, OrderState.CANCELLING, *WAITING, *FINAL), "its origin changed it"),
+    Move(
+        (OrderState.CANCELLED,),
+        (OrderState.RECEIVED, OrderState.PREBOOKED, OrderState.CANCELLING, *WAITING, OrderState.CLOSED),
+        "its origin changed it, or something of it shows after all",
+    ),
+    Move(
+        (OrderState.CLOSED,),
+        (*PROGRESS, OrderState.CANCELLING, *WAITING, OrderState.CANCELLED),
+        "its origin changed it, or something of it shows after all",
+    ),
 )
 
 

@@ -125,7 +125,9 @@ def _drawing() -> str:
     lines += [f"        {one} --> {two}" for one, two in pairwise(PROGRESS)]
     lines += ["    }", '    state "waits for a person" as waits {', *(f"        {state}" for state in WAITING), "    }"]
     lines += ['    state "at its end" as ended {', *(f"        {state}" for state in FINAL), "    }"]
-    lines += [f"    {before} --> {after}: {' / '.join(when)}" for (before, after), when in arrows.items()]
+    lines += [
+        f"    {before} --> {after}: {' / '.join(dict.fromkeys(when))}" for (before, after), when in arrows.items()
+    ]
     return "\n".join(["```mermaid", *lines, "```"])
 
 
