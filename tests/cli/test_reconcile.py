@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from models.database import now
 from models.states import WINDOW, Feed
-from models.tables import PrebookItem, Scope
+from models.tables import PrebookItem, PurchaseOrderItem, Scope
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json, connections_toml
 from tests.sync.conftest import Ledger
@@ -449,7 +449,8 @@ def test_what_a_worker_saw_after_the_report_began_stands(shell: Shell, ledger: L
     key = ledger.earn_proof()
     item_gone(world, key)
     with ledger.runtime.sessions.begin() as session:
-        session.execute(update(PrebookItem).values(as_of=now(session) + timedelta(seconds=60)))
+        for table in (PrebookItem, PurchaseOrderItem):
+            session.execute(update(table).values(as_of=now(session) + timedelta(seconds=60)))
     assert reconcile(shell, ledger, code=0) == []
 
 
