@@ -44,6 +44,8 @@ def test_every_example_has_the_keys_that_are_written(shell: Shell, ledger: Ledge
         "requeue": [leaving],
         "hold": [key, "--reason", "a"],
         "release": [key],
+        "cancel": [leaving, "--yes"],
+        "reconcile": [],
         "feed reset": ["miami", "labels", "--to", "0"],
     }
     written: Json = {
