@@ -41,7 +41,7 @@ from tasks.mapping import list_mappings
 from tasks.material import MATERIAL_OF_ORDER_ITEM
 from tasks.runtime import Timing
 from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
-from worker.sides import changes, in_axerrio, is_live, prebook_item
+from worker.sides import AxerrioSide, changes, is_live, prebook_item
 
 Json = dict[str, Any]
 
@@ -223,7 +223,10 @@ def _view(
     boxes: dict[int, list[Box]],
 ) -> Json:
     by_row = {prebook.id: prebook for prebook in prebooks}
-    lines = [_line(row, line, by_row, items.get(line.id, []), purchased, boxes.get(line.id, [])) for line in row.lines]
+    side = AxerrioSide(row)
+    lines = [
+        _line(row, line, side, by_row, items.get(line.id, []), purchased, boxes.get(line.id, [])) for line in row.lines
+    ]
     of_lines = [item for line in row.lines for item in items.get(line.id, [])]
     dead = {item.prebook_row for item in of_lines} - {item.prebook_row for item in of_lines if is_live(item)}
     prebooks = [prebook for prebook in prebooks if prebook.id not in dead]
@@ -269,6 +272,7 @@ def _view(
 def _line(
     row: Order,
     line: OrderLine,
+    axerrio: AxerrioSide,
     prebooks: dict[int, Prebook],
     items: Sequence[PrebookItem],
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
@@ -304,7 +308,7 @@ def _line(
             }
             for each in bought
         ],
-        "axerrio": in_axerrio(row, line),
+        "axerrio": axerrio.line(line, wanted),
         "prebook_items": [prebook_item(each, prebooks[each.prebook_row]) for each in live],
         "boxes_shipped": [
             {"box_code": box.box_code, "awb": box.awb, "ship_date": box.ship_date.isoformat()} for box in boxes

@@ -4,9 +4,20 @@ The shapes are those of the public interface: every key is always there, and wha
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from models.canonical import InboundOrder, InboundStatus, Line, LineStatus, Origin, References, codes
+from models.canonical import (
+    InboundOrder,
+    InboundStatus,
+    Line,
+    LineReference,
+    LineStatus,
+    OrderStatus,
+    Origin,
+    References,
+    codes,
+)
 from models.canonical import Order as CanonicalOrder
 from models.tables import Order, OrderLine, Prebook, PrebookItem, PurchaseOrderItem
 from tasks.material import MATERIAL_OF_ITEM, differences
@@ -20,57 +31,73 @@ def is_live(item: PrebookItem | PurchaseOrderItem) -> bool:
     return item.boxes > 0 and item.missing < MISSES_FOR_GONE
 
 
-def in_axerrio(row: Order, line: OrderLine) -> Json | None:
-    """What Axerrio has of a line, with the ids of Komet that it was told; None: nothing."""
-    found = _born_there(row, line) if row.origin == Origin.AXERRIO else _sent_there(row, line)
-    if found is None:
-        return None
-    wanted, status, truck_date = found
-    references = References.model_validate(row.references_applied) if row.references_applied is not None else None
-    key = line.line_key if row.origin == Origin.AXERRIO else line.axerrio_line_key
-    told = next((each for each in references.lines if each.line_key == key), None) if references is not None else None
-    return {
-        "line_key": key,
-        "status": status,
-        "article_code": wanted.article.code or None,
-        "description": wanted.article.description or None,
-        "boxes": wanted.boxes,
-        "packing": wanted.packing_code or None,
-        "departure_date": wanted.departure_date.isoformat() if wanted.departure_date else None,
-        "truck_date": truck_date,
-        "prebook_item_id": told.prebook_item_id if told is not None else None,
-        "purchase_order_item_id": told.purchase_order_item_id if told is not None else None,
-        "purchase_order_number": told.purchase_order_number if told is not None else None,
-    }
+class AxerrioSide:
+    """What Axerrio has of an order.
+
+    Args:
+        row: of the order.
+    """
+
+    def __init__(self, row: Order) -> None:
+        self._row = row
+        told = References.model_validate(row.references_applied) if row.references_applied is not None else References()
+        self._told = {each.line_key: each for each in told.lines}
+        self._record: CanonicalOrder | None = None
+        self._answer: InboundOrder | None = None
+        if row.origin != Origin.AXERRIO:
+            is_deleted = row.axerrio_as_of is not None and row.axerrio_holds is None
+            # Its own record, else the order that it answered to.
+            content = None if is_deleted else row.axerrio_holds or row.inbound_applied
+            self._record = CanonicalOrder.model_validate(content) if content is not None else None
+            self._answer = InboundOrder.model_validate(row.inbound_answer) if row.inbound_answer is not None else None
+
+    def line(self, line: OrderLine, wanted: Line | None) -> Json | None:
+        """What it has of a line, with the ids of Komet that it was told; None: nothing.
+
+        Args:
+            line: of the order.
+            wanted: the line as its origin wants it.
+        """
+        row = self._row
+        if row.origin == Origin.AXERRIO:
+            key: str | None = line.line_key
+            there, truck_date = wanted, row.truck_date
+            of_order = OrderStatus.CANCELLED.value if row.is_deleted else row.wanted["status"]
+        else:
+            key = line.axerrio_line_key
+            there, truck_date, of_order = self._of_record(line)
+        if there is None:
+            return None
+        told = self._told.get(key or "", LineReference(line_key=""))
+        return {
+            "line_key": key,
+            "status": of_order if of_order in _SAID_BY_THE_ORDER else there.status.value,
+            "article_code": there.article.code or None,
+            "description": there.article.description or None,
+            "boxes": there.boxes,
+            "packing": there.packing_code or None,
+            "departure_date": there.departure_date.isoformat() if there.departure_date else None,
+            "truck_date": truck_date.isoformat(),
+            "prebook_item_id": told.prebook_item_id,
+            "purchase_order_item_id": told.purchase_order_item_id,
+            "purchase_order_number": told.purchase_order_number,
+        }
+
+    def _of_record(self, line: OrderLine) -> tuple[Line | None, date, str]:
+        """Of an order born in Komet, whose lines go by their prebook items."""
+        row, record, answer = self._row, self._record, self._answer
+        said = next((each for each in answer.lines if each.external_line_id == line.line_key), None) if answer else None
+        if record is None or (said is not None and said.is_accepted is False):
+            return None, row.truck_date, ""
+        found = next((each for each in record.lines if each.external_line_id == line.line_key), None)
+        is_pending = row.axerrio_holds is None and answer is not None and answer.status is InboundStatus.PENDING
+        return found, record.truck_date, _PENDING if is_pending else record.status.value
 
 
-def _born_there(row: Order, line: OrderLine) -> tuple[Line, str, str] | None:
-    if line.wanted is None:
-        return None
-    wanted = Line.model_validate(line.wanted)
-    of_order = LineStatus.CANCELLED.value if row.is_deleted else row.wanted["status"]
-    status = of_order if of_order in (LineStatus.CANCELLED, LineStatus.SHIPPED, "draft") else wanted.status.value
-    return wanted, status, row.truck_date.isoformat()
-
-
-def _sent_there(row: Order, line: OrderLine) -> tuple[Line, str, str] | None:
-    """Of an order born in Komet: Axerrio's own record, else the order that it answered to."""
-    is_deleted = row.axerrio_as_of is not None and row.axerrio_holds is None
-    content = row.axerrio_holds or row.inbound_applied
-    if content is None or is_deleted:
-        return None
-    order = CanonicalOrder.model_validate(content)
-    answer = InboundOrder.model_validate(row.inbound_answer) if row.inbound_answer is not None else None
-    said = next((each for each in answer.lines if each.external_line_id == line.line_key), None) if answer else None
-    if said is not None and said.is_accepted is False:
-        return None
-    found = next((each for each in order.lines if each.external_line_id == line.line_key), None)
-    if found is None:
-        return None
-    is_pending = row.axerrio_holds is None and answer is not None and answer.status is InboundStatus.PENDING
-    of_order = order.status.value
-    status = of_order if of_order in (LineStatus.CANCELLED, LineStatus.SHIPPED) else found.status.value
-    return found, "pending" if is_pending else status, order.truck_date.isoformat()
+#: Axerrio has not decided yet whether it takes the order.
+_PENDING = "pending"
+#: Where the order is one of these, so is each of its lines.
+_SAID_BY_THE_ORDER = (OrderStatus.DRAFT, OrderStatus.CANCELLED, OrderStatus.SHIPPED, _PENDING)
 
 
 def prebook_item(item: PrebookItem, prebook: Prebook) -> Json:

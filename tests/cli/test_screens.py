@@ -27,6 +27,7 @@ COMMANDS = (
     "today",
     "requeue",
     "hold",
+    "cancel",
     "release",
     "resolve",
     "poll",
