@@ -15,6 +15,7 @@ from models.canonical import (
     LineStatus,
     OrderStatus,
     Origin,
+    PurchaseOrderStatus,
     References,
     codes,
 )
@@ -141,7 +142,7 @@ def disagreements(line: Json, packings: Mapping[str, str]) -> set[str]:
     found = set()
     if wants != sum(each["boxes"] for each in items):
         found.add("boxes")
-    if bought and wants != sum(each["boxes"] for each in bought):
+    if bought and wants != sum(each["boxes"] for each in bought if each["status"] != PurchaseOrderStatus.CANCELLED):
         found.add("purchase_order")
     if {code for each in bought for code in each["box_codes"]} - {each["box_code"] for each in line["boxes_shipped"]}:
         found.add("box_codes")
