@@ -20,6 +20,8 @@ from tests.cli.test_screens import assert_keys
 from tests.processes.plant import Json
 from tests.sync.conftest import Ledger
 from tests.world import World
+from worker import assembly
+from worker.cli import mappings
 
 ENTRY = "connection article_code description product_code product_description orders nearest_departure candidates"
 FAR = timedelta(hours=5)
@@ -280,6 +282,21 @@ def test_orders_are_watched_until_none_waits_for_the_mapping(shell: Shell, ledge
         done = watched.result(20)
     assert done.stdout.splitlines()[1:] == ["2 of 2 order(s) went on."]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_watch_ends_by_itself(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no worker runs, as an example."""
+    order = wait_for(ledger, "TULIP")
+    monkeypatch.setattr(mappings, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(mappings, "_WATCH_PAUSE", 0.02)
+    (connection_id,) = ledger.runtime.connections
+    opened = assembly.Ledger(ledger.engine, ledger.runtime.sessions)
+    mappings._watch(opened, Wanted(connection_id, "TULIP", "TUL01", None), [order])
+    said = capsys.readouterr()
+    assert said.out == "0 of 1 order(s) went on.\n"
+    assert "1 wait still; nothing is lost: see `axkomet status`" in said.err
 
 
 def test_whoever_watches_may_go(shell: Shell, ledger: Ledger) -> None:
