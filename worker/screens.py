@@ -104,11 +104,12 @@ def today_list(orders: Sequence[Json]) -> RenderableType:
     return table
 
 
-def drift_list(report: Json, *, orders: int) -> RenderableType:
-    """A line for each difference, how many orders were compared, and what it cost."""
+def drift_list(report: Json, *, orders: int, is_whole: bool) -> RenderableType:
+    """A line for each difference, how many orders were compared, and what it cost; whole: all of it was read."""
     cost = Text(f"{orders} open order(s) compared, {report['requests']} Komet request(s) made.")
     if not report["drift"]:
-        return Group(Text("No drift.", style="green"), cost)
+        said = Text("No drift.", style="green") if is_whole else Text("No drift in what was read.", style="yellow")
+        return Group(said, cost)
     table = _table("drift", "order", "connection", "line", "ours", "theirs", "next")
     for each in report["drift"]:
         table.add_row(

@@ -412,6 +412,9 @@ def test_a_paused_connection_is_not_called(shell: Shell, ledger: Ledger, world: 
     assert shell.run("pause", "miami", "--reason", "stock-taking").returncode == 0
     before = sum(world.company["requests"].values())
     assert reconcile(shell, ledger, code=1, stderr="stock-taking. `axkomet resume miami`") == []
+    screen = shell.run("reconcile").stdout
+    assert "No drift in what was read" in screen
+    assert "0 open order(s) compared, 0 Komet request(s) made" in screen
     assert sum(world.company["requests"].values()) == before
 
 

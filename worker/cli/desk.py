@@ -107,7 +107,7 @@ def reconcile(
         raise Problem(f"--connection {connection} is none of the connections file, which names {names}.")
     report = compare(settings, *open_services(settings), meant, departing)
     document = {"drift": report.drift, "requests": report.requests}
-    show(document, as_json, lambda _: drift_list(document, orders=report.orders))
+    show(document, as_json, lambda _: drift_list(document, orders=report.orders, is_whole=not report.unread))
     for each in report.unread:
         typer.echo(f"axkomet: {each}", err=True)
     finish(Exit.FAILED if report.drift or report.unread else Exit.DONE)
