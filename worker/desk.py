@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 from clients.komet.convert import awb_text
 from models.canonical import Line, PurchaseOrderStatus
 from models.database import now
-from models.states import Feed, OrderState, WriteState
+from models.states import FINAL, Feed, OrderState, WriteState
 from models.tables import (
     Box,
     Connection,
@@ -404,6 +404,11 @@ def _connection(
     counts = session.execute(
         select(Order.state, func.count()).where(Order.connection_id == row.id).group_by(Order.state)
     )
+    reasons = session.execute(
+        select(Order.reason_code, func.count())
+        .where(Order.connection_id == row.id, Order.reason_code.is_not(None), Order.state.not_in(FINAL))
+        .group_by(Order.reason_code)
+    )
     oldest = session.scalar(select(func.min(Order.due_at)).where(Order.connection_id == row.id, Order.due_at <= moment))
     in_doubt = session.scalar(
         select(func.count())
@@ -470,6 +475,7 @@ def _connection(
             {"method": each.method, "since": _time(each.paused_since), "why": each.words} for each in paused
         ],
         "orders": {state.value: count for state, count in counts},
+        "reasons": {str(code): count for code, count in reasons},
         "oldest_due_seconds": (moment - oldest).total_seconds() if oldest else None,
         "in_doubt": in_doubt or 0,
         "unreadable": unreadable or 0,

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     flower_port: Port = 5555
     """Flower's, on loopback."""
     metrics_port: Port = 9464
-    """Of the metrics, which are not served yet."""
+    """Of the metrics, on loopback."""
 
 
 @dataclass(frozen=True)

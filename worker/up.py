@@ -75,7 +75,7 @@ def migrate(database_url: str) -> None:
 
 
 def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
-    """The processes of `up`."""
+    """Worker, beat and Flower."""
     roles = [Role("worker", axkomet_command("worker")), Role("beat", axkomet_command("beat"))]
     if flower:
         user = settings.flower_user or "axkomet"
@@ -105,7 +105,9 @@ def run_up(settings: Settings, *, flower: bool) -> None:
         raise Problem(
             f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
         )
-    roles = roles_of(settings, flower=flower)
+    if port_taken(settings.metrics_port):
+        raise Problem(f"Port {settings.metrics_port} is taken, and the metrics need it: set AXKOMET_METRICS_PORT.")
+    roles = [Role("metrics", axkomet_command("metrics")), *roles_of(settings, flower=flower)]
     supervisor = Supervisor(settings, roles, migrate=_prepare)
     ready = _Ready(settings)
     if flower:

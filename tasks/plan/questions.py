@@ -147,7 +147,8 @@ class Questions:
         if last.refusal is RefusalKind.RIGHT:
             message = f"{system} allows our token no {last.kind} ({last.error}): tick it there, then requeue the order."
         elif last.refusal is not RefusalKind.OTHER or len(refused) >= REFUSALS_BEFORE_HOLD:
-            message = f"{system} refused {last.kind}{where}: {last.error} Requeue the order once that is mended."
+            said = (last.error or "it gave no reason").rstrip(". ")
+            message = f"{system} refused {last.kind}{where}: {said}. Requeue the order once that is mended."
         else:
             return None
         return self.hold(HoldCode.REJECTED, message, self.requeue())

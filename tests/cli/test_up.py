@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.conftest import Shell
@@ -53,8 +54,8 @@ def command_lines(parent: int) -> list[str]:
 def test_it_works_and_ctrl_c_ends_all_of_it(up: Up, shell: Shell, world: World) -> None:
     process = up()
     lines = command_lines(process.pid)
-    assert len(lines) == 4
-    for role in ("axkomet worker", "axkomet beat", "postgres -D", "valkey-server"):
+    assert len(lines) == 5
+    for role in ("axkomet worker", "axkomet beat", "axkomet metrics", "postgres -D", "valkey-server"):
         assert sum(role in line for line in lines) == 1, lines
     assert shell.run("status").returncode == 0  # it finds the services in the home
     sentence = shell.complaint(2, "up", "--no-flower")
@@ -64,6 +65,10 @@ def test_it_works_and_ctrl_c_ends_all_of_it(up: Up, shell: Shell, world: World) 
     while '"ordered"' not in shell.run("orders", "list", "--json", "--state", "ordered").stdout:
         assert time.monotonic() < deadline
     assert_exactly_once(world, key)
+    told = httpx.get(f"http://127.0.0.1:{shell.env['AXKOMET_METRICS_PORT']}/metrics").text.splitlines()
+    assert "axkomet_healthy 1.0" in told
+    assert 'axkomet_orders{connection="miami",state="ordered"} 1.0' in told
+    assert 'axkomet_queue_messages{queue="orders"} 0.0' in told
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     assert nobody_left(shell.folder / "home", 0)

@@ -11,7 +11,7 @@ from typing import Any
 from models.database import make_engine, make_sessions
 from tests.world import World, assert_exactly_once
 from worker.desk import find_order
-from worker.services import Child
+from worker.services import Child, free_port
 from worker.supervisor import axkomet_command
 
 Json = dict[str, Any]
@@ -66,6 +66,7 @@ def bare_environment(folder: Path, connections: str, tokens: Mapping[str, str], 
         **inherited,
         "AXKOMET_HOME": str(folder / "home"),
         "AXKOMET_CONNECTIONS": str(file),
+        "AXKOMET_METRICS_PORT": str(free_port()),
         "PYTHONUNBUFFERED": "1",
         **tokens,
         **urls,

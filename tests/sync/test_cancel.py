@@ -51,7 +51,7 @@ def test_what_stands_is_taken_away_and_stays_away(ledger: Ledger, world: World) 
 
 
 def test_before_anything_was_sent(ledger: Ledger, world: World) -> None:
-    key = world.place(lines=[world.line("1", articleCode="NOBODY-KNOWS", articleDescription="Nobody knows")])
+    key = world.place()
     ledger.feed_and_send()
     cancel_it(ledger, key)
     ledger.live(300)

@@ -21,7 +21,7 @@ _QUESTIONS = {
 def up(
     flower: Annotated[bool, typer.Option(help="Run Flower too.")] = True,
 ) -> None:
-    """Run everything: services that are not set, worker, beat, Flower. Example: axkomet up --no-flower."""
+    """Run everything: services that are not set, worker, beat, metrics, Flower. Example: axkomet up --no-flower."""
     from worker.up import run_up
 
     run_up(load(), flower=flower)
@@ -67,6 +67,18 @@ def flower() -> None:
 
     settings = load()
     run_flower(settings, resolve_services(settings))
+
+
+@app.command()
+def metrics() -> None:
+    """Serve what `status` says as metrics for Prometheus, on loopback. Example: axkomet metrics."""
+    from worker.assembly import open_services
+    from worker.metrics import run_metrics
+
+    settings = load()
+    urls, ledger = open_services(settings)
+    ledger.engine.dispose()
+    run_metrics(settings, urls)
 
 
 @app.command()
