@@ -1,7 +1,7 @@
 """`axkomet metrics`: what `axkomet status` says, as figures for Prometheus, and how long the queues are."""
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ Sample = tuple[tuple[str, ...], float]
 
 #: Seconds that the broker has to say how long a queue is.
 _PATIENCE = 2.0
-_UNKNOWN: Json = {"healthy": False, "connections": [], "workers": 0, "beat": {"last_tick_at": None}}
+#: The status of a whole of which nothing can be said.
+UNKNOWN: Json = {"healthy": False, "connections": [], "workers": 0, "beat": {"last_tick_at": None}}
 
 
 class Figures(Collector):
@@ -41,19 +42,19 @@ class Figures(Collector):
             document = look(self._settings)
         except (Problem, SQLAlchemyError) as error:
             log.warning("no figures", error=type(error).__name__)
-            document = _UNKNOWN
-        yield from figures(document)
-        queues = _gauge("axkomet_queue_messages", "Messages that wait in the broker, by queue.", ("queue",))
+            document = UNKNOWN
         try:
-            for queue in (OBSERVE, ORDERS, MAINTENANCE):
-                queues.add_metric([queue], self._redis.llen(queue))
-            yield queues
+            queues = {queue: int(self._redis.llen(queue)) for queue in (OBSERVE, ORDERS, MAINTENANCE)}
         except RedisError as error:
             log.warning("no queue lengths", error=type(error).__name__)
+            queues = {}
+        yield from figures(document, queues)
 
 
-def figures(status: Json) -> Iterator[Metric]:
-    """The status document as metrics; what is not known of something is left out."""
+def figures(status: Json, queues: Mapping[str, int]) -> Iterator[Metric]:
+    """The status document and the lengths of queues as metrics; what is not known of something is left out."""
+    waiting = [((queue,), length) for queue, length in queues.items()]
+    yield _family("axkomet_queue_messages", "Messages that wait in the broker.", ("queue",), waiting)
     yield _family("axkomet_healthy", "1 where `axkomet status` says healthy, else 0.", (), [((), status["healthy"])])
     yield _family("axkomet_workers", "Workers that were seen lately.", (), [((), status["workers"])])
     tick = _seconds(status["beat"]["last_tick_at"])
@@ -112,12 +113,8 @@ def figures(status: Json) -> Iterator[Metric]:
     )
 
 
-def _gauge(name: str, says: str, labels: tuple[str, ...]) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, says, labels=labels)
-
-
 def _family(name: str, says: str, labels: tuple[str, ...], samples: Iterable[Sample]) -> Metric:
-    family = _gauge(name, says, labels)
+    family = GaugeMetricFamily(name, says, labels=labels)
     for values, figure in samples:
         family.add_metric(values, float(figure))
     return family

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from prometheus_client.core import GaugeMetricFamily
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer import Context
@@ -16,6 +17,7 @@ from clients.komet.settings import KometSettings
 from models.states import FINAL, MOVES, PROGRESS, REFUSED, WAITING, OrderState
 from tasks.connection import ConnectionSettings
 from worker import cli
+from worker.metrics import UNKNOWN, figures
 from worker.problems import Exit
 from worker.settings import ENV_PREFIX, Settings
 
@@ -39,6 +41,7 @@ def sections() -> dict[str, dict[str, str]]:
             "connection.axerrio": _fields(AxerrioSettings.model_fields),
         },
         "reference/commands.md": {"exit codes": _exit_codes(), "commands": "\n\n".join(_commands())},
+        "reference/metrics.md": {"metrics": _metrics()},
         "reference/states.md": {"drawing": _drawing(), "moves": _moves(), "refused": _refused()},
     }
 
@@ -87,6 +90,13 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return "none" if isinstance(value, dict | BaseModel) else f"`{value}`"
+
+
+def _metrics() -> str:
+    """Names, labels and what they say."""
+    known = [each for each in figures(UNKNOWN, {}) if isinstance(each, GaugeMetricFamily)]
+    rows = [(f"`{each.name}`", ", ".join(each._labelnames), each.documentation) for each in known]
+    return table(("metric", "labels", ""), rows)
 
 
 def _exit_codes() -> str:

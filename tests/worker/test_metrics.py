@@ -32,7 +32,7 @@ def test_orders_feeds_and_budget(ledger: Ledger, world: World) -> None:
     ledger.live(300)
     with ledger.session() as session:
         document = status(session, [ledger.settings], ledger.timing)
-    said = told(figures(document))
+    said = told(figures(document, {}))
     assert said["axkomet_orders:miami:ordered"] == said["axkomet_orders:miami:mapping_required"] == 1
     assert said["axkomet_orders_waiting:miami:mapping_required"] == 1
     assert said["axkomet_feed_last_success_timestamp_seconds:miami:sales-orders"] > 0
@@ -48,7 +48,7 @@ def test_what_is_not_called_is_told(make_ledger: Callable[..., Ledger], world: W
     world.settings(token_valid=False)
     ledger.live(120)
     with ledger.session() as session:
-        said = told(figures(status(session, [ledger.settings], ledger.timing)))
+        said = told(figures(status(session, [ledger.settings], ledger.timing), {}))
     assert said["axkomet_upstream_closed:miami:komet"] == 1
     assert "axkomet_upstream_closed:miami:axerrio" not in said
 
