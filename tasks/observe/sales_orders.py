@@ -121,7 +121,7 @@ class _Store:
         rows = self._rows(records)
         born_here = [row for row in rows.values() if row.origin == Origin.AXERRIO]
         watch = Watch(self._session, self._connection, self._claim.scope_id, born_here)
-        changed: dict[int, Order] = {}
+        changed: dict[int, Order] = {}  # by identity: new ones have no id before all are stored together
         for record in records:
             row: Order | None = None
             match record.content:
@@ -134,8 +134,7 @@ class _Store:
                 case CanonicalOrder() as order:
                     row = self._store(order, record.sequence or 0, rows)
             if row is not None:
-                self._session.flush()
-                changed[row.id] = row
+                changed[id(row)] = row
         watch.close()
         return list(changed.values())
 
@@ -237,8 +236,8 @@ class _Store:
         )
         self._update(row, order, sequence)
         self._session.add(row)
-        self._session.flush()
         if order.references is not None:
+            self._session.flush()
             _Seed(self._session, self._connection, row, order, self._now).seed()
         return row
 
