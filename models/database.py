@@ -42,6 +42,7 @@ def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        pool_use_lifo=True,  # few are in use mostly, and each has statements that it prepared
         connect_args={"connect_timeout": 3, "options": f"{_OPTIONS} {options}".strip()},
     )
 
