@@ -1,8 +1,9 @@
 """Shares: how the connections share one worker process, its threads and its interpreter."""
 
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 #: Transactions that run at once: they are where the work is done, and more of them only wait for the interpreter.
 _LANES = 2
+#: Seconds after which work counts half; so many times another's work, and so many seconds, is much more than his.
+_HALF_LIFE, _MUCH_MORE, _LITTLE = 10.0, 2.0, 0.2
 
 
 class Shares:
@@ -65,21 +68,27 @@ class Shares:
 
 
 class Lanes:
-    """So many pieces of work run at once; next comes the connection whose last turn is longest ago.
+    """So many pieces of work run at once, and next comes the connection that has worked least of late.
 
-    A connection never takes the last free lane while it holds another: so nobody waits for more than one piece of each
-    of the others.
+    Beside others goes only who has not worked much more than they, and nobody takes the last free lane while he holds
+    another. So who has little to do works as if he were alone, and who has much to do gets the rest.
+
+    Args:
+        lanes: that there are.
+        clock: seconds; only differences count.
     """
 
-    def __init__(self, lanes: int = _LANES) -> None:
+    def __init__(self, lanes: int = _LANES, clock: Callable[[], float] = time.monotonic) -> None:
         self._lanes = lanes
+        self._clock = clock
         self._lock = threading.Lock()
-        self._running: Counter[int | None] = Counter()
-        self._waiting: dict[int | None, deque[threading.Event]] = {}
-        self._turns = 0
-        self._last_turn: dict[int | None, int] = {}
+        #: When each piece of work began that runs now, by connection.
+        self._running: dict[int, list[float]] = {}
+        self._waiting: dict[int, deque[threading.Event]] = {}
+        self._worked: dict[int, float] = {}
+        self._faded_at = clock()
 
-    def enter(self, connection_id: int | None) -> None:
+    def enter(self, connection_id: int) -> None:
         """Wait for a turn."""
         mine = threading.Event()
         with self._lock:
@@ -87,28 +96,43 @@ class Lanes:
             self._admit()
         mine.wait()
 
-    def leave(self, connection_id: int | None) -> None:
+    def leave(self, connection_id: int) -> None:
         """The piece of work is done."""
         with self._lock:
-            self._running[connection_id] -= 1
+            began_at = self._running[connection_id].pop()
+            self._worked[connection_id] = self._worked.get(connection_id, 0.0) + self._clock() - began_at
             self._admit()
 
     def _admit(self) -> None:
-        while (free := self._lanes - self._running.total()) > 0:
-            able = [each for each, queue in self._waiting.items() if queue and (free > 1 or not self._running[each])]
+        moment = self._clock()
+        self._fade(moment)
+        while (free := self._lanes - sum(map(len, self._running.values()))) > 0:
+            able = [each for each, queue in self._waiting.items() if queue and self._may_go(each, free)]
             if not able:
                 return
-            chosen = min(able, key=lambda each: self._last_turn.get(each, 0))
-            self._turns += 1
-            self._last_turn[chosen] = self._turns
-            self._running[chosen] += 1
+            chosen = min(able, key=self._work_of)
+            self._running.setdefault(chosen, []).append(moment)
             self._waiting[chosen].popleft().set()
+
+    def _may_go(self, connection_id: int, free: int) -> bool:
+        others = [self._work_of(each) for each, began in self._running.items() if began and each != connection_id]
+        much_more = any(self._work_of(connection_id) > _MUCH_MORE * each + _LITTLE for each in others)
+        return not much_more and (free > 1 or not self._running.get(connection_id))
+
+    def _work_of(self, connection_id: int) -> float:
+        return self._worked.get(connection_id, 0.0)
+
+    def _fade(self, moment: float) -> None:
+        """What was done long ago counts no more."""
+        kept = 0.5 ** ((moment - self._faded_at) / _HALF_LIFE)
+        self._worked = {each: worked * kept for each, worked in self._worked.items()}
+        self._faded_at = moment
 
 
 def share_transactions(sessions: sessionmaker[Session], shares: Shares, lanes: Lanes) -> None:
-    """Let all transactions of these sessions take turns by the connection for which their thread works.
+    """Let the transactions of these sessions take turns by the connection for which their thread works.
 
-    One inside another is part of it.
+    One inside another is part of it. What is done for no connection is short, and waits for nobody.
     """
     depth = threading.local()
 
@@ -118,13 +142,14 @@ def share_transactions(sessions: sessionmaker[Session], shares: Shares, lanes: L
         depth.now = getattr(depth, "now", 0) + 1
         if depth.now == 1:
             depth.whose = shares.whose
-            lanes.enter(depth.whose)
+            if depth.whose is not None:
+                lanes.enter(depth.whose)
 
     def ends(_: Session, transaction: SessionTransaction) -> None:
         if transaction.parent is not None:
             return
         depth.now -= 1
-        if depth.now == 0:
+        if depth.now == 0 and depth.whose is not None:
             lanes.leave(depth.whose)
 
     event.listen(sessions, "after_transaction_create", begins)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -28,22 +29,69 @@ def in_lane(lanes: Lanes, connection_id: int, told: list[int], go_on: threading.
     lanes.leave(connection_id)
 
 
-def test_next_comes_the_connection_whose_last_turn_is_longest_ago() -> None:
-    lanes, told, go_on = Lanes(lanes=1), list[int](), threading.Event()
-    busy = [lambda: in_lane(lanes, 1, told, go_on) for _ in range(5)]
-    others = [lambda: in_lane(lanes, 2, told, go_on), lambda: in_lane(lanes, 3, told, go_on)]
-    threads = together(*busy, *others)
+class Clock:
+    """Stands still until it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def works(lanes: Lanes, clock: Clock, connection_id: int, seconds: float) -> None:
+    lanes.enter(connection_id)
+    clock.now += seconds
+    lanes.leave(connection_id)
+
+
+def test_next_comes_the_connection_that_worked_least_of_late() -> None:
+    clock, told, go_on = Clock(), list[int](), threading.Event()
+    lanes = Lanes(1, clock)
+    for connection_id, seconds in ((1, 3.0), (2, 2.0), (3, 1.0)):
+        works(lanes, clock, connection_id, seconds)
+    lanes.enter(9)
+    threads = together(*[partial(in_lane, lanes, each, told, go_on) for each in (1, 1, 2, 3)])
     go_on.set()
+    lanes.leave(9)
     for thread in threads:
         thread.join(10)
-    assert told == [1, 2, 3, 1, 1, 1, 1]
+    assert told == [3, 2, 1, 1]
+
+
+def test_what_was_done_long_ago_counts_no_more() -> None:
+    clock, told, go_on = Clock(), list[int](), threading.Event()
+    lanes = Lanes(1, clock)
+    works(lanes, clock, 1, 5.0)
+    clock.now += 100
+    works(lanes, clock, 2, 1.0)
+    lanes.enter(9)
+    threads = together(*[partial(in_lane, lanes, each, told, go_on) for each in (2, 1)])
+    go_on.set()
+    lanes.leave(9)
+    for thread in threads:
+        thread.join(10)
+    assert told == [1, 2]
+
+
+def test_who_worked_much_goes_beside_nobody_who_did_not() -> None:
+    clock, told = Clock(), list[int]()
+    lanes = Lanes(2, clock)
+    works(lanes, clock, 1, 5.0)
+    lanes.enter(2)
+    (busy,) = together(partial(in_lane, lanes, 1, told))
+    (other,) = together(partial(in_lane, lanes, 3, told))
+    other.join(10)
+    assert told == [3], "a third goes beside the second at once"
+    lanes.leave(2)
+    busy.join(10)
+    assert told == [3, 1]
 
 
 def test_a_connection_leaves_the_last_free_lane_to_others() -> None:
-    lanes, told, go_on = Lanes(lanes=2), list[int](), threading.Event()
-    threads = together(*[lambda: in_lane(lanes, 1, told, go_on) for _ in range(3)])
+    lanes, told, go_on = Lanes(2, Clock()), list[int](), threading.Event()
+    threads = together(*[partial(in_lane, lanes, 1, told, go_on) for _ in range(3)])
     assert told == [1]
-    threads += together(lambda: in_lane(lanes, 2, told))
+    threads += together(partial(in_lane, lanes, 2, told))
     threads[-1].join(10)
     assert told == [1, 2], "it goes by the two that wait"
     go_on.set()
@@ -58,7 +106,7 @@ def sessions() -> sessionmaker[Session]:
 
 
 def test_a_transaction_gives_its_turn_back_however_it_ended(sessions: sessionmaker[Session]) -> None:
-    shares, lanes = Shares(threads=4, connections=2), Lanes(lanes=1)
+    shares, lanes = Shares(threads=4, connections=2), Lanes(1)
     share_transactions(sessions, shares, lanes)
     with shares.thread(1, is_read=False):
         for _ in range(3):
@@ -75,7 +123,7 @@ def test_a_transaction_gives_its_turn_back_however_it_ended(sessions: sessionmak
 
 
 def test_a_transaction_waits_for_its_turn(sessions: sessionmaker[Session]) -> None:
-    shares, lanes, told = Shares(threads=4, connections=2), Lanes(lanes=1), list[str]()
+    shares, lanes, told = Shares(threads=4, connections=2), Lanes(1), list[str]()
     share_transactions(sessions, shares, lanes)
 
     def work() -> None:
