@@ -129,7 +129,7 @@ class ConnectionNote(Base):
     connection_id: Mapped[int] = _connection_id()
     at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
     who: Mapped[str]
-    #: `paused` or `resumed`.
+    #: `paused`, `resumed`, or which feed was reset.
     what: Mapped[str]
     #: Empty: nobody said.
     why: Mapped[str]

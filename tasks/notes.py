@@ -1,9 +1,9 @@
-"""Lines of an order's history that change no state."""
+"""What is kept beside the moves of an order: lines of its history that change no state, and notes of a connection."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.tables import History, Order
+from models.tables import ConnectionNote, History, Order
 
 
 def note(session: Session, row: Order, why: str, write_id: int | None = None) -> None:
@@ -17,3 +17,8 @@ def note_once(session: Session, row: Order, why: str) -> None:
     said = select(History.id).where(History.order_id == row.id, History.why == why).limit(1)
     if session.scalar(said) is None:
         note(session, row, why)
+
+
+def note_connection(session: Session, connection_id: int, who: str, what: str, why: str = "") -> None:
+    """What a person did to a connection as a whole, in a word or two, such as `paused`."""
+    session.add(ConnectionNote(connection_id=connection_id, who=who, what=what, why=why))

@@ -22,10 +22,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from models.database import now
 from models.states import Feed, HoldCode, Kind, WriteState
-from models.tables import ConnectionNote, Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
+from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
 from tasks import scopes
 from tasks.budget import BUDGET, probing
 from tasks.connection import Connection
+from tasks.notes import note_connection
 from tasks.requeue import begin_afresh
 from tasks.runtime import Runtime, Timing
 from tasks.wake import lock_orders
@@ -538,7 +539,7 @@ def pause(session: Session, connection_id: int, who: str, why: str) -> bool:
     """
     if len(_by_a_person(session, connection_id)) == len((AXERRIO, KOMET)):
         return False
-    session.add(ConnectionNote(connection_id=connection_id, who=who, what="paused", why=why))
+    note_connection(session, connection_id, who, "paused", why)
     session.flush()
     why = f"by {who}" + (f", {why}" if why else "")
     values = {"misses": 0, "missed_by": [], "closed_by": PERSON, "closed_why": why, "probe_at": None}
@@ -569,7 +570,7 @@ def resume(session: Session, connection_id: int, timing: Timing, who: str, why: 
     if opened:
         # Before the systems' own rows, which are locked last.
         _read_now(session, connection_id, opened, timing)
-        session.add(ConnectionNote(connection_id=connection_id, who=who, what="resumed", why=why))
+        note_connection(session, connection_id, who, "resumed", why)
         session.flush()
         by_a_person = (Upstream.connection_id == connection_id, Upstream.closed_by == PERSON)
         session.execute(delete(Upstream).where(*by_a_person).execution_options(synchronize_session=False))

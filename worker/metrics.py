@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.celery_tasks import MAINTENANCE, OBSERVE, ORDERS
 from worker.problems import Problem
-from worker.services import LOOPBACK, port_taken
+from worker.services import LOOPBACK
 from worker.settings import ServiceUrls, Settings
-from worker.up import look
+from worker.up import check_metrics_port, look
 
 log = structlog.get_logger()
 Json = dict[str, Any]
@@ -131,8 +131,7 @@ def run_metrics(settings: Settings, urls: ServiceUrls) -> None:
         Problem: the port is taken.
     """
     port = settings.metrics_port
-    if port_taken(port):
-        raise Problem(f"Port {port} is taken, and the metrics need it: set AXKOMET_METRICS_PORT.")
+    check_metrics_port(port)
     registry = CollectorRegistry()
     registry.register(Figures(settings, urls))
     server, thread = start_http_server(port, LOOPBACK, registry)

@@ -3,6 +3,7 @@
 import secrets
 import socket
 import time
+from functools import partial
 
 import structlog
 import typer
@@ -92,6 +93,16 @@ def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
     return roles
 
 
+def check_metrics_port(port: int) -> None:
+    """The metrics can be served.
+
+    Raises:
+        Problem: their port is taken.
+    """
+    if port_taken(port):
+        raise Problem(f"Port {port} is taken, and the metrics need it: set AXKOMET_METRICS_PORT.")
+
+
 def run_up(settings: Settings, *, flower: bool) -> None:
     """Run everything until a signal comes.
 
@@ -105,10 +116,8 @@ def run_up(settings: Settings, *, flower: bool) -> None:
         raise Problem(
             f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
         )
-    if port_taken(settings.metrics_port):
-        raise Problem(f"Port {settings.metrics_port} is taken, and the metrics need it: set AXKOMET_METRICS_PORT.")
     roles = [Role("metrics", axkomet_command("metrics")), *roles_of(settings, flower=flower)]
-    supervisor = Supervisor(settings, roles, migrate=_prepare)
+    supervisor = Supervisor(settings, roles, migrate=partial(_prepare, settings.metrics_port))
     ready = _Ready(settings)
     if flower:
         access = roles[-1].env
@@ -120,8 +129,9 @@ def run_up(settings: Settings, *, flower: bool) -> None:
     supervisor.run(ready.tick)
 
 
-def _prepare(database_url: str) -> None:
+def _prepare(metrics_port: int, database_url: str) -> None:
     """Bring the schema to this version, and forget the processes of an `up` that was killed: none of them lives."""
+    check_metrics_port(metrics_port)  # not before it is sure that no other `up` of this home has it
     migrate(database_url)
     engine = make_engine(database_url)
     try:

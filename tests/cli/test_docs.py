@@ -65,4 +65,3 @@ def test_commands_are_completed(shell: Shell) -> None:
     for words, completed in (("axkomet ma", ["mapping"]), ("axkomet requeue --d", ["--departing", "--dry-run"])):
         asked = {"_AXKOMET_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
         assert shell.run(**asked).stdout.split() == completed
-    assert "complete -o default" in shell.run("--show-completion", SHELL="/bin/bash", COMP_WORDS="").stdout

@@ -34,6 +34,8 @@ def test_a_feed_that_stands_still_goes_on(shell: Shell, ledger: Ledger, world: W
     assert done.returncode == 0
     said = "miami: labels is read after 7 from now on; it stood at 99 and still: it went back in time"
     assert done.stdout.strip() == said
+    (note,) = json.loads(shell.run("status", "--json").stdout)["connections"][0]["notes"]
+    assert (note["what"], note["why"]) == ("labels reset to 7", None)
     scope = labels(ledger)
     assert (scope.cursor, scope.stopped_reason, scope.failures, scope.hinted_until) == (7, None, 0, None)
     with ledger.session() as session:

@@ -34,6 +34,7 @@ COMMANDS = (
     "reconcile",
     "pause",
     "resume",
+    "metrics",
     "feed",
     "feed reset",
     "mapping",

@@ -61,7 +61,10 @@ def bare_environment(folder: Path, connections: str, tokens: Mapping[str, str], 
     """
     file = folder / "connections.toml"
     file.write_text(connections)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AXKOMET_")}
+    outside = ("COLUMNS", "LINES")  # of the terminal at which the tests run
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("AXKOMET_") and name not in outside
+    }
     return {
         **inherited,
         "AXKOMET_HOME": str(folder / "home"),

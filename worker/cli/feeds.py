@@ -95,7 +95,9 @@ def reset_feed(
     """Read a feed from a sequence on, also one that stands still. Example: axkomet feed reset miami labels --to 0."""
     from models.states import Feed
     from tasks.feeds import BY_CURSOR, reset
+    from tasks.notes import note_connection
     from worker.assembly import open_services
+    from worker.offline import user
 
     can_be = [each.value for each in BY_CURSOR]
     if feed not in can_be:
@@ -103,7 +105,9 @@ def reset_feed(
         raise Problem(f"{feed} {what}: what can be reset is one of {', '.join(can_be)}.")
     _, ledger = open_services(load())
     with ledger.sessions.begin() as session:
-        before = reset(session, connection_id(session, connection, exit_code=Exit.NOTHING), Feed(feed), to)
+        id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
+        before = reset(session, id_, Feed(feed), to)
+        note_connection(session, id_, user(), f"{feed} reset to {to}")
     document = {
         "connection": connection,
         "feed": feed,
