@@ -30,7 +30,7 @@ _LOOK_SECONDS = 1.0
 #: All must be well for so long, so that a late double could still show.
 _SETTLE_SECONDS = 3.0
 #: After this the demo judges what stands.
-_LIMIT_SECONDS = 140.0
+_LIMIT_SECONDS = 240.0
 
 
 #: Short times for the worker, so that a day takes a minute.
