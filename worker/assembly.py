@@ -106,7 +106,7 @@ def make_runtime(
         Problem: the connections file, a token, the database or its schema is not as it must be.
     """
     connections = load_connections(settings.connections)
-    tokens = [_tokens(settings, each) for each in connections]
+    tokens = [tokens_of(settings, each) for each in connections]
     ledger = open_ledger(urls.database_url, pool_size=threads + _SPARE_CONNECTIONS)
     with ledger.sessions.begin() as session:
         ids = [register(session, each) for each in connections]
@@ -123,7 +123,12 @@ def make_runtime(
     return Runtime(ledger.sessions, made, timing_of(settings), send_hints, shares)
 
 
-def _tokens(settings: Settings, connection: ConnectionSettings) -> tuple[str, str]:
+def tokens_of(settings: Settings, connection: ConnectionSettings) -> tuple[str, str]:
+    """The tokens of a connection, Komet's and Axerrio's.
+
+    Raises:
+        Problem: one cannot be found.
+    """
     return (
         read_token(settings.connections, connection.name, "Komet", connection.komet),
         read_token(settings.connections, connection.name, "Axerrio", connection.axerrio),

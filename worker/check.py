@@ -23,8 +23,8 @@ from models.tables import Order, PausedMethod, Write
 from tasks.connection import Connection, ConnectionSettings
 from tasks.translation import translated
 from tasks.wanted import canonical, carrier_code_of, catalogue, customer_of
-from worker.assembly import Ledger, check_redis, make_connection, open_ledger
-from worker.connections import load_connections, read_token
+from worker.assembly import Ledger, check_redis, make_connection, open_ledger, tokens_of
+from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import Settings, resolve_services
 
@@ -82,10 +82,7 @@ def run_checks(settings: Settings) -> Iterator[Json]:
 def _connection(settings: Settings, each: ConnectionSettings, ledger: Ledger, redis: "Redis") -> Iterator[Json]:
     name = each.name
     try:
-        tokens = (
-            read_token(settings.connections, name, "Komet", each.komet),
-            read_token(settings.connections, name, "Axerrio", each.axerrio),
-        )
+        tokens = tokens_of(settings, each)
     except Problem as problem:
         yield _line(f"{name}: tokens", str(problem), fix="set the variable or mend the file that the connection names")
         return

@@ -39,8 +39,8 @@ from tasks.plan.facts import PURCHASE_ORDER_CREATES
 from tasks.polling import make_due
 from tasks.runtime import Runtime
 from tasks.wake import lock_order
-from worker.assembly import Ledger, make_connection, timing_of
-from worker.connections import load_connections, read_token
+from worker.assembly import Ledger, make_connection, timing_of, tokens_of
+from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
 
@@ -68,10 +68,7 @@ def run_probe(settings: Settings, urls: ServiceUrls, ledger: Ledger, order_id: i
         raise Problem(f"The connections file {settings.connections} names no connection {name}.")
     if found.mode != "live":
         raise Problem(f'{name} only observes, so nothing goes to Komet: set mode = "live" to probe.')
-    tokens = (
-        read_token(settings.connections, name, "Komet", found.komet),
-        read_token(settings.connections, name, "Axerrio", found.axerrio),
-    )
+    tokens = tokens_of(settings, found)
     with closing(Redis.from_url(urls.redis_url, socket_timeout=2, socket_connect_timeout=2)) as redis:
         connection = make_connection(row.connection_id, found, tokens, settings, ledger.sessions, redis)
         with closing(connection.komet), closing(connection.axerrio):

@@ -31,8 +31,7 @@ from tasks.scopes import find_or_make, words
 from tasks.situation import MISSES_FOR_GONE, SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
 from tasks.wake import lock_order
-from worker.assembly import Ledger, make_connection, timing_of
-from worker.connections import read_token
+from worker.assembly import Ledger, make_connection, timing_of, tokens_of
 from worker.desk import not_called
 from worker.settings import ServiceUrls, Settings
 from worker.witness import Witness
@@ -82,13 +81,7 @@ def reconcile(
     Raises:
         Problem: a token cannot be found.
     """
-    tokens = [
-        (
-            read_token(settings.connections, each.name, "Komet", each.komet),
-            read_token(settings.connections, each.name, "Axerrio", each.axerrio),
-        )
-        for each in connections
-    ]
+    tokens = [tokens_of(settings, each) for each in connections]
     report = Report()
     with closing(Redis.from_url(urls.redis_url, socket_timeout=2, socket_connect_timeout=2)) as redis:
         for each, of_both in zip(connections, tokens, strict=True):

@@ -13,8 +13,8 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.database import make_engine, upgrade
 from models.tables import Process
-from worker.assembly import check_redis, first_words, open_services, timing_of
-from worker.connections import load_connections, read_token
+from worker.assembly import check_redis, first_words, open_services, timing_of, tokens_of
+from worker.connections import load_connections
 from worker.desk import Json, status
 from worker.problems import Exit, Problem
 from worker.services import port_taken
@@ -110,8 +110,7 @@ def run_up(settings: Settings, *, flower: bool) -> None:
         Problem: the connections file, a token, a port or a service is not as it must be.
     """
     for connection in load_connections(settings.connections):
-        read_token(settings.connections, connection.name, "Komet", connection.komet)
-        read_token(settings.connections, connection.name, "Axerrio", connection.axerrio)
+        tokens_of(settings, connection)
     if flower and port_taken(settings.flower_port):
         raise Problem(
             f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
