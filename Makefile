@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
+# A tool of its own pinned version, in an environment that is gone afterwards.
+RUN_TOOL := $(BIN)/uv tool run --quiet --no-cache
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture release audit
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -33,6 +35,18 @@ reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
 picture: $(VENV)/develop.stamp  ## play the demo, and keep its last screen as docs/demo.svg
 	$(BIN)/python -m benchmarks.picture
 
+release: $(VENV)/develop.stamp  ## wheel, lock and bill of materials into dist/; the wheel proved in an empty environment
+	rm -rf dist
+	$(BIN)/hatchling build -t wheel -d dist
+	cp requirements.lock dist/
+	PYTHONWARNINGS=ignore $(RUN_TOOL) --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --mc-type application --output-reproducible -o dist/sbom.cdx.json
+	AXKOMET_TEST_RELEASE=1 $(BIN)/pytest tests/release
+
+audit: $(VENV)/develop.stamp  ## the lock against the advisories that the package index knows
+	@$(RUN_TOOL) pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.lock --progress-spinner off \
+		|| { echo "The lock is not known to be clean: above stands an advisory, or why none could be asked for." >&2; exit 1; }
+
 lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
 		--python-version 3.11 --extra build pyproject.toml -o requirements.lock
@@ -54,4 +68,4 @@ $(VENV)/develop.stamp: $(VENV)/run.stamp requirements-develop.lock
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .axkomet .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .axkomet dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
