@@ -143,4 +143,4 @@ def upgrade() -> None:
     from worker.up import migrate
 
     migrate(resolve_services(load()).database_url)
-    typer.echo("The schema is of this version.", err=True)
+    typer.echo("The schema serves this version.", err=True)
