@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
 # A tool of its own pinned version, in an environment that is gone afterwards.
 RUN_TOOL := $(BIN)/uv tool run --quiet --no-cache
+# In a network of its own; who is not root is so in there.
+UNSHARE := unshare $(if $(filter 0,$(shell id -u)),,--user --map-root-user) --net
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture release audit
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture hosts-test release audit
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -34,6 +36,11 @@ reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
 
 picture: $(VENV)/develop.stamp  ## play the demo, and keep its last screen as docs/demo.svg
 	$(BIN)/python -m benchmarks.picture
+
+hosts-test: $(VENV)/develop.stamp  ## worker and services on hosts of their own, cut off from each other; five minutes
+	@command -v ip >/dev/null || { echo "hosts-test needs the command ip: install Debian's iproute2." >&2; exit 1; }
+	@$(UNSHARE) true || { echo "hosts-test needs network namespaces, and may make none here." >&2; exit 1; }
+	AXKOMET_TEST_HOSTS=1 $(UNSHARE) $(BIN)/pytest -rP tests/hosts
 
 release: $(VENV)/develop.stamp  ## wheel, lock and bill of materials into dist/; the wheel proved in an empty environment
 	rm -rf dist
