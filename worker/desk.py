@@ -20,6 +20,7 @@ from models.tables import (
     Connection,
     ConnectionNote,
     History,
+    Label,
     Order,
     OrderLine,
     PausedMethod,
@@ -30,6 +31,8 @@ from models.tables import (
     PurchaseOrder,
     PurchaseOrderItem,
     Scope,
+    Shipment,
+    ShipmentLine,
     UnreadableRecord,
     Upstream,
     Write,
@@ -47,6 +50,8 @@ Json = dict[str, Any]
 
 #: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late.
 _INTERVALS = 3
+#: So many orders are read at once: a statement takes 65,535 values at most.
+_CHUNK = 500
 #: So many notes of a connection are shown.
 _NOTES = 10
 
@@ -101,7 +106,8 @@ def find_orders(session: Session, wanted: OrderFilter) -> list[Json]:
     if wanted.departing is not None:
         query = query.where(Order.departure_date == wanted.departing)
     query = query.order_by(Order.departure_date, Order.id).limit(wanted.limit).options(selectinload(Order.lines))
-    return _views(session, session.scalars(query).all())
+    rows = session.scalars(query).all()
+    return [view for first in range(0, len(rows), _CHUNK) for view in _views(session, rows[first : first + _CHUNK])]
 
 
 def find_row(session: Session, key: str) -> Order | None:
@@ -211,19 +217,46 @@ def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
         .options(selectinload(PurchaseOrderItem.purchase_order))
     ):
         purchased.setdefault((bought.connection_id, bought.prebook_item_id), []).append(bought)
-    return [_view(row, names[row.connection_id], prebooks.get(row.id, []), items, purchased, boxes) for row in rows]
+    sides = _axerrio_sides(session, rows)
+    return [
+        _view(row, names[row.connection_id], sides[row.id], prebooks.get(row.id, []), items, purchased, boxes)
+        for row in rows
+    ]
+
+
+def _axerrio_sides(session: Session, rows: Sequence[Order]) -> dict[int, AxerrioSide]:
+    """What Axerrio has of each order, by its id."""
+    keys = {row.axerrio_key for row in rows}
+    labels: dict[tuple[int, str], list[Label]] = {}
+    found = select(Label).where(
+        Label.connection_id.in_({row.connection_id for row in rows}),
+        Label.order_key.in_(keys),
+        Label.is_deleted.is_(False),
+    )
+    for label in session.scalars(found.order_by(Label.sequence, Label.key)):
+        labels.setdefault((label.connection_id, label.order_key), []).append(label)
+    shipments: dict[tuple[int, str], list[Shipment]] = {}
+    carried = select(ShipmentLine.order_key, Shipment).join(Shipment, ShipmentLine.shipment_id == Shipment.id)
+    carried = carried.where(ShipmentLine.order_key.in_(keys), Shipment.is_deleted.is_(False)).order_by(Shipment.id)
+    for order_key, shipment in session.execute(carried):
+        shipments.setdefault((shipment.connection_id, order_key), []).append(shipment)
+    return {
+        row.id: AxerrioSide(row, labels.get(known_by, []), shipments.get(known_by, []))
+        for row in rows
+        if (known_by := (row.connection_id, row.axerrio_key or ""))
+    }
 
 
 def _view(
     row: Order,
     connection: str,
+    side: AxerrioSide,
     prebooks: Sequence[Prebook],
     items: dict[int, list[PrebookItem]],
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
     boxes: dict[int, list[Box]],
 ) -> Json:
     by_row = {prebook.id: prebook for prebook in prebooks}
-    side = AxerrioSide(row)
     lines = [
         _line(row, line, side, by_row, items.get(line.id, []), purchased, boxes.get(line.id, [])) for line in row.lines
     ]
@@ -345,9 +378,14 @@ def find_mappings(session: Session, connection: str | None, *, missing: bool) ->
     ]
 
 
-def way_on(connection: str, feed: Feed) -> str:
-    """What lets a feed that stands still be read again."""
-    return f"`axkomet feed reset {connection} {feed.value} --to 0` reads all of it anew, and doubles nothing."
+def reset_command(connection: str, feed: Feed) -> str:
+    """The command that lets a feed that stands still be read again."""
+    return f"axkomet feed reset {connection} {feed.value} --to 0"
+
+
+def way_on(command: str) -> str:
+    """What `reset_command` does."""
+    return f"`{command}` reads all of it anew, and doubles nothing."
 
 
 # -- the whole -------------------------------------------------------------------------------------------------
@@ -429,7 +467,9 @@ def _connection(
     for scope in session.scalars(select(Scope).where(Scope.connection_id == row.id).order_by(Scope.feed, Scope.key)):
         where = f"{settings.name}: {scope.feed.value} {scope.key}".strip()
         if scope.stopped_reason is not None:
-            problems.append(f"{where} stands still: {scope.stopped_reason}. {way_on(settings.name, scope.feed)}")
+            problems.append(
+                f"{where} stands still: {scope.stopped_reason}. {way_on(reset_command(settings.name, scope.feed))}"
+            )
         elif scope.feed in told:
             pass  # said above
         elif scope.due_at is not None and scope.due_at < moment - timedelta(seconds=_INTERVALS * timing.poll + 1):

@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import delete, or_
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from models.database import make_engine, upgrade
+from models.database import make_engine, schema_versions, upgrade
 from models.tables import Process
 from worker.assembly import check_redis, first_words, open_services, timing_of, tokens_of
 from worker.connections import load_connections
@@ -57,8 +57,11 @@ def look(settings: Settings) -> Json:
     return document
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str) -> str:
     """Bring the schema to this version.
+
+    Returns:
+        The version.
 
     Raises:
         Problem: the database does not answer, or its schema is newer than this program.
@@ -66,6 +69,7 @@ def migrate(database_url: str) -> None:
     engine = make_engine(database_url)
     try:
         upgrade(engine)
+        return schema_versions(engine)[1]
     except OperationalError as error:
         where = f"{engine.url.host}:{engine.url.port or 5432}"
         raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None

@@ -1,5 +1,7 @@
 """Decisions: a conflict for one side, and what became of a write that nobody answered."""
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -72,7 +74,12 @@ def test_theirs_leaves_komet_as_it_is_and_the_conflict_does_not_come_back(
 
 def test_ours_makes_it_anew(shell: Shell, ledger: Ledger, world: World, edited: str) -> None:
     shell.later(ledger)
-    assert shell.run("resolve", edited, "--ours").returncode == 0
+    done = shell.run("resolve", edited, "--ours", "--json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    shown = ledger.order(edited)
+    facts = [f"line {line['line_key']}: item {line['prebook_item_id']}: {MARK}" for line in shown["lines"]]
+    assert document == {"id": shown["id"], "name": shown["name"], "choice": "ours", "decided": facts, "refused": []}
     assert len(decisions(ledger)) == 2
     ledger.live(240)
     assert ledger.state(edited) == "ordered"

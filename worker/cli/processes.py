@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.shared import app, database, finish, load
+from worker.cli.shared import AsJson, app, database, finish, load, show
 from worker.problems import Problem
 
 _QUESTIONS = {
@@ -103,6 +103,7 @@ def init(
     axerrio_url: Annotated[str | None, typer.Option(help="Address of Axerrio's adapter.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Axerrio's tenant.")] = None,
     komet_url: Annotated[str, typer.Option(help="Address of Komet's API.")] = "https://api.kometsales.com/api",
+    as_json: AsJson = False,
 ) -> None:
     """Write a commented connections file and an .env, from questions or from options; overwrites nothing.
 
@@ -131,16 +132,16 @@ def init(
             question = f"{system}'s token (Enter: fill it in later)"
             tokens[f"{system.lower()}_token"] = typer.prompt(question, default="", hide_input=True, err=True)
     answers = Answers(komet_url=komet_url, **{each: str(word).strip() for each, word in (asked | tokens).items()})
-    for file in write_files(answers, settings.connections):
-        typer.echo(f"{file} written")
+    written = [str(file) for file in write_files(answers, settings.connections)]
+    show({"written": written}, as_json, lambda _: "\n".join(f"{file} written" for file in written))
     typer.echo("Next: fill in tokens and buyers, then `axkomet up`, and in another terminal `axkomet check`.", err=True)
 
 
 @database.command()
-def upgrade() -> None:
+def upgrade(as_json: AsJson = False) -> None:
     """Bring the ledger's schema to this version. Example: axkomet db upgrade."""
     from worker.settings import resolve_services
     from worker.up import migrate
 
-    migrate(resolve_services(load()).database_url)
-    typer.echo("The schema is of this version.", err=True)
+    version = migrate(resolve_services(load()).database_url)
+    show({"schema": version}, as_json, lambda _: f"The schema is of version {version}.")
