@@ -15,7 +15,7 @@ test: $(VENV)/develop.stamp check  ## all checks, and a test of each promise
 	$(BIN)/pytest -n 3 --dist worksteal -m "not thorough"
 
 thorough: $(VENV)/develop.stamp check  ## all checks and all tests, in two to three times the time
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal --hypothesis-profile=thorough
 
 check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
 	$(BIN)/ruff check --quiet .

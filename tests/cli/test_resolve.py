@@ -181,6 +181,7 @@ def test_resend(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> No
 
 
 @pytest.mark.thorough
+@pytest.mark.thorough
 def test_resend_of_the_line_that_was_left_out(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     """Only writes that cover the line are meant; where a part of one was seen it did arrive."""
     with ledger.runtime.sessions.begin() as session:
@@ -243,6 +244,7 @@ def test_adopt(shell: Shell, ledger: Ledger, world: World, rewritten: tuple[str,
     assert shell.run("resolve", key, "--adopt", str(prebook["id"])).returncode == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.thorough
 def test_a_prebook_of_another_order_is_not_adopted(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     sold = world.sell_in_komet(truck_date=world.day(6))
