@@ -16,6 +16,7 @@ from tasks.runtime import Runtime
 from tasks.sweep import seen
 from worker.assembly import make_runtime
 from worker.problems import Problem
+from worker.requests import Requests
 from worker.settings import ServiceUrls, Settings
 
 log = structlog.get_logger()
@@ -84,15 +85,17 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
     share_one_heap()
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(urls.redis_url, settings)
-    runtime = make_runtime(settings, urls, threads=settings.concurrency, send_hints=hint_sender(app))
+    requests = Requests()
+    runtime = make_runtime(settings, urls, threads=settings.concurrency, send_hints=hint_sender(app), requests=requests)
     declare(app, lambda: runtime)
-    heart = _Heart(runtime)
+    heart = _Heart(runtime, requests)
     signals.worker_ready.connect(heart.start, weak=False)
     signals.worker_shutting_down.connect(heart.stop, weak=False)
     codes: list[int | None] = []
     signals.worker_shutdown.connect(lambda sender, **_: codes.append(sender.exitcode), weak=False)
     app.worker_main(
         [
+            "--quiet",  # its banner is no line of a log
             "worker",
             "--pool=threads",
             f"--concurrency={settings.concurrency}",
@@ -123,7 +126,7 @@ def share_one_heap() -> None:
 def run_beat(settings: Settings, urls: ServiceUrls) -> None:
     """Tick until SIGTERM. Its schedule needs no file: any number of beats may run, and a missed tick is nothing."""
     app = make_app(urls.redis_url, settings)
-    app.start(["beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
+    app.start(["--quiet", "beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
 
 
 def run_flower(settings: Settings, urls: ServiceUrls) -> None:
@@ -150,10 +153,11 @@ def worker_name() -> str:
 
 
 class _Heart:
-    """Notes every few seconds that this worker is alive, until it shuts down."""
+    """Notes every few seconds that this worker is alive, and what it asked of both systems, until it shuts down."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, requests: Requests) -> None:
         self._runtime = runtime
+        self._requests = requests
         self._name = worker_name()
         self._stopped = threading.Event()
 
@@ -168,6 +172,7 @@ class _Heart:
             try:
                 with self._runtime.sessions.begin() as session:
                     seen(session, self._name, "worker")
+                self._requests.note(self._runtime.sessions)
             except SQLAlchemyError as error:
                 log.warning("heartbeat not noted", error=type(error).__name__)
             if self._stopped.wait(self._runtime.timing.sweep):
