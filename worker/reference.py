@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from prometheus_client.core import GaugeMetricFamily
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer import Context
@@ -17,7 +16,7 @@ from clients.komet.settings import KometSettings
 from models.states import FINAL, MOVES, PROGRESS, REFUSED, WAITING, OrderState
 from tasks.connection import ConnectionSettings
 from worker import cli
-from worker.metrics import UNKNOWN, figures
+from worker.metrics import Facts, figures
 from worker.problems import Exit
 from worker.settings import ENV_PREFIX, Settings
 
@@ -93,10 +92,12 @@ def _default(field: FieldInfo) -> str:
 
 
 def _metrics() -> str:
-    """Names, labels and what they say."""
-    known = [each for each in figures(UNKNOWN, {}) if isinstance(each, GaugeMetricFamily)]
-    rows = [(f"`{each.name}`", ", ".join(each._labelnames), each.documentation) for each in known]
-    return table(("metric", "labels", ""), rows)
+    """Names, types, labels and what they say."""
+    rows = [
+        (f"`{each.name}`", each.type, ", ".join(vars(each)["_labelnames"]), each.documentation)
+        for each in figures(Facts())
+    ]
+    return table(("metric", "type", "labels", ""), rows)
 
 
 def _exit_codes() -> str:
