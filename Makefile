@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture ops-test
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -32,6 +32,10 @@ reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
 
 picture: $(VENV)/develop.stamp  ## play the demo, and keep its last screen as docs/demo.svg
 	$(BIN)/python -m benchmarks.picture
+
+ops-test: $(VENV)/develop.stamp  ## dashboard, alerts and metrics with a real Prometheus; two minutes
+	@command -v promtool >/dev/null || { echo "ops-test needs prometheus and promtool: install Debian's prometheus." >&2; exit 1; }
+	AXKOMET_TEST_OPS=1 $(BIN)/pytest tests/ops
 
 lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
