@@ -3,10 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-cache-dir
+# A tool of its own pinned version, in an environment that is gone afterwards.
+RUN_TOOL := $(BIN)/uv tool run --quiet --no-cache
+# In a network of its own; who is not root is so in there.
+UNSHARE := unshare $(if $(filter 0,$(shell id -u)),,--user --map-root-user) --net
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture ops-test
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture hosts-test release audit ops-test
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -37,6 +41,23 @@ ops-test: $(VENV)/develop.stamp  ## dashboard, alerts and metrics with a real Pr
 	@command -v promtool >/dev/null || { echo "ops-test needs prometheus and promtool: install Debian's prometheus." >&2; exit 1; }
 	AXKOMET_TEST_OPS=1 $(BIN)/pytest tests/ops
 
+hosts-test: $(VENV)/develop.stamp  ## worker and services on hosts of their own, cut off from each other; five minutes
+	@command -v ip >/dev/null || { echo "hosts-test needs the command ip: install Debian's iproute2." >&2; exit 1; }
+	@$(UNSHARE) true || { echo "hosts-test needs network namespaces, and may make none here." >&2; exit 1; }
+	AXKOMET_TEST_HOSTS=1 $(UNSHARE) $(BIN)/pytest -rP tests/hosts
+
+release: $(VENV)/develop.stamp  ## wheel, lock and bill of materials into dist/; the wheel proved in an empty environment
+	rm -rf dist
+	$(BIN)/hatchling build -t wheel -d dist
+	cp requirements.lock dist/
+	PYTHONWARNINGS=ignore $(RUN_TOOL) --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --mc-type application --output-reproducible -o dist/sbom.cdx.json
+	AXKOMET_TEST_RELEASE=1 $(BIN)/pytest tests/release
+
+audit: $(VENV)/develop.stamp  ## the lock against the advisories that the package index knows
+	@$(RUN_TOOL) pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.lock --progress-spinner off \
+		|| { echo "The lock is not known to be clean: above stands an advisory, or why none could be asked for." >&2; exit 1; }
+
 lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold hashes and no address
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
 		--python-version 3.11 --extra build pyproject.toml -o requirements.lock
@@ -58,4 +79,4 @@ $(VENV)/develop.stamp: $(VENV)/run.stamp requirements-develop.lock
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .axkomet .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .axkomet dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

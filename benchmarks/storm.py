@@ -13,10 +13,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
@@ -24,7 +23,7 @@ from sqlalchemy.orm import Session
 from benchmarks.report import publish, table
 from benchmarks.site import Site, running_site
 from benchmarks.storm_trade import StormPeople, three_pairs
-from benchmarks.storm_weather import SHARES, Weather, faults
+from benchmarks.storm_weather import SHARES, Weather
 from models.states import OrderState, WriteState
 from models.tables import Connection, Order, Write
 from tests.processes.plant import Processes, bare_environment
@@ -118,7 +117,16 @@ class Storm:
         return not (self.doubled or self.lost or self.one_sided or self.unfinished or self.open_writes or self.problems)
 
 
-def rage(site: Site, *, orders: int, seconds: float, seed: int, limit: float) -> Storm:
+def rage(
+    site: Site,
+    *,
+    orders: int,
+    seconds: float,
+    seed: int,
+    limit: float,
+    make_processes: Callable[..., Processes] = Processes,
+    make_weather: Callable[[Site, Processes, int], Weather] = Weather,
+) -> Storm:
     """Let it storm, then be quiet, and judge what stands.
 
     Args:
@@ -127,26 +135,28 @@ def rage(site: Site, *, orders: int, seconds: float, seed: int, limit: float) ->
         seconds: of the storm.
         seed: decides what is traded, what is hit and what is killed.
         limit: seconds after the storm within which all must be at rest.
+        make_processes: as `Processes`.
+        make_weather: as `Weather`.
     """
     pairs = three_pairs()
-    komet, axerrio = (urlsplit(site.addresses[system]).port or 0 for system in ("komet", "axerrio"))
-    with contextlib.closing(World(komet, axerrio, pairs)) as world:
+    with contextlib.closing(World(site.addresses["komet"], site.addresses["axerrio"], pairs)) as world:
         world.seed(list_lag_seconds=LAG_SECONDS)
         for pair in pairs:
             world.in_komet(pair, "settings", **READINGS[pair.name])
+        urls = world.komet_url, world.axerrio_url
         env = bare_environment(
             site.folder,
-            connections_file(pairs, world.komet_url, world.axerrio_url, requests_per_second=1000, change_guard=0),
+            connections_file(pairs, *urls, requests_per_second=1000, change_guard=0, allow_http=True),
             {name: token for pair in pairs for name, token in pair.tokens.items()},
             AXKOMET_DATABASE_URL=site.database_url,
             AXKOMET_REDIS_URL=site.redis_url,
         )
-        processes = Processes(site.folder, env | SETTINGS, workers=2, beats=2)
+        processes = make_processes(site.folder, env | SETTINGS, workers=2, beats=2)
         try:
             processes.start_all()
             people = StormPeople(world, orders, seconds, seed)
-            storm = Storm(seed, pairs, people, Weather(site, processes, seed))
-            world.order(faults(seed))
+            storm = Storm(seed, pairs, people, make_weather(site, processes, seed))
+            world.order(storm.weather.faults)
             _blow(storm, world, processes, seconds)
             storm.weather.calm()
             world.order([])

@@ -51,6 +51,8 @@ class Weather:
         """Nothing breaks yet."""
         self._site = site
         self._processes = processes
+        #: Ordered of the sandbox while it lasts.
+        self.faults = faults(seed)
         self._dice = random.Random(seed)
         self._outages = random.Random(seed + 1)
         #: How often each thing was done.

@@ -11,6 +11,9 @@ from clients.errors import NoTurn
 #: Nobody sleeps longer than this many seconds for his turn: he who would holds a thread that others could use.
 MOST_PATIENCE = 5.0
 
+#: Redis is not asked again for so many seconds after it did not answer: each request would wait for it in vain.
+_ALONE_SECONDS = 5.0
+
 #: Reserves the next free slot (generic cell rate, no burst) unless it lies too far ahead. Times are microseconds
 #: of Redis's own clock. The key ends by itself, so that a clock set back cannot hold the pace up for ever.
 _RESERVE = """
@@ -39,7 +42,7 @@ class Pacer:
         self._interval = 1 / per_second
         self._system = system
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._next = self._alone_until = 0.0
 
     def wait(self, operation: str, patience: float) -> None:
         """Sleep until this request's turn, at most `patience` seconds and at most `MOST_PATIENCE`.
@@ -55,10 +58,13 @@ class Pacer:
         time.sleep(seconds)
 
     def _slot(self, patience: float) -> tuple[bool, float]:
+        if time.monotonic() < self._alone_until:
+            return self._own_slot(patience)
         micro = [int(self._interval * 1e6), int(patience * 1e6)]
         try:
             granted, wait = self._reserve(keys=[self._key], args=micro)
         except redis.RedisError:
+            self._alone_until = time.monotonic() + _ALONE_SECONDS
             return self._own_slot(patience)
         return bool(granted), int(wait) / 1e6
 

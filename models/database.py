@@ -1,12 +1,15 @@
 """The way to the ledger: engine, sessions, the one clock, migrations."""
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import DateTime, Engine, create_engine, func, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 if TYPE_CHECKING:  # heavy, and only migrations need it: every command reads the schema's version
@@ -15,8 +18,15 @@ if TYPE_CHECKING:  # heavy, and only migrations need it: every command reads the
 #: Every wait is bounded: a thread of the worker has no time limit of its own.
 _OPTIONS = (
     "-c timezone=UTC -c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
+    # So that the server gives up a client that went away without a word, and has room for it when it comes back.
+    " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=10000"
 )
+#: A network may swallow what is sent, and nobody says so: then a connection is given up after 10 to 15 seconds.
+#: Without these, an answer that never comes is waited for two hours, and what was sent is repeated for 15 minutes.
+_SILENCE = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 10_000}
 _CLOCK = "clock"
+#: Between two tries to upgrade, in seconds.
+_UPGRADE_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_use_lifo=True,  # few are in use mostly, and each has statements that it prepared
-        connect_args={"connect_timeout": 3, "options": f"{_OPTIONS} {options}".strip()},
+        connect_args={"connect_timeout": 3, **_SILENCE, "options": f"{_OPTIONS} {options}".strip()},
     )
 
 
@@ -71,17 +81,72 @@ def migrations_of(engine: Engine) -> "Config":
     return config
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the schema to the newest version. Safe to run at once from several processes: they take turns."""
+def upgrade(engine: Engine, *, patience: float = 60.0) -> None:
+    """Bring the schema to the newest version; one that is newer and serves this code stays as it is.
+
+    Safe to run at once from several processes, which take turns, and beside workers: what they hold is waited for
+    three seconds at a time, since they wait behind us, and in between they go on.
+
+    Args:
+        engine: of the database.
+        patience: seconds in all.
+
+    Raises:
+        SchemaBusyError: others held for so long what it needs; nothing is changed.
+        SchemaTooNewError: the schema does not serve this code any more.
+    """
     from alembic import command
 
-    command.upgrade(migrations_of(engine), "head")
+    versions = schema_versions(engine)
+    if versions.current is not None and versions.current > versions.needed:
+        if versions.serves:
+            return
+        raise SchemaTooNewError
+    give_up_at = time.monotonic() + patience
+    while True:
+        try:
+            command.upgrade(migrations_of(engine), "head")
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+                raise
+            if time.monotonic() >= give_up_at:
+                raise SchemaBusyError from error
+        else:
+            return
+        time.sleep(_UPGRADE_PAUSE)
 
 
-def schema_versions(engine: Engine) -> tuple[str | None, str]:
-    """The schema's version in the database (None: empty) and the one this code needs."""
+class SchemaBusyError(Exception):
+    """The schema could not be upgraded, since others held what it needs."""
+
+
+class SchemaTooNewError(Exception):
+    """The database's schema does not serve this code any more."""
+
+
+class SchemaVersions(NamedTuple):
+    """Versions of the schema, as its migrations are numbered."""
+
+    #: In the database; None: it is empty.
+    current: str | None
+    #: By this code.
+    needed: str
+    #: Code that needs an older one cannot work on it: the comment of `alembic_version` says so, as `serves 0006`.
+    oldest: str
+
+    @property
+    def serves(self) -> bool:
+        """This code may work on it."""
+        return self.current is not None and self.current >= self.needed >= self.oldest
+
+
+def schema_versions(engine: Engine) -> SchemaVersions:
+    """The schema's version in the database, the one this code needs, and the oldest one that may be needed there."""
     with engine.connect() as connection:
-        exists = connection.scalar(select(func.to_regclass("alembic_version"))) is not None
-        current = connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
+        table = connection.scalar(select(func.to_regclass("alembic_version")))
+        current = connection.scalar(text("SELECT version_num FROM alembic_version")) if table is not None else None
+        comment = connection.scalar(text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')"))
     versions = files("models") / "migrations" / "versions"
-    return current, max(each.name[:4] for each in versions.iterdir() if each.name.endswith(".py"))
+    needed = max(each.name[:4] for each in versions.iterdir() if each.name.endswith(".py"))
+    said = re.search(r"\bserves (\d{4})\b", comment or "")
+    return SchemaVersions(current, needed, said[1] if said else "0000")

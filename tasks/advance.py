@@ -9,6 +9,7 @@ Whoever finds the order claimed goes away quietly. A run that dies leaves a leas
 behind it, and at most one open write, which the next run judges by what both systems show.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
@@ -48,8 +50,8 @@ log = structlog.get_logger()
 RESYNC = timedelta(hours=1)
 #: A run makes at most so many calls; the rest is due at once.
 _CALLS_IN_A_RUN = 10
-#: Between tries to settle while the database is away, in seconds.
-_SETTLE_PAUSE = 0.5
+#: Between tries to settle while the database is away, and how long a process tries that is told to end, in seconds.
+_SETTLE_PAUSE, _LAST_TRIES = 0.5, 5.0
 
 _WHY = {
     OrderState.RECEIVED: "Not every open line stands in the other system yet.",
@@ -210,7 +212,7 @@ def _decide(run: _Run, done: list[str]) -> _Chosen | None:
         first, obstacle = _next_free(session, run, row, situation, work, done, may_write=may_write)
         if first is not None and may_write:
             row.next_task = KINDS[first.kind].task
-            if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN):
+            if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
                 hints.append(_let_go_until(row, moment, moment, run.runtime.timing, run.connection))
             else:
                 # One that waited for a request does until it has one: who leaves later must not take it.
@@ -458,13 +460,13 @@ def _act(run: _Run, chosen: _Chosen) -> str:
         reached("answered")
         log.info("write", kind=words, outcome=type(error).__name__, error=str(error))
         call = run.call(write.kind, sent_at[-1] if sent_at else None)
-        verdict = _until_the_database_is_back(partial(upstreams.judge, run.runtime, call, error))
-        pause = _until_the_database_is_back(partial(_settle_error, run, write.id, call, verdict))
+        verdict = _until_the_database_is_back(run, partial(upstreams.judge, run.runtime, call, error))
+        pause = _until_the_database_is_back(run, partial(_settle_error, run, write.id, call, verdict))
         if pause is not None:
             upstreams.paused(run.runtime, call, pause)
         return f"{words}: {error.detail}"
     reached("answered")
-    opened = _until_the_database_is_back(partial(_settle_done, run, write.id, result, sent_at[-1]))
+    opened = _until_the_database_is_back(run, partial(_settle_done, run, write.id, result, sent_at[-1]))
     upstreams.go_on(run.runtime, run.connection, opened)
     reached("settled")
     ids = {name: result[name] for name in ("id", "number") if result.get(name)}
@@ -501,13 +503,24 @@ def _commit_sent(run: _Run, write_id: int) -> datetime:
 # -- settle ----------------------------------------------------------------------------------------------------
 
 
-def _until_the_database_is_back(settle: Callable[[], T]) -> T:
-    """Settling is tried until it succeeds: what an answer said must not be lost."""
+def _until_the_database_is_back(run: _Run, settle: Callable[[], T]) -> T:
+    """Settling is tried until it succeeds: what an answer said must not be lost.
+
+    Only a process that is told to end gives up, after five seconds. Its write stays `sent`, and is settled by a look,
+    as after the death of a process.
+    """
+    give_up_at = math.inf
     while True:
         try:
             return settle()
-        except (OperationalError, InterfaceError) as error:
-            log.warning("settling waits for the database", error=str(error.orig))
+        except (OperationalError, InterfaceError, NoConnectionError) as error:
+            why = str(getattr(error, "orig", error))
+            if run.runtime.ending.is_set():
+                give_up_at = min(give_up_at, time.monotonic() + _LAST_TRIES)
+            if time.monotonic() >= give_up_at:
+                log.warning("not settled: the database is away, and this process ends", error=why)
+                raise
+            log.warning("settling waits for the database", error=why)
             time.sleep(_SETTLE_PAUSE)
 
 

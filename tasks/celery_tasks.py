@@ -27,6 +27,7 @@ log = structlog.get_logger()
 #: Queue of each task.
 OBSERVE, ORDERS, MAINTENANCE = "observe", "orders", "maintenance"
 ORDER_TASKS = tuple(dict.fromkeys(kind.task for kind in KINDS.values()))
+_TASKS = {*ORDER_TASKS, "observe"}
 
 
 def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -86,7 +87,8 @@ def hint_sender(app: Celery) -> Callable[[Iterable[Hint]], None]:
         try:
             for hint in hints:
                 app.send_task(
-                    hint.task,
+                    # A row may name the task of another version: the work is the same under any name of ours.
+                    hint.task if hint.task in _TASKS else ORDER_TASKS[0],
                     args=(hint.row_id, hint.until.isoformat() if hint.until else None),
                     queue=OBSERVE if hint.task == "observe" else ORDERS,
                     countdown=hint.delay or None,

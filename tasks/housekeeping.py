@@ -66,7 +66,7 @@ def housekeeping(runtime: Runtime) -> str:
 def _in_rounds(runtime: Runtime, remove: Callable[[Session], int]) -> int:
     """Remove until nothing is left, or enough for this time; each round in a transaction of its own."""
     removed, until = 0, time.monotonic() + _LONGEST
-    while time.monotonic() < until:
+    while time.monotonic() < until and not runtime.ending.is_set():
         with runtime.sessions.begin() as session:
             count = remove(session)
         removed += count
@@ -93,7 +93,7 @@ def _writes(runtime: Runtime, before: datetime) -> int:
         orders = session.execute(some).all()
     removed, until = 0, time.monotonic() + _LONGEST
     for order_id, connection_id in orders:
-        if time.monotonic() < until:
+        if time.monotonic() < until and not runtime.ending.is_set():
             removed += _of_order(runtime, runtime.connections[connection_id], order_id, before)
     return removed
 

@@ -1,5 +1,6 @@
 """What a process works with: sessions, connections, times, and the way to wake others."""
 
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ class Runtime:
     #: Sends the hints after a commit. It may fail silently: what is due stays due.
     send_hints: Callable[[Iterable[Hint]], None] = send_nothing
     shares: Shares = field(default_factory=lambda: Shares(threads=1, connections=1))
+    #: Set once the process is told to end: what runs comes to its next safe point, and goes no further.
+    ending: threading.Event = field(default_factory=threading.Event)
 
 
 def new_owner() -> str:

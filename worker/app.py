@@ -53,10 +53,10 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 30,
+            # A network may swallow what is sent, and nobody says so: whatever waits for the broker gives it up.
+            "socket_timeout": 5,
             "socket_connect_timeout": 5,
-            "health_check_interval": 25,
-            "retry_on_timeout": True,
+            "health_check_interval": 10,
         },
         beat_schedule={
             "sweep": {
@@ -90,7 +90,7 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
     declare(app, lambda: runtime)
     heart = _Heart(runtime, requests)
     signals.worker_ready.connect(heart.start, weak=False)
-    signals.worker_shutting_down.connect(heart.stop, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: runtime.ending.set(), weak=False)
     codes: list[int | None] = []
     signals.worker_shutdown.connect(lambda sender, **_: codes.append(sender.exitcode), weak=False)
     app.worker_main(
@@ -159,13 +159,9 @@ class _Heart:
         self._runtime = runtime
         self._requests = requests
         self._name = worker_name()
-        self._stopped = threading.Event()
 
     def start(self, **_: object) -> None:
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
-
-    def stop(self, **_: object) -> None:
-        self._stopped.set()
 
     def _beat(self) -> None:
         while True:
@@ -175,5 +171,5 @@ class _Heart:
                 self._requests.note(self._runtime.sessions)
             except SQLAlchemyError as error:
                 log.warning("heartbeat not noted", error=type(error).__name__)
-            if self._stopped.wait(self._runtime.timing.sweep):
+            if self._runtime.ending.wait(self._runtime.timing.sweep):
                 return

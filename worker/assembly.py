@@ -12,7 +12,7 @@ from clients.axerrio.client import AxerrioClient
 from clients.http import OpenGate, Tell, tell_nobody
 from clients.komet.client import KometClient
 from clients.pacing import Pacer
-from models.database import make_engine, make_sessions, schema_versions
+from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
 from tasks.budget import KometGate
 from tasks.connection import Connection, ConnectionSettings, register
 from tasks.runtime import Hint, Runtime, Timing, send_nothing
@@ -44,7 +44,7 @@ def timing_of(settings: Settings) -> Timing:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The database, reached and of this version's schema."""
+    """The database, reached, with a schema that serves this version."""
 
     engine: Engine
     sessions: sessionmaker[Session]
@@ -54,20 +54,30 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
     """Reach the database and check its schema.
 
     Raises:
-        Problem: it does not answer, or its schema is not of this version.
+        Problem: it does not answer, or its schema does not serve this version.
     """
     engine = make_engine(database_url, pool_size=pool_size)
     try:
-        current, needed = schema_versions(engine)
+        versions = schema_versions(engine)
     except OperationalError as error:
         raise Problem(_unreachable(engine, error), Exit.FAILED) from None
-    if current != needed:
+    if not versions.serves:
         engine.dispose()
-        raise Problem(
-            f"The database's schema is of version {current or 'none'}, this program needs {needed}: "
-            "run `axkomet db upgrade`."
-        )
+        raise Problem(unfit(versions))
     return Ledger(engine, make_sessions(engine))
+
+
+def unfit(versions: SchemaVersions) -> str:
+    """Why this program cannot work on a schema."""
+    if versions.current is not None and versions.current > versions.needed:
+        return (
+            f"The database's schema, of version {versions.current}, serves programs that need {versions.oldest} or "
+            f"newer, and this one needs {versions.needed}: install a newer version."
+        )
+    return (
+        f"The database's schema is of version {versions.current or 'none'}, this program needs {versions.needed}: "
+        "run `axkomet db upgrade`."
+    )
 
 
 def _unreachable(engine: Engine, error: OperationalError) -> str:

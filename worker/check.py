@@ -71,7 +71,7 @@ def run_checks(settings: Settings) -> Iterator[Json]:
     except Problem as problem:
         yield _line("database", str(problem), fix="start it, mend AXKOMET_DATABASE_URL, or run `axkomet db upgrade`")
         return
-    yield _line("database", "answers, and its schema is of this version")
+    yield _line("database", "answers, and its schema serves this version")
     with ledger.sessions() as session:
         yield _clock("database clock", now(session), datetime.now(UTC), "this machine's")
     redis = Redis.from_url(urls.redis_url, socket_timeout=2, socket_connect_timeout=2)

@@ -1,9 +1,8 @@
-"""`python -m worker.reference`: writes into the docs what the code says of settings, commands, codes and states."""
+"""`python -m worker.reference`: writes into the docs what code and locks say: settings, commands, states, licences."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,11 +15,12 @@ from clients.komet.settings import KometSettings
 from models.states import FINAL, MOVES, PROGRESS, REFUSED, WAITING, OrderState
 from tasks.connection import ConnectionSettings
 from worker import cli
+from worker.licences import DEVELOP_LOCK, ROOT, RUN_LOCK, licence_of, locked
 from worker.metrics import Facts, figures
 from worker.problems import Exit
 from worker.settings import ENV_PREFIX, Settings
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = ROOT / "docs"
 #: The boxes of the drawing: a name, and the states in it.
 _GROUPS = {
     "progress": PROGRESS,
@@ -40,6 +40,10 @@ def sections() -> dict[str, dict[str, str]]:
             "connection.axerrio": _fields(AxerrioSettings.model_fields),
         },
         "reference/commands.md": {"exit codes": _exit_codes(), "commands": "\n\n".join(_commands())},
+        "reference/licences.md": {
+            "run": _licences(locked(RUN_LOCK)),
+            "develop": _licences(sorted(set(locked(DEVELOP_LOCK)) - set(locked(RUN_LOCK)))),
+        },
         "reference/metrics.md": {"metrics": _metrics()},
         "reference/states.md": {"drawing": _drawing(), "moves": _moves(), "refused": _refused()},
     }
@@ -98,6 +102,10 @@ def _metrics() -> str:
         for each in figures(Facts())
     ]
     return table(("metric", "type", "labels", ""), rows)
+
+
+def _licences(packages: Iterable[str]) -> str:
+    return table(("package", "licence"), [(f"`{each}`", licence_of(each)) for each in packages])
 
 
 def _exit_codes() -> str:

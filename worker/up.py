@@ -11,9 +11,9 @@ from alembic.util import CommandError
 from sqlalchemy import delete, or_
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from models.database import make_engine, schema_versions, upgrade
+from models.database import SchemaBusyError, SchemaTooNewError, make_engine, schema_versions, upgrade
 from models.tables import Process
-from worker.assembly import check_redis, first_words, open_services, timing_of, tokens_of
+from worker.assembly import check_redis, first_words, open_services, timing_of, tokens_of, unfit
 from worker.connections import load_connections
 from worker.desk import Json, status
 from worker.problems import Exit, Problem
@@ -57,24 +57,32 @@ def look(settings: Settings) -> Json:
     return document
 
 
-def migrate(database_url: str) -> str:
+def migrate(database_url: str) -> str | None:
     """Bring the schema to this version.
 
     Returns:
-        The version.
+        The version that it is of now.
 
     Raises:
-        Problem: the database does not answer, or its schema is newer than this program.
+        Problem: the database does not answer, others hold what is to be changed, or the schema is too new for this
+            program.
     """
     engine = make_engine(database_url)
     try:
         upgrade(engine)
-        return schema_versions(engine)[1]
+    except SchemaBusyError:
+        raise Problem(
+            "The schema is not upgraded, and nothing is changed: for a minute workers, or another upgrade, held what "
+            "is to be changed. Try again, or stop the workers first.",
+            Exit.FAILED,
+        ) from None
+    except (SchemaTooNewError, CommandError):  # the latter where another, newer upgrade came between
+        raise Problem(unfit(schema_versions(engine))) from None
     except OperationalError as error:
         where = f"{engine.url.host}:{engine.url.port or 5432}"
         raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None
-    except CommandError as error:
-        raise Problem(f"The database's schema is newer than this program: {error}.") from None
+    else:
+        return schema_versions(engine).current
     finally:
         engine.dispose()
 

@@ -10,10 +10,10 @@ _LOCK = 4_828_174
 
 
 def run() -> None:
-    """Run the migrations; a second process waits for the first."""
+    """Run the migrations, in one transaction; a second process waits for the first, as both wait for others' locks."""
     engine: Engine = context.config.attributes["engine"]
     with engine.connect() as connection:
-        connection.execute(text("SET lock_timeout = 0"))
+        connection.execute(text("SET lock_timeout = '3s'"))
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()

@@ -6,6 +6,7 @@ import fakeredis
 import pytest
 import redis
 
+from clients import pacing
 from clients.errors import NoTurn
 from clients.pacing import MOST_PATIENCE, Pacer
 
@@ -13,8 +14,11 @@ from clients.pacing import MOST_PATIENCE, Pacer
 class Broken:
     """A Redis that is away."""
 
+    asked = 0
+
     def register_script(self, _: str) -> Callable[..., object]:
         def run(**arguments: object) -> object:
+            self.asked += 1
             raise redis.ConnectionError("away")
 
         return run
@@ -91,3 +95,16 @@ def test_the_key_ends_by_itself() -> None:
 def test_a_pace_is_above_nothing(rate: float) -> None:
     with pytest.raises(ValueError, match="above 0"):
         Pacer(fakeredis.FakeRedis(), "pace", rate, "komet")
+
+
+def test_a_redis_that_is_away_is_asked_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is silent costs whoever asks two seconds."""
+    monkeypatch.setattr(pacing, "_ALONE_SECONDS", 0.2)
+    broken = Broken()
+    pacer = Pacer(broken, "pace", 1000, "komet")  # type: ignore[arg-type]
+    for _ in range(5):
+        pacer.wait("boxtype.list", 5.0)
+    assert broken.asked == 1
+    time.sleep(0.25)
+    pacer.wait("boxtype.list", 5.0)
+    assert broken.asked == 2

@@ -1,12 +1,15 @@
 """A ledger of an older version comes up with everything in it: what was sent is not taken for a change."""
 
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from alembic import command
 from sqlalchemy import Engine, create_engine, text
 
-from models.database import make_engine, migrations_of, upgrade
+from models.database import SchemaBusyError, make_engine, migrations_of, schema_versions, upgrade
+from tests.models.test_schema import wait_until_blocked
 
 
 @pytest.fixture
@@ -59,3 +62,23 @@ def test_what_was_sent_stands_where_it_was_sent(old_ledger: Engine) -> None:
         assert connection.execute(text("SELECT seeded FROM order_lines")).scalar_one() is None
     assert of_writes == [sent, {"prebook_item_id": "881", "boxes": 4, "ship_date": "2026-11-24"}]
     assert item == (sent, {"boxes": 4}, 0)
+
+
+def test_what_others_hold_is_waited_for_so_that_they_go_on_meanwhile(old_ledger: Engine) -> None:
+    with old_ledger.connect() as holder:
+        holder.execute(text("SELECT count(*) FROM orders"))
+        with pytest.raises(SchemaBusyError):
+            upgrade(old_ledger, patience=0)
+        assert schema_versions(old_ledger).current == "0001"
+        upgrading = threading.Thread(target=upgrade, args=[old_ledger])
+        upgrading.start()
+        wait_until_blocked(old_ledger)
+        began = time.monotonic()
+        with old_ledger.connect() as another:  # behind the upgrade, which waits for the holder
+            another.execute(text("SELECT count(*) FROM orders"))
+        assert time.monotonic() - began < 4
+        assert upgrading.is_alive()
+        holder.rollback()
+        upgrading.join(20)
+    versions = schema_versions(old_ledger)
+    assert versions.current == versions.needed

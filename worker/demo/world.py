@@ -7,8 +7,6 @@ import httpx
 
 from worker.demo.pairs import ARTICLES, KOMETS_NAMES, MIXED, NEW_ARTICLES, Pair
 from worker.problems import Exit, Problem
-from worker.services import LOOPBACK
-from worker.supervisor import Role, axkomet_command
 
 Json = dict[str, Any]
 
@@ -19,14 +17,10 @@ _APPROVAL_SECONDS = 5.0
 class World:
     """The sandbox, through its control interface."""
 
-    def __init__(self, komet_port: int, axerrio_port: int, pairs: Sequence[Pair]) -> None:
+    def __init__(self, komet_url: str, axerrio_url: str, pairs: Sequence[Pair]) -> None:
         self.pairs = pairs
-        self.role = Role(
-            "sandbox",
-            axkomet_command("sandbox", f"--komet-port={komet_port}", f"--axerrio-port={axerrio_port}"),
-        )
-        self.komet_url = f"http://{LOOPBACK}:{komet_port}/api"
-        self.axerrio_url = f"http://{LOOPBACK}:{axerrio_port}"
+        self.komet_url = komet_url
+        self.axerrio_url = axerrio_url
         self._http = httpx.Client(base_url=f"{self.axerrio_url}/control/", timeout=10, trust_env=False)
         self._seen = 0
 
