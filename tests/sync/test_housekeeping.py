@@ -307,3 +307,15 @@ def test_the_time_is_the_settings(make_ledger: Callable[..., Ledger], world: Wor
     years_later(ledger, 11)
     housekeeping(ledger.runtime)
     assert_no_writes(ledger, key)
+
+
+def test_a_process_that_is_told_to_end_leaves_it_to_others(ledger: Ledger, world: World) -> None:
+    key = ledger.earn_proof()
+    close(ledger, world, key)
+    years_later(ledger)
+    ledger.runtime.ending.set()
+    housekeeping(ledger.runtime)
+    assert ledger.order(key)["writes"]
+    ledger.runtime.ending.clear()
+    housekeeping(ledger.runtime)
+    assert_no_writes(ledger, key)
