@@ -144,7 +144,7 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     options.read_only = True
     options.max_tasks = _FLOWER_TASKS
     app = make_app(urls.redis_url, settings)
-    app.start(["flower", "--address=127.0.0.1", f"--port={settings.flower_port}"])
+    app.start(["flower", f"--address={settings.listen}", f"--port={settings.flower_port}"])
 
 
 def flower_access(settings: Settings) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.celery_tasks import MAINTENANCE, OBSERVE, ORDERS
 from worker.problems import Problem
-from worker.services import LOOPBACK
 from worker.settings import ServiceUrls, Settings
 from worker.up import check_metrics_port, look
 
@@ -125,7 +124,7 @@ def _seconds(time: str | None) -> float | None:
 
 
 def run_metrics(settings: Settings, urls: ServiceUrls) -> None:
-    """Serve the figures on loopback until SIGTERM.
+    """Serve the figures until SIGTERM.
 
     Raises:
         Problem: the port is taken.
@@ -134,8 +133,8 @@ def run_metrics(settings: Settings, urls: ServiceUrls) -> None:
     check_metrics_port(port)
     registry = CollectorRegistry()
     registry.register(Figures(settings, urls))
-    server, thread = start_http_server(port, LOOPBACK, registry)
-    log.info("metrics", address=f"http://{LOOPBACK}:{port}/metrics")
+    server, thread = start_http_server(port, str(settings.listen), registry)
+    log.info("metrics", address=f"http://{settings.listen}:{port}/metrics")
     for ends in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ends, lambda *_: server.shutdown())
     thread.join()
