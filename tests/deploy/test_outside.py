@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import URL, make_url
 
 from tests.deploy.proxy import CADDYFILE, proxy
-from tests.deploy.test_compose import FILE, ROOT, SERVICES
-from tests.processes.plant import environment
+from tests.deploy.test_compose import FILE, OURS, ROOT, SERVICES, compose, dockerfile, last_stage
+from tests.processes.plant import SHORT_TIMES, connections_toml, environment
 from tests.security.test_tokens import flower_paths
 from tests.world import World
 from worker.services import Child, free_port
@@ -111,3 +112,87 @@ def test_who_knows_the_password_gets_through_the_proxy(tmp_path: Path, flower_po
         form = {"draw": "7", "start": "0", "length": "1", "order[0][column]": "0"}
         assert client.post("/tasks/datatable", data=form).json()["draw"] == 7, "the body comes through"
         assert client.post("/api/worker/shutdown/x").status_code == 403
+
+
+@pytest.mark.timeout(1200)
+def test_what_the_build_makes_runs_as_compose_says(
+    tmp_path: Path, world: World, database_url: str, redis_url: str
+) -> None:
+    """The steps of the build, then the processes with the environment and the secrets of the compose file."""
+    there = tmp_path / "opt" / "axkomet"
+    build(tmp_path, there)
+    urls = {"DATABASE": make_url(database_url), "REDIS": make_url(redis_url)}
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name, url in urls.items():
+        (secrets / f"AXKOMET_{name}_PASSWORD").write_text(f"{url.password}\n")
+    (secrets / "AXKOMET_FLOWER_PASSWORD").write_text(ACCESS[1])
+    (secrets / "KOMET_TOKEN").write_text(world.komet_token)
+    (secrets / "AXERRIO_TOKEN").write_text(world.axerrio_token)
+    (tmp_path / "connections.toml").write_text(connections_toml(world.entry()))
+    env = compose()["services"]["worker"]["environment"] | SHORT_TIMES
+    env |= {
+        "AXKOMET_DATABASE_URL": env["AXKOMET_DATABASE_URL"].replace("postgres:5432", address(urls["DATABASE"])),
+        "AXKOMET_REDIS_URL": env["AXKOMET_REDIS_URL"].replace("valkey:6379", address(urls["REDIS"])),
+        "AXKOMET_CONNECTIONS": str(tmp_path / "connections.toml"),
+        "AXKOMET_LISTEN": "127.0.0.1",
+        "AXKOMET_SECRETS": str(secrets),
+        "AXKOMET_FLOWER_PORT": str(free_port()),
+        "AXKOMET_METRICS_PORT": str(free_port()),
+        "PATH": f"{there}/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+    def axkomet(*words: str) -> int:
+        command = [str(there / "bin" / "axkomet"), *words]
+        return subprocess.run(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL).returncode
+
+    assert ["ENTRYPOINT", "[axkomet]"] in dockerfile()
+    assert axkomet(*OURS["migrate"]) == 0
+    children = {name: Child(name, tmp_path) for name in OURS if name != "migrate"}
+    try:
+        for name, child in children.items():
+            child.start([str(there / "bin" / "axkomet"), *OURS[name]], env, cwd=tmp_path)
+        until(lambda: all(axkomet(*OURS[name], "--check") == 0 for name in children))
+        key = world.place()
+        until(lambda: axkomet("orders", "show", key) == 0 and world.company["purchase_orders"])
+        assert axkomet("check") == 0
+    finally:
+        for child in children.values():
+            child.stop()
+
+
+def build(folder: Path, there: Path) -> None:
+    """Do what the Dockerfile's first stage says, with this folder in place of the file system."""
+    env, cwd = dict(os.environ), folder
+    for words in dockerfile()[1 : last_stage()]:
+        match words:
+            case ["ENV", *pairs]:
+                env |= dict(pair.split("=", 1) for pair in pairs)
+            case ["WORKDIR", path]:
+                cwd = folder / path.strip("/")
+                cwd.mkdir(parents=True)
+            case ["COPY", "requirements.lock" | "pyproject.toml", *_]:
+                for name in words[1:-1]:
+                    shutil.copy(ROOT / name, cwd)
+            case ["COPY", source, target]:
+                shutil.copytree(ROOT / source, cwd / target, ignore=shutil.ignore_patterns("__pycache__"))
+            case ["RUN", *command]:
+                command = [sys.executable if each == "python" else each for each in command]
+                command = [each.replace("/opt/axkomet", str(there)) for each in command]
+                subprocess.run(command, cwd=cwd, env=env, check=True, capture_output=True)
+            case _:
+                raise AssertionError(words)
+
+
+def address(url: URL) -> str:
+    """Host and port."""
+    return f"{url.host}:{url.port}"
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it."""
+    end = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
