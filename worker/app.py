@@ -25,9 +25,12 @@ log = structlog.get_logger()
 _VISIBILITY_TIMEOUT = 300
 #: A tick that waited longer is dropped: the next one does the same. Long, since it is judged by two machines' clocks.
 _TICK_EXPIRES = 600
+_TICK = {"queue": MAINTENANCE, "expires": _TICK_EXPIRES, "argsrepr": "all connections", "kwargsrepr": ""}
 #: A thread that comes back from the database takes the interpreter from one that computes after so long. With Python's
 #: five milliseconds it would wait longer for the interpreter than for the database.
 _SWITCH_SECONDS = 0.001
+#: So many tasks Flower remembers: it takes 7.5 KiB for each.
+_FLOWER_TASKS = 10_000
 #: Parameters of glibc's `mallopt`, and a block that is large, in bytes.
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _LARGE_BLOCK = -8, -3, 128 * 1024
 
@@ -35,6 +38,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD, _LARGE_BLOCK = -8, -3, 128 * 1024
 def make_app(redis_url: str, settings: Settings) -> Celery:
     """The Celery app, without tasks. Redis holds nothing that must not be lost."""
     app = Celery("axkomet", broker=redis_url, set_as_current=True)
+    app.Task.Request = "worker.task_events:PlainRequest"
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -62,13 +66,13 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
             "sweep": {
                 "task": "sweep",
                 "schedule": settings.sweep_seconds,
-                "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
+                "options": _TICK,
             },
             # By the clock, and not so long after the start: a beat that is often started anew would never come to it.
             "housekeeping": {
                 "task": "housekeeping",
                 "schedule": crontab(minute="17"),
-                "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
+                "options": _TICK,
             },
         },
         timezone="UTC",
@@ -130,7 +134,7 @@ def run_beat(settings: Settings, urls: ServiceUrls) -> None:
 
 
 def run_flower(settings: Settings, urls: ServiceUrls) -> None:
-    """Run Flower on loopback until SIGTERM.
+    """Run Flower until SIGTERM, to look at and not to act by.
 
     User and password are set as an option within this process: on a command line they would show in `ps`, and of
     Flower's own variable a comma would make two.
@@ -138,13 +142,23 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     import flower.options  # noqa: F401 - it defines them
     from tornado.options import options
 
-    user = settings.flower_user or "axkomet"
+    options.basic_auth = [":".join(flower_access(settings))]
+    options.tasks_columns = "name,args,state,result,received,runtime"
+    options.read_only = True
+    options.max_tasks = _FLOWER_TASKS
+    app = make_app(urls.redis_url, settings)
+    app.start(["flower", f"--address={settings.listen}", f"--port={settings.flower_port}"])
+
+
+def flower_access(settings: Settings) -> tuple[str, str]:
+    """User and password of Flower.
+
+    Raises:
+        Problem: no password is set.
+    """
     if settings.flower_password is None:
         raise Problem("Flower needs a password: set AXKOMET_FLOWER_PASSWORD.")
-    options.basic_auth = [f"{user}:{settings.flower_password.get_secret_value()}"]
-    os.environ["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
-    app = make_app(urls.redis_url, settings)
-    app.start(["flower", "--address=127.0.0.1", f"--port={settings.flower_port}"])
+    return settings.flower_user or "axkomet", settings.flower_password.get_secret_value()
 
 
 def worker_name() -> str:

@@ -28,7 +28,6 @@ from worker.assembly import Ledger, open_ledger, timing_of
 from worker.connections import load_connections
 from worker.desk import status
 from worker.problems import Problem
-from worker.services import LOOPBACK
 from worker.settings import ServiceUrls, Settings
 from worker.today import EVERYBODY, turns
 from worker.up import check_metrics_port
@@ -307,7 +306,7 @@ def _seconds(time: str | None) -> float | None:
 
 
 def run_metrics(settings: Settings, urls: ServiceUrls) -> None:
-    """Serve the figures on loopback until SIGTERM.
+    """Serve the figures until SIGTERM.
 
     Raises:
         Problem: the port is taken.
@@ -316,8 +315,8 @@ def run_metrics(settings: Settings, urls: ServiceUrls) -> None:
     check_metrics_port(port)
     registry = CollectorRegistry()
     registry.register(Figures(settings, urls))
-    server, thread = start_http_server(port, LOOPBACK, registry)
-    log.info("metrics", address=f"http://{LOOPBACK}:{port}/metrics")
+    server, thread = start_http_server(port, str(settings.listen), registry)
+    log.info("metrics", address=f"http://{settings.listen}:{port}/metrics")
     for ends in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ends, lambda *_: server.shutdown())
     thread.join()
