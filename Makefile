@@ -10,7 +10,8 @@ UNSHARE := unshare $(if $(filter 0,$(shell id -u)),,--user --map-root-user) --ne
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture hosts-test release audit
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory reference picture \
+	deploy-test browser-test chromium hosts-test ops-test release audit
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
 	$(BIN)/axkomet demo
@@ -19,14 +20,26 @@ test: $(VENV)/develop.stamp check  ## all checks, and a test of each promise
 	$(BIN)/pytest -n 3 --dist worksteal -m "not thorough"
 
 thorough: $(VENV)/develop.stamp check  ## all checks and all tests, in two to three times the time
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal --hypothesis-profile=thorough
+
+deploy-test: $(VENV)/deploy.stamp  ## what Docker Compose, hadolint and Caddy say of how it is deployed
+	AXKOMET_TEST_DEPLOY=1 $(BIN)/pytest tests/deploy
+
+# Where its picture of Flower goes; with PICTURE=docs/flower.png it becomes the README's.
+PICTURE = $(VENV)/flower.png
+browser-test: chromium $(VENV)/deploy.stamp  ## Flower in Chromium, at the end of a demo
+	AXKOMET_TEST_BROWSER=$(PICTURE) $(BIN)/pytest tests/deploy/test_browser.py
+
+chromium:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "make browser-test needs Chromium and its driver: apt-get install chromium chromium-driver" >&2; exit 1; }
 
 check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements.lock requirements-develop.lock
+	@! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements.lock requirements-develop.lock requirements-deploy.lock
 
 faults storm recovery isolation memory: $(VENV)/develop.stamp  ## measure, and write docs/reliability.md's section of it
 	$(BIN)/python -m benchmarks.$@
@@ -36,6 +49,10 @@ reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
 
 picture: $(VENV)/develop.stamp  ## play the demo, and keep its last screen as docs/demo.svg
 	$(BIN)/python -m benchmarks.picture
+
+ops-test: $(VENV)/develop.stamp  ## dashboard, alerts and metrics with a real Prometheus; two minutes
+	@command -v promtool >/dev/null || { echo "ops-test needs prometheus and promtool: install Debian's prometheus." >&2; exit 1; }
+	AXKOMET_TEST_OPS=1 $(BIN)/pytest tests/ops
 
 hosts-test: $(VENV)/develop.stamp  ## worker and services on hosts of their own, cut off from each other; five minutes
 	@command -v ip >/dev/null || { echo "hosts-test needs the command ip: install Debian's iproute2." >&2; exit 1; }
@@ -59,6 +76,8 @@ lock: $(VENV)/develop.stamp  ## resolve the newest versions anew; commits hold h
 		--python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
 		--python-version 3.11 --extra build --extra develop -c requirements.lock pyproject.toml -o requirements-develop.lock
+	$(BIN)/uv pip compile --quiet --no-cache --universal --generate-hashes --no-header --no-emit-index-url \
+		--python-version 3.11 --group deploy -c requirements-develop.lock -o requirements-deploy.lock
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one with: make PYTHON=python3.12")'
@@ -72,6 +91,10 @@ $(VENV)/run.stamp: $(VENV)/python.stamp requirements.lock pyproject.toml
 
 $(VENV)/develop.stamp: $(VENV)/run.stamp requirements-develop.lock
 	$(PIP) install --require-hashes -r requirements-develop.lock
+	@touch $@
+
+$(VENV)/deploy.stamp: $(VENV)/develop.stamp requirements-deploy.lock
+	$(PIP) install --require-hashes -r requirements-deploy.lock
 	@touch $@
 
 clean:

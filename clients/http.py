@@ -20,13 +20,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from html.entities import codepoint2name
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import httpcore
 import httpx
 
 from clients.errors import ClientError, NotSent, RefusalKind, Refused, Unanswered
 
+T = TypeVar("T")
 #: A JSON object as it goes over the wire or into a JSON column.
 Json = dict[str, Any]
 
@@ -92,6 +93,40 @@ class Answer:
     content: bytes = b""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How one call ended, for logs and metrics: nothing of its address, headers or body.
+
+    Attributes:
+        system: `komet` or `axerrio`.
+        operation: the method's name.
+        write: it was to change something over there.
+        outcome: `done`, `refused`, `unanswered` or `not_sent`, as in `clients.errors`.
+        status: HTTP status; None where no answer came.
+        seconds: from the gate to the last byte, and what it took to read it.
+    """
+
+    system: str
+    operation: str
+    write: bool
+    outcome: str
+    status: int | None
+    seconds: float
+
+
+Tell = Callable[[Ended], None]
+
+
+def tell_nobody(ended: Ended) -> None:
+    """Nobody wants to know."""
+
+
+def _outcome_of(error: ClientError) -> str:
+    if isinstance(error, Refused):
+        return "refused"
+    return "not_sent" if isinstance(error, NotSent) else "unanswered"
+
+
 class HttpCore:
     """Calls one server, from many threads at once; directly, whatever proxy the environment names."""
 
@@ -107,6 +142,7 @@ class HttpCore:
         max_bytes: int = 20_000_000,
         pool: int = 32,
         transport: httpx.BaseTransport | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         """Prepare; connects to nothing.
 
@@ -120,8 +156,10 @@ class HttpCore:
             max_bytes: longest answer that is read.
             pool: most connections at once.
             transport: in place of the network; None for the network.
+            tell: is told how each call ended that passed the gate.
         """
         self._system = system
+        self._tell = tell
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._gate = gate
@@ -141,6 +179,7 @@ class HttpCore:
         operation: str,
         method: str,
         path: str,
+        read: Callable[[Answer], T],
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
@@ -148,13 +187,14 @@ class HttpCore:
         write: bool,
         before_send: Callable[[], None] | None = None,
         media: str | None = None,
-    ) -> Answer:
+    ) -> T:
         """Make one call, once.
 
         Args:
             operation: the method's name, for errors and the gate.
             method: HTTP verb.
             path: appended to the base URL; already quoted.
+            read: makes what is given back of the answer; the call ends as this says, by its errors too.
             params: the query.
             body: JSON, already encoded.
             headers: of this call.
@@ -175,16 +215,28 @@ class HttpCore:
         deadline = _Deadline(self._timeout, began=not self._own_network)
         if before_send is not None:
             before_send()
+        began = time.monotonic()
+        status = None
+        try:
+            response, content = self._response(operation, request, deadline)
+            status = response.status_code
+            result = read(self._judge(operation, response, content, media))
+        except ClientError as error:
+            self._tell(Ended(self._system, operation, write, _outcome_of(error), status, time.monotonic() - began))
+            raise
+        self._tell(Ended(self._system, operation, write, "done", status, time.monotonic() - began))
+        return result
+
+    def _response(self, operation: str, request: httpx.Request, deadline: "_Deadline") -> tuple[httpx.Response, bytes]:
+        """The exchange, its errors by the taxonomy."""
         # Raised below and not in the handler: an httpx error holds the request, and so its URL, as context.
         failure: ClientError
         try:
-            response, content = self._exchange(request, deadline)
+            return self._exchange(request, deadline)
         except _Oversize:
             failure = Unanswered(self._system, operation, f"more than {self._max_bytes} bytes")
         except httpx.HTTPError as error:
             failure = self._failure(operation, error, deadline)
-        else:
-            return self._judge(operation, response, content, media)
         if isinstance(failure, NotSent):
             self._gate.give_back()
         raise failure

@@ -14,6 +14,7 @@
                  ├─ upstreams ── paused_methods what keeps us from calling a system, or one method of it
                  ├─ connection_notes            what people did to the connection as a whole
                  ├─ reference_data, unreadable_records
+                 ├─ request_counts              calls that workers made, by method and outcome
     request_budget                              one row for each Komet company and five minutes
 
 **Locks are taken in this order**: orders by ascending id; then anything that belongs to a locked order (lines,
@@ -766,6 +767,22 @@ class RequestBudget(Base):
     company: Mapped[str]
     slot: Mapped[datetime]
     used: Mapped[int]
+
+
+class RequestCount(Base):
+    """Calls of one method that ended in one way, of all workers ever: for metrics, and exact to a heartbeat."""
+
+    __tablename__ = "request_counts"
+    __table_args__ = (PrimaryKeyConstraint("connection_id", "method", "outcome"),)
+
+    connection_id: Mapped[int] = _connection_id()
+    #: System and method: `komet.prebook.create`.
+    method: Mapped[str]
+    #: `done`, `refused`, `unanswered` or `not_sent`.
+    outcome: Mapped[str]
+    count: Mapped[int]
+    #: What all of them took together.
+    seconds: Mapped[float]
 
 
 class Process(Base):

@@ -23,6 +23,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
 from models.database import now
@@ -31,6 +32,7 @@ from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLi
 from tasks import guard, proofs, scopes, upstreams
 from tasks.budget import BUDGET, for_order, waits_for_turn
 from tasks.connection import Connection
+from tasks.context import bound
 from tasks.failpoints import reach
 from tasks.kinds import KINDS, Address
 from tasks.notes import note, note_once
@@ -128,19 +130,25 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
         with runtime.sessions.begin() as session:
             _let_go(session, order_id, owner, RESYNC)
         return "its connection is not in the connections file"
-    run = _Run(runtime, connection, order_id, owner, task)
+    with bound(connection=connection.settings.name, order=f"id:{order_id}"):
+        return _advance(_Run(runtime, connection, order_id, owner, task))
+
+
+def _advance(run: _Run) -> str:
     done: list[str] = []
     try:
         while (chosen := _decide(run, done)) is not None:
+            bind_contextvars(write_id=chosen.write.id)
             try:
                 done.append(_act(run, chosen))
             except _ChangedError:
                 done.append("a newer version came: planned anew")
+            unbind_contextvars("write_id")
     except LeaseLostError:
         done.append("another run took over")
     except Exception as error:
-        with runtime.sessions.begin() as session:
-            _stumbled(session, order_id, owner, error, runtime.timing)
+        with run.runtime.sessions.begin() as session:
+            _stumbled(session, run.order_id, run.owner, error, run.runtime.timing)
         raise
     return ", ".join(done) or "nothing to send"
 
@@ -188,6 +196,7 @@ def _decide(run: _Run, done: list[str]) -> _Chosen | None:
         row = lock_order(session, run.order_id)
         if row is None or row.lease_owner != run.owner:
             raise LeaseLostError
+        bind_contextvars(order=row.name)
         reader = SituationReader(session, run.connection, run.runtime.timing)
         situation = reader.read(row)
         if _apply_verdicts(session, row, situation, run.runtime.timing):
@@ -449,9 +458,7 @@ def _act(run: _Run, chosen: _Chosen) -> str:
             result = kind.send(run.connection, address, write, before_send)
     except ClientError as error:
         reached("answered")
-        log.info(
-            "write", kind=words, order=run.order_id, write=write.id, outcome=type(error).__name__, error=str(error)
-        )
+        log.info("write", kind=words, outcome=type(error).__name__, error=str(error))
         call = run.call(write.kind, sent_at[-1] if sent_at else None)
         verdict = _until_the_database_is_back(run, partial(upstreams.judge, run.runtime, call, error))
         pause = _until_the_database_is_back(run, partial(_settle_error, run, write.id, call, verdict))
@@ -463,7 +470,7 @@ def _act(run: _Run, chosen: _Chosen) -> str:
     upstreams.go_on(run.runtime, run.connection, opened)
     reached("settled")
     ids = {name: result[name] for name in ("id", "number") if result.get(name)}
-    log.info("write", kind=words, order=run.order_id, write=write.id, outcome="done", **ids)
+    log.info("write", kind=words, outcome="done", **ids)
     return f"{words} done"
 
 

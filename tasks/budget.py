@@ -63,6 +63,14 @@ def budget_of(session: Session, company: str, limit: int) -> Budget:
     return Budget(limit, int(used or 0))
 
 
+def requests_used(session: Session) -> dict[str, int]:
+    """Requests of the last 24 hours, by company; one that asked nothing is not among them."""
+    of_window = select(RequestBudget.company, func.sum(RequestBudget.used)).where(
+        RequestBudget.slot > func.axkomet_now() - WINDOW
+    )
+    return {company: int(used) for company, used in session.execute(of_window.group_by(RequestBudget.company))}
+
+
 @dataclass(frozen=True)
 class _Claimant:
     """For whom a thread asks."""

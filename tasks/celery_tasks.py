@@ -9,8 +9,9 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from celery import Celery
+from celery import Celery, signals
 from kombu.exceptions import OperationalError
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from models.tables import Order, Scope
 from tasks.advance import advance
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 
 #: Queue of each task.
 OBSERVE, ORDERS, MAINTENANCE = "observe", "orders", "maintenance"
-ORDER_TASKS = tuple(kind.task for kind in KINDS.values())
+ORDER_TASKS = tuple(dict.fromkeys(kind.task for kind in KINDS.values()))
 _TASKS = {*ORDER_TASKS, "observe"}
 
 
@@ -58,6 +59,21 @@ def declare(app: Celery, runtime: Callable[[], Runtime]) -> None:
     app.task(observe_task, name="observe", **promise)
     app.task(sweep_task, name="sweep", **promise)
     app.task(housekeeping_task, name="housekeeping", **promise)
+
+
+def _begins(task_id: str, **_: object) -> None:
+    """What this thread logs from now on is of this task."""
+    clear_contextvars()
+    bind_contextvars(task_id=task_id)
+
+
+def _ended(**_: object) -> None:
+    """After Celery has told of an error. The thread's next lines are of no task, or of another."""
+    clear_contextvars()
+
+
+signals.task_prerun.connect(_begins)
+signals.task_postrun.connect(_ended)
 
 
 def _moment(until: str | None) -> datetime | None:

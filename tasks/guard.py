@@ -245,6 +245,14 @@ def held_orders(session: Session, connection: str | None = None) -> list[int]:
     return list(session.scalars(held.order_by(Order.departure_date, Order.id)))
 
 
+def count_held(session: Session) -> dict[int, int]:
+    """How many they are, by the id of their connection's row."""
+    held = select(Order.connection_id, func.count()).where(
+        Order.over_limit_since.is_not(None), Order.upset_at.is_not(None)
+    )
+    return dict(session.execute(held.group_by(Order.connection_id)).all())
+
+
 def let_go(row: Order) -> bool:
     """Hold a locked order as over the limit no more, and count it no more; gives whether it was held so."""
     if row.over_limit_since is None:

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
+from hypothesis import settings
 from redis import Redis
 from sqlalchemy import NullPool, create_engine, text
 
@@ -24,6 +25,14 @@ _EMPTY = (
     "ALTER DATABASE axkomet RESET ALL",
     "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
 )
+
+settings.register_profile("quick", max_examples=150, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take long begins first, so that all else is done beside it."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 @pytest.fixture(scope="session")

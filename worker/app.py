@@ -16,6 +16,7 @@ from tasks.runtime import Runtime
 from tasks.sweep import seen
 from worker.assembly import make_runtime
 from worker.problems import Problem
+from worker.requests import Requests
 from worker.settings import ServiceUrls, Settings
 
 log = structlog.get_logger()
@@ -24,9 +25,12 @@ log = structlog.get_logger()
 _VISIBILITY_TIMEOUT = 300
 #: A tick that waited longer is dropped: the next one does the same. Long, since it is judged by two machines' clocks.
 _TICK_EXPIRES = 600
+_TICK = {"queue": MAINTENANCE, "expires": _TICK_EXPIRES, "argsrepr": "all connections", "kwargsrepr": ""}
 #: A thread that comes back from the database takes the interpreter from one that computes after so long. With Python's
 #: five milliseconds it would wait longer for the interpreter than for the database.
 _SWITCH_SECONDS = 0.001
+#: So many tasks Flower remembers: it takes 7.5 KiB for each.
+_FLOWER_TASKS = 10_000
 #: Parameters of glibc's `mallopt`, and a block that is large, in bytes.
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _LARGE_BLOCK = -8, -3, 128 * 1024
 
@@ -34,6 +38,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD, _LARGE_BLOCK = -8, -3, 128 * 1024
 def make_app(redis_url: str, settings: Settings) -> Celery:
     """The Celery app, without tasks. Redis holds nothing that must not be lost."""
     app = Celery("axkomet", broker=redis_url, set_as_current=True)
+    app.Task.Request = "worker.task_events:PlainRequest"
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -61,13 +66,13 @@ def make_app(redis_url: str, settings: Settings) -> Celery:
             "sweep": {
                 "task": "sweep",
                 "schedule": settings.sweep_seconds,
-                "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
+                "options": _TICK,
             },
             # By the clock, and not so long after the start: a beat that is often started anew would never come to it.
             "housekeeping": {
                 "task": "housekeeping",
                 "schedule": crontab(minute="17"),
-                "options": {"queue": MAINTENANCE, "expires": _TICK_EXPIRES},
+                "options": _TICK,
             },
         },
         timezone="UTC",
@@ -84,15 +89,17 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
     share_one_heap()
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(urls.redis_url, settings)
-    runtime = make_runtime(settings, urls, threads=settings.concurrency, send_hints=hint_sender(app))
+    requests = Requests()
+    runtime = make_runtime(settings, urls, threads=settings.concurrency, send_hints=hint_sender(app), requests=requests)
     declare(app, lambda: runtime)
-    heart = _Heart(runtime)
+    heart = _Heart(runtime, requests)
     signals.worker_ready.connect(heart.start, weak=False)
     signals.worker_shutting_down.connect(lambda **_: runtime.ending.set(), weak=False)
     codes: list[int | None] = []
     signals.worker_shutdown.connect(lambda sender, **_: codes.append(sender.exitcode), weak=False)
     app.worker_main(
         [
+            "--quiet",  # its banner is no line of a log
             "worker",
             "--pool=threads",
             f"--concurrency={settings.concurrency}",
@@ -123,11 +130,11 @@ def share_one_heap() -> None:
 def run_beat(settings: Settings, urls: ServiceUrls) -> None:
     """Tick until SIGTERM. Its schedule needs no file: any number of beats may run, and a missed tick is nothing."""
     app = make_app(urls.redis_url, settings)
-    app.start(["beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
+    app.start(["--quiet", "beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
 
 
 def run_flower(settings: Settings, urls: ServiceUrls) -> None:
-    """Run Flower on loopback until SIGTERM.
+    """Run Flower until SIGTERM, to look at and not to act by.
 
     User and password are set as an option within this process: on a command line they would show in `ps`, and of
     Flower's own variable a comma would make two.
@@ -135,13 +142,23 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     import flower.options  # noqa: F401 - it defines them
     from tornado.options import options
 
-    user = settings.flower_user or "axkomet"
+    options.basic_auth = [":".join(flower_access(settings))]
+    options.tasks_columns = "name,args,state,result,received,runtime"
+    options.read_only = True
+    options.max_tasks = _FLOWER_TASKS
+    app = make_app(urls.redis_url, settings)
+    app.start(["flower", f"--address={settings.listen}", f"--port={settings.flower_port}"])
+
+
+def flower_access(settings: Settings) -> tuple[str, str]:
+    """User and password of Flower.
+
+    Raises:
+        Problem: no password is set.
+    """
     if settings.flower_password is None:
         raise Problem("Flower needs a password: set AXKOMET_FLOWER_PASSWORD.")
-    options.basic_auth = [f"{user}:{settings.flower_password.get_secret_value()}"]
-    os.environ["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
-    app = make_app(urls.redis_url, settings)
-    app.start(["flower", "--address=127.0.0.1", f"--port={settings.flower_port}"])
+    return settings.flower_user or "axkomet", settings.flower_password.get_secret_value()
 
 
 def worker_name() -> str:
@@ -150,10 +167,11 @@ def worker_name() -> str:
 
 
 class _Heart:
-    """Notes every few seconds that this worker is alive, until it shuts down."""
+    """Notes every few seconds that this worker is alive, and what it asked of both systems, until it shuts down."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, requests: Requests) -> None:
         self._runtime = runtime
+        self._requests = requests
         self._name = worker_name()
 
     def start(self, **_: object) -> None:
@@ -164,6 +182,7 @@ class _Heart:
             try:
                 with self._runtime.sessions.begin() as session:
                     seen(session, self._name, "worker")
+                self._requests.note(self._runtime.sessions)
             except SQLAlchemyError as error:
                 log.warning("heartbeat not noted", error=type(error).__name__)
             if self._runtime.ending.wait(self._runtime.timing.sweep):

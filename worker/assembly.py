@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from clients.axerrio.client import AxerrioClient
-from clients.http import OpenGate
+from clients.http import OpenGate, Tell, tell_nobody
 from clients.komet.client import KometClient
 from clients.pacing import Pacer
 from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
@@ -19,6 +19,7 @@ from tasks.runtime import Hint, Runtime, Timing, send_nothing
 from tasks.shares import Lanes, Shares, share_transactions
 from worker.connections import load_connections, read_token
 from worker.problems import Exit, Problem
+from worker.requests import Requests
 from worker.settings import ServiceUrls, Settings, resolve_services
 
 #: Seconds that a call to the broker for pacing may take.
@@ -109,8 +110,11 @@ def make_runtime(
     *,
     threads: int,
     send_hints: Callable[[Iterable[Hint]], None] = send_nothing,
+    requests: Requests,
 ) -> Runtime:
     """Everything a worker process works with: connections are read, tokens found, rows made.
+
+    `requests` is told of each call to Komet and Axerrio.
 
     Raises:
         Problem: the connections file, a token, the database or its schema is not as it must be.
@@ -124,7 +128,7 @@ def make_runtime(
         urls.redis_url, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT, max_connections=threads
     )
     made = {
-        id_: make_connection(id_, each, each_tokens, settings, ledger.sessions, redis)
+        id_: make_connection(id_, each, each_tokens, settings, ledger.sessions, redis, tell=requests.of(id_))
         for id_, each, each_tokens in zip(ids, connections, tokens, strict=True)
     }
     shares = Shares(threads, len(made))
@@ -154,10 +158,11 @@ def make_connection(
     redis: Redis,
     *,
     komet: Callable[..., KometClient] = KometClient,
+    tell: Tell = tell_nobody,
 ) -> Connection:
     """A connection with its two clients; every Komet request passes the company's budget and pace.
 
-    `komet` makes the client for Komet, of what `KometClient` is made of.
+    `komet` makes the client for Komet, of what `KometClient` is made of; `tell` is told how each call ended.
     """
     komet_token, axerrio_token = tokens
     timeout = settings.http_timeout_seconds
@@ -166,8 +171,8 @@ def make_connection(
     return Connection(
         id_,
         connection,
-        komet(connection.komet, komet_token, timeout=timeout, gate=gate),
-        AxerrioClient(connection.axerrio, axerrio_token, timeout=timeout, gate=OpenGate()),
+        komet(connection.komet, komet_token, timeout=timeout, gate=gate, tell=tell),
+        AxerrioClient(connection.axerrio, axerrio_token, timeout=timeout, gate=OpenGate(), tell=tell),
     )
 
 

@@ -3,23 +3,25 @@
 The shapes are those of the public interface: every key is always there, and what is missing is null.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, distinct, func, or_, select
+from sqlalchemy import Select, and_, distinct, func, not_, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from clients.komet.convert import awb_text
 from models.canonical import Line, PurchaseOrderStatus
 from models.database import now
-from models.states import FINAL, Feed, OrderState, WriteState
+from models.states import OPEN, Feed, OrderState, WriteState
 from models.tables import (
     Box,
     Connection,
     ConnectionNote,
     History,
+    Label,
     Order,
     OrderLine,
     PausedMethod,
@@ -30,12 +32,14 @@ from models.tables import (
     PurchaseOrder,
     PurchaseOrderItem,
     Scope,
+    Shipment,
+    ShipmentLine,
     UnreadableRecord,
     Upstream,
     Write,
 )
 from tasks import guard
-from tasks.budget import budget_of
+from tasks.budget import Budget, requests_used
 from tasks.connection import ConnectionSettings
 from tasks.mapping import list_mappings
 from tasks.material import MATERIAL_OF_ORDER_ITEM
@@ -44,9 +48,12 @@ from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
 from worker.sides import AxerrioSide, changes, is_live, prebook_item
 
 Json = dict[str, Any]
+Row = TypeVar("Row", Upstream, PausedMethod, Scope)
 
 #: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late.
 _INTERVALS = 3
+#: So many orders are read at once: a statement takes 65,535 values at most.
+_CHUNK = 500
 #: So many notes of a connection are shown.
 _NOTES = 10
 
@@ -101,7 +108,8 @@ def find_orders(session: Session, wanted: OrderFilter) -> list[Json]:
     if wanted.departing is not None:
         query = query.where(Order.departure_date == wanted.departing)
     query = query.order_by(Order.departure_date, Order.id).limit(wanted.limit).options(selectinload(Order.lines))
-    return _views(session, session.scalars(query).all())
+    rows = session.scalars(query).all()
+    return [view for first in range(0, len(rows), _CHUNK) for view in _views(session, rows[first : first + _CHUNK])]
 
 
 def find_row(session: Session, key: str) -> Order | None:
@@ -211,19 +219,46 @@ def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
         .options(selectinload(PurchaseOrderItem.purchase_order))
     ):
         purchased.setdefault((bought.connection_id, bought.prebook_item_id), []).append(bought)
-    return [_view(row, names[row.connection_id], prebooks.get(row.id, []), items, purchased, boxes) for row in rows]
+    sides = _axerrio_sides(session, rows)
+    return [
+        _view(row, names[row.connection_id], sides[row.id], prebooks.get(row.id, []), items, purchased, boxes)
+        for row in rows
+    ]
+
+
+def _axerrio_sides(session: Session, rows: Sequence[Order]) -> dict[int, AxerrioSide]:
+    """What Axerrio has of each order, by its id."""
+    keys = {row.axerrio_key for row in rows}
+    labels: dict[tuple[int, str], list[Label]] = {}
+    found = select(Label).where(
+        Label.connection_id.in_({row.connection_id for row in rows}),
+        Label.order_key.in_(keys),
+        Label.is_deleted.is_(False),
+    )
+    for label in session.scalars(found.order_by(Label.sequence, Label.key)):
+        labels.setdefault((label.connection_id, label.order_key), []).append(label)
+    shipments: dict[tuple[int, str], list[Shipment]] = {}
+    carried = select(ShipmentLine.order_key, Shipment).join(Shipment, ShipmentLine.shipment_id == Shipment.id)
+    carried = carried.where(ShipmentLine.order_key.in_(keys), Shipment.is_deleted.is_(False)).order_by(Shipment.id)
+    for order_key, shipment in session.execute(carried):
+        shipments.setdefault((shipment.connection_id, order_key), []).append(shipment)
+    return {
+        row.id: AxerrioSide(row, labels.get(known_by, []), shipments.get(known_by, []))
+        for row in rows
+        if (known_by := (row.connection_id, row.axerrio_key or ""))
+    }
 
 
 def _view(
     row: Order,
     connection: str,
+    side: AxerrioSide,
     prebooks: Sequence[Prebook],
     items: dict[int, list[PrebookItem]],
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]],
     boxes: dict[int, list[Box]],
 ) -> Json:
     by_row = {prebook.id: prebook for prebook in prebooks}
-    side = AxerrioSide(row)
     lines = [
         _line(row, line, side, by_row, items.get(line.id, []), purchased, boxes.get(line.id, [])) for line in row.lines
     ]
@@ -345,9 +380,14 @@ def find_mappings(session: Session, connection: str | None, *, missing: bool) ->
     ]
 
 
-def way_on(connection: str, feed: Feed) -> str:
-    """What lets a feed that stands still be read again."""
-    return f"`axkomet feed reset {connection} {feed.value} --to 0` reads all of it anew, and doubles nothing."
+def reset_command(connection: str, feed: Feed) -> str:
+    """The command that lets a feed that stands still be read again."""
+    return f"axkomet feed reset {connection} {feed.value} --to 0"
+
+
+def way_on(command: str) -> str:
+    """What `reset_command` does."""
+    return f"`{command}` reads all of it anew, and doubles nothing."
 
 
 # -- the whole -------------------------------------------------------------------------------------------------
@@ -365,85 +405,180 @@ def status(session: Session, connections: Iterable[ConnectionSettings], timing: 
         problems.append(f"No worker was seen for {_INTERVALS} intervals: start `axkomet worker`.")
     if tick is None or tick <= alive:
         problems.append(f"No tick came for {_INTERVALS} intervals: start `axkomet beat`, and look at worker and Redis.")
+    facts = _facts(session, timing, moment)
     shown = []
+    not_taken_up = []
     for settings in connections:
-        row = session.scalar(select(Connection).where(Connection.name == settings.name))
-        if row is None:
+        connection_id = facts.ids.get(settings.name)
+        if connection_id is None:
             problems.append(f"{settings.name}: no worker has taken this connection up yet.")
+            not_taken_up.append(settings.name)
             continue
-        shown.append(_connection(session, row, settings, timing, moment, problems))
-    known = [each["name"] for each in shown]
-    forgotten = (
-        select(Connection.name, func.count())
-        .join(Order, Order.connection_id == Connection.id)
-        .where(Connection.name.not_in(known), Order.state.not_in([each for each in OrderState if each.is_final]))
-        .group_by(Connection.name)
-        .order_by(Connection.name)
-    )
+        shown.append(_connection(facts, connection_id, settings, timing, problems))
+    known = {each["name"] for each in shown}
+    left = {name: sum(facts.open[id_].values()) for name, id_ in facts.ids.items() if name not in known}
+    forgotten = {name: count for name, count in sorted(left.items()) if count}
     problems += [
         f"{name} is not in the connections file, and {count} of its orders are not at their end: nobody works on them."
-        for name, count in session.execute(forgotten)
+        for name, count in forgotten.items()
     ]
     return {
         "healthy": not problems,
         "problems": problems,
         "connections": shown,
+        "not_taken_up": not_taken_up,
+        "forgotten": [{"name": name, "orders": count} for name, count in forgotten.items()],
         "workers": workers,
         "beat": {"last_tick_at": _time(tick)},
     }
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What the ledger holds of all connections, by the id of their row: few questions, however many they are."""
+
+    moment: datetime
+    ids: Mapping[str, int]
+    orders: Mapping[int, Mapping[str, int]]
+    #: Orders that are not at their end, by the code of their reason.
+    open: Mapping[int, Mapping[str | None, int]]
+    #: Seconds.
+    oldest_due: Mapping[int, float]
+    in_doubt: Mapping[int, int]
+    unreadable: Mapping[int, int]
+    over_limit: Mapping[int, int]
+    #: By company.
+    used: Mapping[str, int]
+    closed: Mapping[int, Sequence[Upstream]]
+    paused: Mapping[int, Sequence[PausedMethod]]
+    feeds: Mapping[int, Sequence[Json]]
+    #: Scopes of which something may be to be said.
+    troubled: Mapping[int, Sequence[Scope]]
+    proofs: Mapping[int, Mapping[str, bool]]
+    notes: Mapping[int, Sequence[Json]]
+
+
+def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
+    orders: dict[int, dict[str, int]] = defaultdict(dict)
+    by_state = select(Order.connection_id, Order.state, func.count()).group_by(Order.connection_id, Order.state)
+    for id_, state, count in session.execute(by_state):
+        orders[id_][state.value] = count
+    open_: dict[int, dict[str | None, int]] = defaultdict(dict)
+    by_reason = select(Order.connection_id, Order.reason_code, func.count()).where(Order.state.in_(OPEN))
+    for id_, reason, count in session.execute(by_reason.group_by(Order.connection_id, Order.reason_code)):
+        open_[id_][reason] = count
+    oldest = select(Order.connection_id, func.min(Order.due_at)).where(Order.due_at <= moment)
+    in_doubt = select(Write.connection_id, func.count()).where(
+        Write.state == WriteState.SENT, Write.deadline_at < moment
+    )
+    unreadable = (  # one record can stand in several lists
+        select(Scope.connection_id, func.count(distinct(UnreadableRecord.digest)))
+        .join(UnreadableRecord, UnreadableRecord.scope_id == Scope.id)
+        .where(UnreadableRecord.resolved_at.is_(None))
+    )
+    proofs: dict[int, dict[str, bool]] = defaultdict(dict)
+    for proof in session.scalars(select(Proof).order_by(Proof.connection_id, Proof.kind)):
+        proofs[proof.connection_id][proof.kind.value] = proof.earned_at is not None
+    return _Facts(
+        moment=moment,
+        ids=dict(session.execute(select(Connection.name, Connection.id)).all()),
+        orders=orders,
+        open=open_,
+        oldest_due={
+            id_: (moment - due).total_seconds()
+            for id_, due in session.execute(oldest.group_by(Order.connection_id)).all()
+            if due
+        },
+        in_doubt=dict(session.execute(in_doubt.group_by(Write.connection_id)).all()),
+        unreadable=dict(session.execute(unreadable.group_by(Scope.connection_id)).all()),
+        over_limit=guard.count_held(session),
+        used=requests_used(session),
+        closed=_by_connection(session.scalars(_closed().order_by(Upstream.system))),
+        paused=_by_connection(session.scalars(_paused().order_by(PausedMethod.method))),
+        feeds=_feeds(session, moment),
+        troubled=_by_connection(
+            session.scalars(
+                select(Scope)
+                .where(
+                    or_(
+                        Scope.stopped_reason.is_not(None),
+                        Scope.due_at < _late(timing, moment),
+                        Scope.failures >= _INTERVALS,
+                        and_(Scope.feed == Feed.SALES_ORDERS, Scope.last_success_at.is_(None)),
+                    )
+                )
+                .order_by(Scope.feed, Scope.key)
+            )
+        ),
+        proofs=proofs,
+        notes=_notes(session),
+    )
+
+
+def _by_connection(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.connection_id].append(row)
+    return found
+
+
+def _late(timing: Timing, moment: datetime) -> datetime:
+    """What was due before that is late."""
+    return moment - timedelta(seconds=_INTERVALS * timing.poll + 1)
+
+
+def _feeds(session: Session, moment: datetime) -> dict[int, list[Json]]:
+    """How fresh each feed is: of several scopes the one that was read last, and of what is wrong the worst."""
+    found: dict[int, list[Json]] = defaultdict(list)
+    stopped = Scope.stopped_reason.is_not(None)
+    columns = (
+        Scope.connection_id,
+        Scope.feed,
+        func.max(Scope.last_success_at).label("last_success_at"),
+        func.max(Scope.cursor).label("cursor"),
+        func.min(Scope.due_at).filter(not_(stopped)).label("due_at"),
+        func.max(Scope.failures).label("failures"),
+        func.bool_or(stopped).label("stopped"),
+    )
+    for row in session.execute(
+        select(*columns).group_by(Scope.connection_id, Scope.feed).order_by(Scope.connection_id, Scope.feed)
+    ):
+        overdue = (moment - row.due_at).total_seconds() if row.due_at else 0.0
+        found[row.connection_id].append(
+            {
+                "name": row.feed.value,
+                "last_success_at": _time(row.last_success_at),
+                "cursor": row.cursor,
+                "overdue_seconds": max(0.0, overdue),
+                "failures": row.failures,
+                "stopped": row.stopped,
+            }
+        )
+    return found
+
+
 def _connection(
-    session: Session,
-    row: Connection,
-    settings: ConnectionSettings,
-    timing: Timing,
-    moment: datetime,
-    problems: list[str],
+    facts: _Facts, connection_id: int, settings: ConnectionSettings, timing: Timing, problems: list[str]
 ) -> Json:
-    counts = session.execute(
-        select(Order.state, func.count()).where(Order.connection_id == row.id).group_by(Order.state)
-    )
-    reasons = session.execute(
-        select(Order.reason_code, func.count())
-        .where(Order.connection_id == row.id, Order.reason_code.is_not(None), Order.state.not_in(FINAL))
-        .group_by(Order.reason_code)
-    )
-    oldest = session.scalar(select(func.min(Order.due_at)).where(Order.connection_id == row.id, Order.due_at <= moment))
-    in_doubt = session.scalar(
-        select(func.count())
-        .select_from(Write)
-        .where(Write.connection_id == row.id, Write.state == WriteState.SENT, Write.deadline_at < moment)
-    )
-    unreadable = session.scalar(
-        select(func.count(distinct(UnreadableRecord.digest)))  # one record can stand in several lists
-        .select_from(UnreadableRecord)
-        .join(Scope, UnreadableRecord.scope_id == Scope.id)
-        .where(Scope.connection_id == row.id, UnreadableRecord.resolved_at.is_(None))
-    )
-    budget = budget_of(session, settings.company, settings.komet.daily_requests)
-    closed, paused = _closed(session, row.id), _paused(session, row.id)
-    problems += not_called(session, row.id, settings.name)
+    budget = Budget(settings.komet.daily_requests, facts.used.get(settings.company, 0))
+    closed, paused = facts.closed.get(connection_id, ()), facts.paused.get(connection_id, ())
+    problems += _not_called(settings.name, closed, paused)
     told = waiting_feeds([each.system for each in closed] + [each.method for each in paused])
-    feeds: dict[str, Json] = {}
-    for scope in session.scalars(select(Scope).where(Scope.connection_id == row.id).order_by(Scope.feed, Scope.key)):
+    for scope in facts.troubled.get(connection_id, ()):
         where = f"{settings.name}: {scope.feed.value} {scope.key}".strip()
         if scope.stopped_reason is not None:
-            problems.append(f"{where} stands still: {scope.stopped_reason}. {way_on(settings.name, scope.feed)}")
+            problems.append(
+                f"{where} stands still: {scope.stopped_reason}. {way_on(reset_command(settings.name, scope.feed))}"
+            )
         elif scope.feed in told:
             pass  # said above
-        elif scope.due_at is not None and scope.due_at < moment - timedelta(seconds=_INTERVALS * timing.poll + 1):
+        elif scope.due_at is not None and scope.due_at < _late(timing, facts.moment):
             problems.append(f"{where} was not read for {_INTERVALS} polls.")
         elif scope.failures >= _INTERVALS:
             problems.append(f"{where} could not be read {scope.failures} times: {scope.last_error}.")
-        elif scope.feed.value == "sales-orders" and scope.last_success_at is None:
+        elif scope.feed is Feed.SALES_ORDERS and scope.last_success_at is None:
             problems.append(f"{where} was never read" + (f": {scope.last_error}." if scope.last_error else " yet."))
-        feed = feeds.setdefault(scope.feed.value, {"name": scope.feed.value, "last_success_at": None, "cursor": None})
-        feed["last_success_at"] = max(
-            filter(None, (feed["last_success_at"], _time(scope.last_success_at))), default=None
-        )
-        feed["cursor"] = scope.cursor if scope.cursor is not None else feed["cursor"]
-    held = len(guard.held_orders(session, settings.name))
+    held = facts.over_limit.get(connection_id, 0)
     if held:
         problems.append(
             f"{settings.name}: {held} order(s) are held, since too many were cancelled or changed at once: see them "
@@ -457,7 +592,6 @@ def _connection(
             f"{settings.name}: the {budget.left} Komet requests left of {budget.limit} are kept for writes, so that "
             "Komet is not read until some of the last 24 hours are free again."
         )
-    proofs = session.scalars(select(Proof).where(Proof.connection_id == row.id))
     return {
         "name": settings.name,
         "mode": settings.mode,
@@ -474,47 +608,57 @@ def _connection(
         "paused_methods": [
             {"method": each.method, "since": _time(each.paused_since), "why": each.words} for each in paused
         ],
-        "orders": {state.value: count for state, count in counts},
-        "reasons": {str(code): count for code, count in reasons},
-        "oldest_due_seconds": (moment - oldest).total_seconds() if oldest else None,
-        "in_doubt": in_doubt or 0,
-        "unreadable": unreadable or 0,
-        "absence_is_proof": {each.kind.value: each.earned_at is not None for each in proofs},
-        "feeds": list(feeds.values()),
-        "budget": {"limit": budget.limit, "used": budget.used, "left": budget.left},
-        "notes": _notes(session, row.id),
+        "orders": facts.orders.get(connection_id, {}),
+        "reasons": {code: count for code, count in facts.open.get(connection_id, {}).items() if code is not None},
+        "oldest_due_seconds": facts.oldest_due.get(connection_id),
+        "in_doubt": facts.in_doubt.get(connection_id, 0),
+        "unreadable": facts.unreadable.get(connection_id, 0),
+        "absence_is_proof": facts.proofs.get(connection_id, {}),
+        "feeds": facts.feeds.get(connection_id, []),
+        "budget": {
+            "limit": budget.limit,
+            "used": budget.used,
+            "left": budget.left,
+            "left_for_reads": budget.left_for_reads,
+        },
+        "notes": facts.notes.get(connection_id, []),
     }
 
 
-def _notes(session: Session, connection_id: int) -> list[Json]:
-    """What people did to a connection last, the newest first."""
-    notes = select(ConnectionNote).where(ConnectionNote.connection_id == connection_id)
-    return [
-        {"at": _time(each.at), "who": each.who, "what": each.what, "why": each.why or None}
-        for each in session.scalars(notes.order_by(ConnectionNote.id.desc()).limit(_NOTES))
-    ]
+def _notes(session: Session) -> dict[int, list[Json]]:
+    """What people did to each connection last, the newest first."""
+    found: dict[int, list[Json]] = defaultdict(list)
+    newest = func.row_number().over(partition_by=ConnectionNote.connection_id, order_by=ConnectionNote.id.desc())
+    ranked = select(ConnectionNote.id, newest.label("rank")).subquery()
+    notes = select(ConnectionNote).join(ranked, ranked.c.id == ConnectionNote.id).where(ranked.c.rank <= _NOTES)
+    for each in session.scalars(notes.order_by(ConnectionNote.id.desc())):
+        found[each.connection_id].append(
+            {"at": _time(each.at), "who": each.who, "what": each.what, "why": each.why or None}
+        )
+    return found
 
 
 def not_called(session: Session, connection_id: int, name: str) -> list[str]:
     """What of a connection is not called now, since when, and what to do: a sentence each."""
+    closed = _closed().where(Upstream.connection_id == connection_id).order_by(Upstream.system)
+    paused = _paused().where(PausedMethod.connection_id == connection_id).order_by(PausedMethod.method)
+    return _not_called(name, session.scalars(closed).all(), session.scalars(paused).all())
+
+
+def _not_called(name: str, closed: Sequence[Upstream], paused: Sequence[PausedMethod]) -> list[str]:
     # A person pauses both systems at once.
-    closed = [each for each in _closed(session, connection_id) if each.closed_by != PERSON or each.system == KOMET]
-    paused = _paused(session, connection_id)
-    return [*(_closed_in_words(name, each) for each in closed), *(_paused_in_words(name, each) for each in paused)]
+    told = [each for each in closed if each.closed_by != PERSON or each.system == KOMET]
+    return [*(_closed_in_words(name, each) for each in told), *(_paused_in_words(name, each) for each in paused)]
 
 
-def _closed(session: Session, connection_id: int) -> Sequence[Upstream]:
-    """The systems of a connection that are not called now."""
-    closed = select(Upstream).where(Upstream.connection_id == connection_id, Upstream.closed_by.is_not(None))
-    return session.scalars(closed.order_by(Upstream.system)).all()
+def _closed() -> Select[Upstream]:
+    """The systems that are not called now."""
+    return select(Upstream).where(Upstream.closed_by.is_not(None))
 
 
-def _paused(session: Session, connection_id: int) -> Sequence[PausedMethod]:
-    """Its methods that are not called now."""
-    paused = select(PausedMethod).where(
-        PausedMethod.connection_id == connection_id, PausedMethod.paused_since.is_not(None)
-    )
-    return session.scalars(paused.order_by(PausedMethod.method)).all()
+def _paused() -> Select[PausedMethod]:
+    """The methods that are not called now."""
+    return select(PausedMethod).where(PausedMethod.paused_since.is_not(None))
 
 
 def _closed_in_words(connection: str, row: Upstream) -> str:

@@ -53,5 +53,6 @@ def configure_logs(level: str = "INFO", form: Literal["console", "json"] | None 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from prometheus_client.core import GaugeMetricFamily
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer import Context
@@ -17,7 +16,7 @@ from models.states import FINAL, MOVES, PROGRESS, REFUSED, WAITING, OrderState
 from tasks.connection import ConnectionSettings
 from worker import cli
 from worker.licences import DEVELOP_LOCK, ROOT, RUN_LOCK, licence_of, locked
-from worker.metrics import UNKNOWN, figures
+from worker.metrics import Facts, figures
 from worker.problems import Exit
 from worker.settings import ENV_PREFIX, Settings
 
@@ -97,10 +96,12 @@ def _default(field: FieldInfo) -> str:
 
 
 def _metrics() -> str:
-    """Names, labels and what they say."""
-    known = [each for each in figures(UNKNOWN, {}) if isinstance(each, GaugeMetricFamily)]
-    rows = [(f"`{each.name}`", ", ".join(each._labelnames), each.documentation) for each in known]
-    return table(("metric", "labels", ""), rows)
+    """Names, types, labels and what they say."""
+    rows = [
+        (f"`{each.name}`", each.type, ", ".join(vars(each)["_labelnames"]), each.documentation)
+        for each in figures(Facts())
+    ]
+    return table(("metric", "type", "labels", ""), rows)
 
 
 def _licences(packages: Iterable[str]) -> str:

@@ -243,8 +243,16 @@ def _compare(table: Table, line: Json, packings: Mapping[str, str]) -> None:
     ]
     number = ours.get("purchase_order_number") or "?"
     add("purchase_order", "purchase order", f"{number}, item {told}" if told else None, orders)
-    for (awb, day), codes in _by_waybill(line["boxes_shipped"]).items():
-        add("", "air waybill", None, [f"{awb}, {day}: {len(codes)} boxes {' '.join(codes)}"])
+    leaving = [
+        _on_waybill(each["awb"] or "?", each["ship_date"], each["boxes"], each["box_codes"])
+        for each in ours.get("shipments", [])
+    ]
+    told = [
+        _on_waybill(awb, day, len(codes), codes) for (awb, day), codes in _by_waybill(line["boxes_shipped"]).items()
+    ]
+    add("awb", "air waybill", "\n".join(leaving) or None, told)
+    carried = {code for each in ours.get("shipments", []) for code in each["box_codes"]}
+    add("", "labels", " ".join(code for code in ours.get("labels", []) if code not in carried) or None, [])
     ours_there = {each["box_code"] for each in line["boxes_shipped"]}
     strange = sorted({code for each in bought for code in each["box_codes"]} - ours_there)
     add("box_codes", "other boxes", None, [" ".join(strange)])
@@ -266,6 +274,10 @@ def _write(row: Json) -> Text:
 
 def _number(count: int | None) -> str | None:
     return None if count is None else str(count)
+
+
+def _on_waybill(awb: str, day: str, boxes: int, codes: Iterable[str]) -> str:
+    return f"{awb}, {day}: {boxes} boxes {' '.join(codes)}".strip()
 
 
 def _by_waybill(boxes: Iterable[Json]) -> dict[tuple[str, str], list[str]]:

@@ -3,9 +3,10 @@
 import json
 import os
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -19,6 +20,8 @@ ENV_PREFIX = "AXKOMET_"
 ENV_FILE = Path(".env")
 #: Inside the home: the URLs of the embedded services while they run.
 SERVICES_FILE = "services.json"
+#: Where containers find theirs.
+SECRETS_FOLDER = Path("/run/secrets")
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -49,6 +52,13 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     """Of Redis or Valkey: broker, locks and pacing. `redis://:PASSWORD@HOST:PORT/0`, or `rediss://` for TLS. Not set:
     `axkomet up` runs its own."""
+    database_password: SecretStr | None = None
+    """Goes into the database's URL where that holds none: so a password may stand in a file of its own."""
+    redis_password: SecretStr | None = None
+    """The same for the URL of Redis or Valkey."""
+    secrets: Folder = SECRETS_FOLDER
+    """Folder in which each file is named as a variable and holds its value, where there is such a folder. What the
+    environment and `.env` do not set is looked for here, tokens too."""
     connections: Folder = Path("connections.toml")
     """The connections file."""
     home: Folder = Path(".axkomet")
@@ -80,9 +90,12 @@ class Settings(BaseSettings):
     flower_password: SecretStr | None = None
     """Not set: `axkomet up` makes one at each start and prints it."""
     flower_port: Port = 5555
-    """Flower's, on loopback."""
+    """Flower's."""
     metrics_port: Port = 9464
-    """Of the metrics, on loopback."""
+    """Of the metrics."""
+    listen: IPv4Address = IPv4Address("127.0.0.1")
+    """Address on which Flower and the metrics listen. Beyond loopback only within a network of containers, behind a
+    proxy that asks for the password: Flower shows some pages to anybody."""
 
 
 @dataclass(frozen=True)
@@ -96,37 +109,56 @@ class ServiceUrls:
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment, then from `.env` in the current folder.
+    """Read the settings from the environment, then from `.env` in the current folder, then from the secrets' folder.
 
     Raises:
-        Problem: a variable has a wrong value, or `.env` cannot be read.
+        Problem: a variable has a wrong value, or `.env` or a secret cannot be read.
     """
+    folder = _secrets_folder()
     try:
-        return Settings()
+        return Settings(_secrets_dir=folder if folder.is_dir() else None)
     except ValidationError as invalid:
         # A secret is text and every text is valid here, so the value shown is never a secret.
         error = invalid.errors(include_url=False)[0]
         variable = f"{ENV_PREFIX}{error['loc'][0]}".upper()
         expected = error["msg"].removeprefix("Input ")
         raise Problem(f"{variable} is {str(error['input'])!r} but {expected}.") from None
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise _unreadable_env_file(unreadable) from None
+    except (OSError, ValueError) as unreadable:
+        raise _unreadable(f"{ENV_FILE.absolute()} or a file of {folder}", unreadable.__cause__ or unreadable) from None
 
 
 def read_secret_variable(name: str) -> str | None:
-    """Look a variable up in the environment, then in `.env`; empty counts as unset.
+    """Look a variable up in the environment, then in `.env`, then in the secrets' folder; empty counts as unset.
 
     For the tokens that the connections file names, which are no settings of their own.
 
     Raises:
-        Problem: `.env` cannot be read.
+        Problem: `.env` or the secret cannot be read.
     """
+    if value := _variable(name):
+        return value
+    file = _secrets_folder() / name
+    try:
+        return file.read_text("utf-8").strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise _unreadable(file, unreadable) from None
+
+
+def _variable(name: str) -> str | None:
     if value := os.environ.get(name):
         return value
     try:
         return dotenv_values(ENV_FILE, encoding="utf-8").get(name) or None if ENV_FILE.is_file() else None
     except (OSError, UnicodeDecodeError) as unreadable:
-        raise _unreadable_env_file(unreadable) from None
+        raise _unreadable(ENV_FILE, unreadable) from None
+
+
+def _secrets_folder() -> Path:
+    """Where the secrets are; whether there is such a folder is not asked."""
+    named = _variable(f"{ENV_PREFIX}SECRETS")
+    return Path(named).expanduser() if named else SECRETS_FOLDER
 
 
 def resolve_services(settings: Settings) -> ServiceUrls:
@@ -138,25 +170,38 @@ def resolve_services(settings: Settings) -> ServiceUrls:
         Problem: a URL is neither set nor offered by a running `up`, or it is not a valid one.
     """
     running = _running_services(settings.home)
-
-    def find(name: Literal["database_url", "redis_url"], service: str) -> str:
-        secret: SecretStr | None = getattr(settings, name)
-        url = secret.get_secret_value() if secret else running.get(name)
-        if url is None:
+    urls = {name: running[name] for name in ("database_url", "redis_url") if name in running} | urls_set(settings)
+    for name, service in (("database_url", "PostgreSQL"), ("redis_url", "Redis or Valkey")):
+        if name not in urls:
             raise Problem(
                 f"No {service} is known: set {ENV_PREFIX}{name.upper()}, or start `axkomet up`, "
                 f"which offers its own in {settings.home / SERVICES_FILE}."
             )
-        return url
-
-    return ServiceUrls(
-        database_url=check_database_url(find("database_url", "PostgreSQL")),
-        redis_url=check_redis_url(find("redis_url", "Redis or Valkey")),
-    )
+    return ServiceUrls(check_database_url(urls["database_url"]), check_redis_url(urls["redis_url"]))
 
 
-def check_database_url(url: str) -> str:
-    """Return the URL with the driver `postgresql+psycopg`.
+def urls_set(settings: Settings) -> dict[str, str]:
+    """The URLs of services that are set, by the names of their settings, each with its password.
+
+    Raises:
+        Problem: one is not a valid URL.
+    """
+    urls = {}
+    if settings.database_url:
+        urls["database_url"] = check_database_url(
+            settings.database_url.get_secret_value(), _word(settings.database_password)
+        )
+    if settings.redis_url:
+        urls["redis_url"] = check_redis_url(settings.redis_url.get_secret_value(), _word(settings.redis_password))
+    return urls
+
+
+def _word(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def check_database_url(url: str, password: str | None = None) -> str:
+    """Return the URL with the driver `postgresql+psycopg`, and with the password where it holds none.
 
     Raises:
         Problem: it is no URL of a PostgreSQL database, or names another driver.
@@ -171,11 +216,13 @@ def check_database_url(url: str) -> str:
         raise Problem(f"{variable} is not a database URL: write {wanted}, and %40 for an @ in the password.") from None
     if parsed.drivername not in ("postgresql+psycopg", "postgresql", "postgres"):
         raise Problem(f"{variable} begins with {parsed.drivername}:// but only {wanted} is supported.")
+    if password and parsed.password is None:
+        parsed = parsed.set(password=password)
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def check_redis_url(url: str) -> str:
-    """Return the URL as it is.
+def check_redis_url(url: str, password: str | None = None) -> str:
+    """Return the URL as it is, but with the password where it holds none.
 
     Raises:
         Problem: it is no `redis://` or `rediss://` URL with a host and, where given, a port number.
@@ -192,6 +239,9 @@ def check_redis_url(url: str) -> str:
             f"{ENV_PREFIX}REDIS_URL is not a Redis URL: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS, "
             "and %2F for a / in the password."
         )
+    if password and parts.password is None:
+        user, _, host = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
     return url
 
 
@@ -206,5 +256,6 @@ def _running_services(home: Path) -> dict[str, str]:
     return {name: url for name, url in found.items() if isinstance(url, str)} if isinstance(found, dict) else {}
 
 
-def _unreadable_env_file(error: Exception) -> Problem:
-    return Problem(f"{ENV_FILE.absolute()} cannot be read as UTF-8 text: {error}.")
+def _unreadable(what: Path | str, error: BaseException) -> Problem:
+    where = what.absolute() if isinstance(what, Path) else what
+    return Problem(f"{where} cannot be read as UTF-8 text: {error}.")

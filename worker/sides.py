@@ -3,6 +3,7 @@
 The shapes are those of the public interface: every key is always there, and what is missing is null.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -17,11 +18,15 @@ from models.canonical import (
     Origin,
     PurchaseOrderStatus,
     References,
+    awb_digits,
     codes,
 )
+from models.canonical import Label as CanonicalLabel
 from models.canonical import Order as CanonicalOrder
-from models.tables import Order, OrderLine, Prebook, PrebookItem, PurchaseOrderItem
+from models.canonical import Shipment as CanonicalShipment
+from models.tables import Label, Order, OrderLine, Prebook, PrebookItem, PurchaseOrderItem, Shipment
 from tasks.material import MATERIAL_OF_ITEM, differences
+from tasks.plan.labels import Labels, entry_of
 from tasks.situation import MISSES_FOR_GONE
 
 Json = dict[str, Any]
@@ -37,10 +42,15 @@ class AxerrioSide:
 
     Args:
         row: of the order.
+        labels: rows of its labels, the oldest first.
+        shipments: rows of the shipments that carry it.
     """
 
-    def __init__(self, row: Order) -> None:
+    def __init__(self, row: Order, labels: Sequence[Label], shipments: Sequence[Shipment]) -> None:
         self._row = row
+        self._labels = [CanonicalLabel.model_validate(each.content) for each in labels]
+        self._former = {code: each.key for each in labels for code in each.former_codes}
+        self._shipments = [_part(CanonicalShipment.model_validate(each.content), row) for each in shipments]
         told = References.model_validate(row.references_applied) if row.references_applied is not None else References()
         self._told = {each.line_key: each for each in told.lines}
         self._record: CanonicalOrder | None = None
@@ -82,7 +92,26 @@ class AxerrioSide:
             "prebook_item_id": told.prebook_item_id,
             "purchase_order_item_id": told.purchase_order_item_id,
             "purchase_order_number": told.purchase_order_number,
+            **self._boxes(key or ""),
         }
+
+    def _boxes(self, key: str) -> Json:
+        """The labels that are printed for a line, and the shipments that carry its boxes."""
+        labels = Labels(key, self._labels, self._former)
+        parts = [(each, part) for each in self._shipments if (part := entry_of(each, key)) is not None]
+        shipments = []
+        for shipment, part in parts:
+            boxes = labels.boxes(part, [other for each, other in parts if each.key != shipment.key])
+            box_codes = part.box_codes if boxes is None else [box.box_code for box in boxes]
+            shipments.append(
+                {
+                    "awb": shipment.awb or None,
+                    "ship_date": shipment.ship_date.isoformat(),
+                    "boxes": part.boxes,
+                    "box_codes": list(box_codes),
+                }
+            )
+        return {"labels": list(labels.codes), "shipments": shipments}
 
     def _of_record(self, line: OrderLine) -> tuple[Line | None, date, str]:
         """Of an order born in Komet, whose lines go by their prebook items."""
@@ -93,6 +122,12 @@ class AxerrioSide:
         found = next((each for each in record.lines if each.external_line_id == line.line_key), None)
         is_pending = row.axerrio_holds is None and answer is not None and answer.status is InboundStatus.PENDING
         return found, record.truck_date, _PENDING if is_pending else record.status.value
+
+
+def _part(shipment: CanonicalShipment, row: Order) -> CanonicalShipment:
+    """What it carries of the order."""
+    lines = tuple(each for each in shipment.lines if each.order_key == row.axerrio_key)
+    return shipment.model_copy(update={"lines": lines})
 
 
 #: Axerrio has not decided yet whether it takes the order.
@@ -135,7 +170,8 @@ def disagreements(line: Json, packings: Mapping[str, str]) -> set[str]:
 
     Returns:
         Of `product`, `boxes`, `packing`, `departure_date`, `truck_date`, `prebook` (the link that Axerrio holds),
-        `purchase_order` (its link, or its boxes) and `box_codes` (some stand on no air waybill of ours).
+        `purchase_order` (its link, or its boxes), `awb` (another air waybill, day or number of boxes) and `box_codes`
+        (some stand on no air waybill of ours).
     """
     ours, items, bought = line["axerrio"], line["prebook_items"], line["purchase_order_items"]
     wants = ours["boxes"] if ours is not None and ours["status"] != LineStatus.CANCELLED else 0
@@ -161,6 +197,7 @@ def disagreements(line: Json, packings: Mapping[str, str]) -> set[str]:
         "truck_date": _differ(ours["truck_date"], [each["truck_date"] for each in items]),
         "prebook": _is_missing(ours["prebook_item_id"], items),
         "purchase_order": _is_missing(ours["purchase_order_item_id"], bought),
+        "awb": bool(line["boxes_shipped"]) and _told(line["boxes_shipped"]) != _leaving(ours["shipments"]),
     }
     return found | {name for name, differs in shown.items() if differs}
 
@@ -171,3 +208,16 @@ def _differ(ours: str | None, theirs: Sequence[str | None]) -> bool:
 
 def _is_missing(told: str | None, there: Sequence[Json]) -> bool:
     return told is not None and told not in {each["id"] for each in there}
+
+
+def _leaving(shipments: Sequence[Json]) -> Counter[tuple[str, str]]:
+    """Boxes by air waybill and day, as Axerrio ships them."""
+    boxes: Counter[tuple[str, str]] = Counter()
+    for each in shipments:
+        boxes[awb_digits(each["awb"] or ""), each["ship_date"]] += each["boxes"]
+    return boxes
+
+
+def _told(boxes: Sequence[Json]) -> Counter[tuple[str, str]]:
+    """The same, as Komet was told."""
+    return Counter((awb_digits(each["awb"]), each["ship_date"]) for each in boxes)

@@ -24,7 +24,7 @@ from worker.services import (
     usable_home,
     write_services_file,
 )
-from worker.settings import ENV_PREFIX, ServiceUrls, Settings, check_database_url, check_redis_url
+from worker.settings import ENV_PREFIX, ServiceUrls, Settings, urls_set
 
 LOOK_SECONDS = 0.2
 #: A role finishes the work in its hands within this time, or is killed.
@@ -78,11 +78,7 @@ class Supervisor:
             migrate: called with the database URL once the services answer, before the first role.
         """
         self.home = settings.home.absolute()
-        self._urls: dict[str, str] = {}
-        if settings.database_url:
-            self._urls["database_url"] = check_database_url(settings.database_url.get_secret_value())
-        if settings.redis_url:
-            self._urls["redis_url"] = check_redis_url(settings.redis_url.get_secret_value())
+        self._urls = urls_set(settings)
         #: None where the URL is set.
         self.postgres = None if settings.database_url else EmbeddedPostgres(self.home)
         self.valkey = None if settings.redis_url else EmbeddedValkey(self.home)

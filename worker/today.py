@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Date, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from models.canonical import Origin
 from models.database import now
-from models.states import HoldCode, OrderState
-from models.tables import Connection
+from models.states import OPEN, HoldCode, OrderState
+from models.tables import Connection, Order
 from tasks.dates import today_in
 from worker.desk import OrderFilter, find_orders
 
@@ -50,6 +50,8 @@ _OF_CODE = {
     HoldCode.NOT_VISIBLE: Turn("Komet user", "put right in Komet what keeps it from being shown"),
     HoldCode.UNMAPPED_REFERENCE: Turn("admin", "add it to the connections file and start the workers again"),
 }
+#: Everybody whose turn it can be.
+EVERYBODY = tuple(dict.fromkeys(each.who for each in (_NOBODY, _ADMIN, *_OF_STATE.values(), *_OF_ORIGIN.values())))
 #: A product that Komet itself does not know, where no mapping of ours can help.
 _MAPPED_IN_KOMET = Turn("Komet user", "map the product on Komet's screen")
 #: A command that only tells: nothing is to be typed, and the order goes on by itself once that is mended.
@@ -72,6 +74,30 @@ def turn_of(order: Json) -> Turn:
     if code is HoldCode.MAPPING_REQUIRED and command_of(order) is None:
         return _MAPPED_IN_KOMET
     return _OF_CODE.get(code, _ADMIN)
+
+
+def turns(session: Session) -> dict[tuple[str, str], tuple[int, int]]:
+    """How many open orders wait for whom, in all and of them those that leave today or tomorrow and are not safe.
+
+    By connection and who; of one question, which goes over open orders alone.
+    """
+    tells = or_(Order.next_command.is_(None), Order.next_command.startswith(_TELLS))
+    today = cast(func.timezone(func.coalesce(Connection.axerrio_time_zone, "UTC"), func.axkomet_now()), Date)
+    leaves = and_(Order.departure_date.between(today, today + 1), Order.state.not_in(SAFE))
+    alike = (Connection.name, Order.state, Order.origin, Order.reason_code, tells)
+    counted = (
+        select(*alike, func.min(Order.next_command), func.count(), func.count().filter(leaves))
+        .join(Connection, Order.connection_id == Connection.id)
+        .where(Order.state.in_(OPEN))
+        .group_by(*alike)
+    )
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for name, state, origin, code, _, command, count, leaving in session.execute(counted):
+        reason = {"code": code, "next_command": command} if code is not None else None
+        who = turn_of({"state": state, "origin": origin, "reason": reason}).who
+        before, before_leaving = found.get((name, who), (0, 0))
+        found[name, who] = (before + count, before_leaving + leaving)
+    return found
 
 
 def unsafe_today(session: Session, connection: str | None = None) -> list[Json]:

@@ -57,8 +57,11 @@ def look(settings: Settings) -> Json:
     return document
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str) -> str | None:
     """Bring the schema to this version.
+
+    Returns:
+        The version that it is of now.
 
     Raises:
         Problem: the database does not answer, others hold what is to be changed, or the schema is too new for this
@@ -78,6 +81,8 @@ def migrate(database_url: str) -> None:
     except OperationalError as error:
         where = f"{engine.url.host}:{engine.url.port or 5432}"
         raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None
+    else:
+        return schema_versions(engine).current
     finally:
         engine.dispose()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from clients.errors import NoTurn
-from clients.http import Gate
+from clients.http import Gate, Tell
 from clients.komet.client import KometClient, Listing
 from clients.komet.settings import KometSettings
 from models.canonical import Prebook, PurchaseOrder
@@ -46,9 +46,9 @@ class Turnstile:
 class Witness(KometClient):
     """A client that remembers what it was shown."""
 
-    def __init__(self, settings: KometSettings, token: str, *, timeout: float, gate: Gate) -> None:
+    def __init__(self, settings: KometSettings, token: str, *, timeout: float, gate: Gate, tell: Tell) -> None:
         self.gate = Turnstile(gate)
-        super().__init__(settings, token, timeout=timeout, gate=self.gate)
+        super().__init__(settings, token, timeout=timeout, gate=self.gate, tell=tell)
         #: The newest list of the whole window, and its first and last ship date.
         self.window: Listing[Prebook] | None = None
         self.window_days = (date.max, date.min)

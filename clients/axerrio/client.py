@@ -26,7 +26,7 @@ from clients.axerrio.convert import (
 from clients.axerrio.settings import AxerrioSettings
 from clients.axerrio.wire import Existence, Head, IdentityRecord, LabelHead
 from clients.errors import RefusalKind, Refused, Unanswered
-from clients.http import Answer, Gate, HttpCore, Json, json_text
+from clients.http import Answer, Gate, HttpCore, Json, Tell, json_text, tell_nobody
 from clients.reading import LONGEST_NAME, reason, text, whole
 from models.canonical import (
     ApprovalReport,
@@ -93,6 +93,7 @@ class AxerrioClient:
         timeout: float,
         gate: Gate,
         transport: httpx.BaseTransport | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         headers = {"authorization": f"Bearer {token}"}
         if settings.tenant is not None:
@@ -105,6 +106,7 @@ class AxerrioClient:
             headers=headers,
             secret=token,
             transport=transport,
+            tell=tell,
         )
 
     def close(self) -> None:
@@ -114,8 +116,11 @@ class AxerrioClient:
     def identity(self) -> Identity:
         """Who the token belongs to."""
         operation = "identity"
-        content = self._object(operation, self._ask(operation, "GET", "identity"))
-        record = self._read(operation, content, IdentityRecord.model_validate)
+
+        def found(answer: Answer) -> IdentityRecord:
+            return self._read(operation, self._object(operation, answer), IdentityRecord.model_validate)
+
+        record = self._ask(operation, "GET", "identity", found)
         return Identity(tenant_id=record.tenant_id, name=record.name, time_zone=record.time_zone, clock=record.clock)
 
     def sales_orders_after(self, sequence: int, limit: int = 200) -> FeedPage:
@@ -137,12 +142,15 @@ class AxerrioClient:
     def order(self, key: str) -> Order | Tombstone | None:
         """One order as it is now; a tombstone if it was deleted, None if there is none."""
         operation = "sales-orders.get"
-        answer = self._ask(operation, "GET", f"sales-orders/{quote(key, safe='')}")
-        if answer.status == 404:
-            return None
-        if answer.status == 410:
-            return Tombstone(key=key)
-        return self._read(operation, self._object(operation, answer), _order_or_tombstone)
+
+        def found(answer: Answer) -> Order | Tombstone | None:
+            if answer.status == 404:
+                return None
+            if answer.status == 410:
+                return Tombstone(key=key)
+            return self._read(operation, self._object(operation, answer), _order_or_tombstone)
+
+        return self._ask(operation, "GET", f"sales-orders/{quote(key, safe='')}", found)
 
     def procurement_status(self, key: str) -> ApprovalReport | None:
         """What Axerrio holds about the procurement of an order; None if it holds nothing."""
@@ -156,13 +164,16 @@ class AxerrioClient:
     def label_content(self, label_id: str, media: Literal["application/zpl", "application/pdf"]) -> bytes:
         """The label itself, for a printer. Refused where Axerrio does not offer it in this form."""
         operation = "labels.content"
-        answer = self._ask(operation, "GET", f"labels/{quote(label_id, safe='')}/content", media=media)
-        if answer.status >= 400:
-            raise self._refusal(operation, answer)
-        declared = answer.headers.get("content-type", "").partition(";")[0].strip().casefold()
-        if declared.endswith(("html", "json", "xml")) or not answer.content.strip():
-            raise Unanswered(_SYSTEM, operation, "the answer is empty, a web page or data: no label")
-        return answer.content
+
+        def label(answer: Answer) -> bytes:
+            if answer.status >= 400:
+                raise self._refusal(operation, answer)
+            declared = answer.headers.get("content-type", "").partition(";")[0].strip().casefold()
+            if declared.endswith(("html", "json", "xml")) or not answer.content.strip():
+                raise Unanswered(_SYSTEM, operation, "the answer is empty, a web page or data: no label")
+            return answer.content
+
+        return self._ask(operation, "GET", f"labels/{quote(label_id, safe='')}/content", label, media=media)
 
     def put_references(
         self, key: str, body: Json, *, idempotency_key: str, before_send: BeforeSend | None = None
@@ -177,8 +188,7 @@ class AxerrioClient:
         """
         operation = "external-references.put"
         path = f"sales-orders/{quote(key, safe='')}/external-references/komet"
-        content = self._put(operation, path, body, idempotency_key, before_send)
-        return self._read(operation, content, read_references)
+        return self._put(operation, path, body, read_references, idempotency_key, before_send)
 
     def put_procurement_status(
         self, key: str, body: Json, *, idempotency_key: str, before_send: BeforeSend | None = None
@@ -193,8 +203,7 @@ class AxerrioClient:
         """
         operation = "procurement-status.put"
         path = f"sales-orders/{quote(key, safe='')}/procurement-status"
-        content = self._put(operation, path, body, idempotency_key, before_send)
-        return self._read(operation, content, read_approval)
+        return self._put(operation, path, body, read_approval, idempotency_key, before_send)
 
     def put_inbound_order(
         self, external_id: str, body: Json, *, idempotency_key: str, before_send: BeforeSend | None = None
@@ -213,8 +222,7 @@ class AxerrioClient:
         """
         operation = "inbound-orders.put"
         path = f"inbound-orders/{quote(external_id, safe='')}"
-        content = self._put(operation, path, body, idempotency_key, before_send)
-        return self._read(operation, content, read_inbound)
+        return self._put(operation, path, body, read_inbound, idempotency_key, before_send)
 
     def delete_inbound_order(
         self, external_id: str, *, idempotency_key: str, before_send: BeforeSend | None = None
@@ -225,18 +233,22 @@ class AxerrioClient:
             Refused: among others with kind `conflict` (`immutable`) once it was shipped.
         """
         operation = "inbound-orders.delete"
-        answer = self._ask(
+
+        def was_there(answer: Answer) -> bool:
+            if answer.status in (404, 410):
+                return False
+            if answer.status >= 400:
+                raise self._refusal(operation, answer)
+            return True
+
+        return self._ask(
             operation,
             "DELETE",
             f"inbound-orders/{quote(external_id, safe='')}",
+            was_there,
             headers={"idempotency-key": idempotency_key},
             before_send=before_send,
         )
-        if answer.status in (404, 410):
-            return False
-        if answer.status >= 400:
-            raise self._refusal(operation, answer)
-        return True
 
     def _page(
         self,
@@ -247,47 +259,64 @@ class AxerrioClient:
         head: type[Head] = Head,
     ) -> FeedPage:
         operation = f"{feed}.sync"
-        answer = self._ask(operation, "GET", f"{feed}/sync/{sequence}", params={"limit": str(limit)})
-        content = self._object(operation, answer)
-        results = content.get("results")
-        maximum = _sequence(content.get("maximumSequence"))
-        if not isinstance(results, list) or maximum is None:
-            raise Unanswered(_SYSTEM, operation, "the answer is no feed page: results or maximumSequence is missing")
-        return FeedPage(maximum, tuple(_feed_record(each, read, head) for each in results))
+
+        def page(answer: Answer) -> FeedPage:
+            content = self._object(operation, answer)
+            results = content.get("results")
+            maximum = _sequence(content.get("maximumSequence"))
+            if not isinstance(results, list) or maximum is None:
+                raise Unanswered(
+                    _SYSTEM, operation, "the answer is no feed page: results or maximumSequence is missing"
+                )
+            return FeedPage(maximum, tuple(_feed_record(each, read, head) for each in results))
+
+        return self._ask(operation, "GET", f"{feed}/sync/{sequence}", page, params={"limit": str(limit)})
 
     def _found(self, operation: str, path: str, read: Callable[[Any], T]) -> T | None:
-        answer = self._ask(operation, "GET", path)
-        if answer.status in (404, 410):
-            return None
-        return self._read(operation, self._object(operation, answer), read)
+        def found(answer: Answer) -> T | None:
+            if answer.status in (404, 410):
+                return None
+            return self._read(operation, self._object(operation, answer), read)
 
-    def _put(self, operation: str, path: str, body: Json, idempotency_key: str, before_send: BeforeSend | None) -> Json:
-        answer = self._ask(
+        return self._ask(operation, "GET", path, found)
+
+    def _put(
+        self,
+        operation: str,
+        path: str,
+        body: Json,
+        read: Callable[[Any], T],
+        idempotency_key: str,
+        before_send: BeforeSend | None,
+    ) -> T:
+        return self._ask(
             operation,
             "PUT",
             path,
+            lambda answer: self._read(operation, self._object(operation, answer), read),
             body=json_text(body).encode(),
             headers={"idempotency-key": idempotency_key},
             before_send=before_send,
         )
-        return self._object(operation, answer)
 
     def _ask(
         self,
         operation: str,
         method: str,
         path: str,
+        read: Callable[[Answer], T],
         *,
         params: dict[str, str] | None = None,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
         before_send: BeforeSend | None = None,
         media: str | None = None,
-    ) -> Answer:
+    ) -> T:
         return self._core.call(
             operation,
             method,
             path,
+            read,
             params=params,
             body=body,
             headers={"x-correlation-id": str(uuid4()), **(headers or {})},

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from clients.errors import Refused, Unanswered
-from clients.http import Answer, Gate, HttpCore, Json, json_text
+from clients.http import Answer, Gate, HttpCore, Json, Tell, json_text, tell_nobody
 from clients.komet import convert
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
@@ -106,10 +106,13 @@ class KometClient:
         timeout: float,
         gate: Gate,
         transport: httpx.BaseTransport | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._profile = settings.profile
         self._token = token
-        self._core = HttpCore(_SYSTEM, settings.base_url, timeout=timeout, gate=gate, secret=token, transport=transport)
+        self._core = HttpCore(
+            _SYSTEM, settings.base_url, timeout=timeout, gate=gate, secret=token, transport=transport, tell=tell
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -245,7 +248,15 @@ class KometClient:
         read: Callable[[Any, KometProfile], T],
     ) -> Listing[T]:
         query = {"authenticationToken": self._token, **params}
-        answer = self._core.call(operation, "GET", operation, params=query, write=False)
+
+        def listing(answer: Answer) -> Listing[T]:
+            return self._listing(operation, array, answer, read)
+
+        return self._core.call(operation, "GET", operation, listing, params=query, write=False)
+
+    def _listing(
+        self, operation: str, array: str, answer: Answer, read: Callable[[Any, KometProfile], T]
+    ) -> Listing[T]:
         content, succeeded = self._opened(operation, answer)
         found = content.get(array)
         entries = found if isinstance(found, list) else []
@@ -276,15 +287,18 @@ class KometClient:
     def _write(self, operation: str, body: Json, before_send: BeforeSend | None, *, in_query: bool = False) -> Json:
         query = {"authenticationToken": self._token, **{name: str(value) for name, value in body.items()}}
         encoded = convert.encode_body(body, self._token, self._profile)
-        answer = self._core.call(
+        return self._core.call(
             operation,
             "POST",
             operation,
+            lambda answer: self._written(operation, answer),
             params=query if in_query else None,
             body=None if in_query else encoded,
             write=True,
             before_send=before_send,
         )
+
+    def _written(self, operation: str, answer: Answer) -> Json:
         content, succeeded = self._opened(operation, answer)
         if succeeded is None:
             raise Unanswered(_SYSTEM, operation, "the answer does not say whether it was done")

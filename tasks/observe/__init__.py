@@ -15,6 +15,7 @@ from models.tables import Scope
 from tasks import scopes, upstreams
 from tasks.budget import budget_of, probing
 from tasks.connection import Connection
+from tasks.context import bound
 from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim, ReadLostError
@@ -61,6 +62,12 @@ def observe(runtime: Runtime, scope_id: int) -> str:
             return f"{words}: waits until {obstacle.name} may be called again"
         is_rationed = claim.feed in (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
         passive = _passive_interval(session, connection) if is_rationed else 0.0
+    with bound(connection=connection.settings.name, scope=words):
+        return _observe(runtime, connection, claim, obstacles, passive)
+
+
+def _observe(runtime: Runtime, connection: Connection, claim: Claim, obstacles: Obstacles, passive: float) -> str:
+    words = scopes.words(claim)
     try:
         with probing() if obstacles.any_of(claim.feed) else nullcontext():
             hints = READERS[claim.feed](runtime, connection, claim, passive)
@@ -68,7 +75,7 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         return f"{words}: it took too long, and somebody else read on"
     except ClientError as error:
         detail = _failed(runtime, connection, claim, error)
-        log.warning("read failed", scope=words, connection=connection.settings.name, error=str(error))
+        log.warning("read failed", error=str(error))
         return f"{words}: {detail}"
     except Exception as error:
         with runtime.sessions.begin() as session:

@@ -31,7 +31,7 @@ def put_aside(session: Session, claim: Claim, record: Unreadable) -> str:
         raw=record.raw,
     )
     session.execute(values.on_conflict_do_update(index_elements=["scope_id", "digest"], set_={"resolved_at": None}))
-    log.warning("record put aside", feed=claim.feed.value, key=record.key, reason=record.reason)
+    log.warning("record put aside", key=record.key, reason=record.reason)
     return digest
 
 

@@ -72,10 +72,10 @@ def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
         try:
             answer = connection.axerrio.inbound_order(external_id) if external_id else None
         except Refused as error:
-            log.warning("not asked for", order=external_id, connection=connection.settings.name, error=str(error))
+            log.warning("not asked for", external_id=external_id, error=str(error))
             continue
         except ClientError as error:  # the page was read: its hints must not wait for this
-            log.warning("not asked for", order=external_id, connection=connection.settings.name, error=str(error))
+            log.warning("not asked for", external_id=external_id, error=str(error))
             break
         if answer is None or answer.status is InboundStatus.PENDING:
             continue

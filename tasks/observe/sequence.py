@@ -59,7 +59,7 @@ def read_page(
             reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
             scopes.confirm(session, claim)
             scopes.stop(session, claim, reason)
-            log.error("feed stopped", feed=claim.feed.value, connection=connection.settings.name, reason=reason)
+            log.error("feed stopped", reason=reason)
             return []
         records = [*mended, *page.records]
         rows = store(session, records) if records else ()
@@ -76,9 +76,7 @@ def read_page(
         standstill = _standstill(page, cursor) if moved == cursor else None
         if standstill is not None:
             scopes.fail(session, claim, standstill, runtime.timing)
-            log.warning(
-                "feed leads nowhere", feed=claim.feed.value, connection=connection.settings.name, why=standstill
-            )
+            log.warning("feed leads nowhere", why=standstill)
             return wake(session, rows, connection, runtime.timing)
         if moved > cursor:
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))

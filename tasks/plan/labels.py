@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.canonical import Label, LabelState, ShipmentLine
+from models.canonical import Label, LabelState, Shipment, ShipmentLine
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class Labels:
         self._current = {
             label.box_index: label for label in of_line if label.state is not LabelState.VOID and label.box_code
         }
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """What is printed, by box index."""
+        return tuple(self._current[index].box_code for index in sorted(self._current))
 
     def place(self, label_key: str) -> int | str:
         """Of which box of the line a label is; the label itself where that is not known any more."""
@@ -72,6 +77,20 @@ class Labels:
         named = [key for other in others for key in other.label_keys]
         named += [key for other in others for code in other.box_codes if (key := self._named(code)) is not None]
         return {self._index[key] for key in named if key in self._index}
+
+
+def entry_of(shipment: Shipment, line_key: str) -> ShipmentLine | None:
+    """A line's part of a shipment, whose lines are all of one order: of several rows, one; None: no box is in it."""
+    rows = [each for each in shipment.lines if each.line_key == line_key]
+    if not any(row.boxes for row in rows):
+        return None
+    return rows[0].model_copy(
+        update={
+            "boxes": sum(row.boxes for row in rows),
+            "box_codes": tuple(code for row in rows for code in row.box_codes),
+            "label_keys": tuple(key for row in rows for key in row.label_keys),
+        }
+    )
 
 
 def lot_of(line_key: str, labels: Sequence[Label]) -> str:

@@ -24,7 +24,7 @@ from tasks.plan.facts import (
     PurchaseOrderItemFacts,
     WriteFacts,
 )
-from tasks.plan.labels import LabelledBox, Labels, lot_of
+from tasks.plan.labels import LabelledBox, Labels, entry_of, lot_of
 from tasks.plan.questions import THEIRS, Questions, Step
 
 Entry = tuple[Shipment, ShipmentLine]
@@ -96,21 +96,12 @@ class Shipping:
     # -- what is to leave ------------------------------------------------------------------------------------
 
     def entries(self, line: LineFacts) -> list[Entry]:
-        """The line's part of each shipment: of several rows for it in one shipment, one."""
-        entries = []
-        for shipment in self.s.shipments:
-            rows = [each for each in shipment.lines if each.line_key == line.axerrio_line_key]
-            if rows and line.axerrio_line_key is not None:
-                merged = rows[0].model_copy(
-                    update={
-                        "boxes": sum(row.boxes for row in rows),
-                        "box_codes": tuple(code for row in rows for code in row.box_codes),
-                        "label_keys": tuple(key for row in rows for key in row.label_keys),
-                    }
-                )
-                if merged.boxes:
-                    entries.append((shipment, merged))
-        return entries
+        """The line's part of each shipment."""
+        key = line.axerrio_line_key
+        if key is None:
+            return []
+        parts = ((shipment, entry_of(shipment, key)) for shipment in self.s.shipments)
+        return [(shipment, entry) for shipment, entry in parts if entry is not None]
 
     def items(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:
         """Purchase order items of the line that may carry boxes."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json
 from tests.sync.conftest import Ledger
+from tests.sync.docks import AWB, approved, codes, polls, ship
 from tests.world import World
 
 
@@ -23,7 +24,7 @@ def rows(screen: str, line: str) -> dict[str, str]:
     _, _, rest = screen.partition("Line by line")[2].partition(f"line {line} ")
     rest = re.split(r"\nline |\nHistory", rest)[0]
     found = [re.sub(r"\s+", " ", each).strip() for each in rest.splitlines()[1:]]
-    labels = "product|boxes|packing|ship date|truck|prebook|purchase order|air waybill|other boxes|by a person"
+    labels = "product|boxes|packing|ship date|truck|prebook|purchase order|air waybill|labels|other boxes|by a person"
     matches = [re.match(rf"({labels}) (.*)", each) for each in found]
     return {each[1]: each[2] for each in matches if each}
 
@@ -124,3 +125,22 @@ def test_an_article_that_komet_does_not_know_is_marked(shell: Shell, ledger: Led
     ledger.live(120)
     screen, _ = account(shell, key)
     assert rows(screen, "1")["product"] == "NEW1 Something new ≠ UNKNOWN (Komet does not know it)"
+
+
+def test_what_leaves_stands_beside_what_komet_was_told(shell: Shell, ledger: Ledger, world: World) -> None:
+    (key,) = approved(ledger, world)
+    polls(ledger, 1)
+    ones, two = codes(world, key, "1"), codes(world, key, "2")
+    screen, shown = account(shell, key)
+    assert shown["lines"][0]["axerrio"]["labels"] == ones
+    assert rows(screen, "1")["labels"] == f"{' '.join(ones)} -"
+    assert "air waybill" not in rows(screen, "1")
+    ship(world, key)
+    polls(ledger)
+    screen, shown = account(shell, key)
+    (carried,) = shown["lines"][0]["axerrio"]["shipments"]
+    assert carried == {"awb": AWB, "ship_date": world.day(3), "boxes": 4, "box_codes": ones}
+    here, there = (f"{awb}, {world.day(3)}: {len(two)} boxes {' '.join(two)}" for awb in (AWB, "729-1234-5675"))
+    assert rows(screen, "2")["air waybill"] == f"{here} {there}"
+    assert "labels" not in rows(screen, "2")
+    assert "≠" not in screen

@@ -4,7 +4,10 @@ import json
 import re
 from typing import Any
 
-from models.states import Kind, OrderState
+from sqlalchemy import update
+
+from models.states import Feed, Kind, OrderState
+from models.tables import Scope
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json
 from tests.sync.conftest import Ledger
@@ -33,8 +36,12 @@ def test_every_example_has_the_keys_that_are_written(shell: Shell, ledger: Ledge
     key = ledger.earn_proof()
     unknown = [world.line("1", article={"key": "A-9", "code": "NEW1", "description": "Rose new 50 cm"})]
     leaving = world.place(departureDate=world.day(1), truckDate=world.day(3), lines=unknown)
+    item = ledger.order(key)["lines"][0]["prebook_item_id"]
+    world.edit(prebook_item_id=int(item), mark_code="DOCK9")
     ledger.live(120)
     shell.later(ledger)
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(Scope).where(Scope.feed == Feed.SHIPMENTS).values(due_at=None, stopped_reason="a gap"))
     commands = {
         "orders show": [key],
         "status": [],
@@ -46,7 +53,10 @@ def test_every_example_has_the_keys_that_are_written(shell: Shell, ledger: Ledge
         "release": [key],
         "cancel": [leaving, "--yes"],
         "reconcile": [],
-        "feed reset": ["miami", "labels", "--to", "0"],
+        "poll": ["miami"],
+        "feed reset": ["miami", "shipments", "--to", "0"],
+        "resolve": [key, "--theirs"],
+        "mapping set": ["miami", "NEW1", "--product-code", "RFREE50"],
     }
     written: Json = {
         name: json.loads(shell.run(*name.split(), *rest, "--json").stdout) for name, rest in commands.items()

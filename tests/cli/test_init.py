@@ -1,5 +1,6 @@
 """The first files: written once, complete, and read back by every other command."""
 
+import json
 import os
 import stat
 import tomllib
@@ -48,7 +49,8 @@ def test_both_files_are_written_and_serve(empty: Shell) -> None:
 def test_nothing_is_overwritten(empty: Shell) -> None:
     env = empty.folder / ".env"
     env.write_text("MINE=1\n")
-    assert empty.run(*init(empty)).stdout.splitlines() == [f"{empty.folder / 'connections.toml'} written"]
+    done = empty.run(*init(empty), "--json")
+    assert json.loads(done.stdout) == {"written": [str(empty.folder / "connections.toml")]}
     assert env.read_text() == "MINE=1\n"
     before = (empty.folder / "connections.toml").read_text()
     assert "is there already" in empty.complaint(2, *init(empty, name="quito"))

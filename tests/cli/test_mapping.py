@@ -293,7 +293,7 @@ def test_the_watch_ends_by_itself(
     monkeypatch.setattr(mappings, "_WATCH_PAUSE", 0.02)
     (connection_id,) = ledger.runtime.connections
     opened = assembly.Ledger(ledger.engine, ledger.runtime.sessions)
-    mappings._watch(opened, Wanted(connection_id, "TULIP", "TUL01", None), [order])
+    mappings._watch(opened, Wanted(connection_id, "TULIP", "TUL01", None), [order], on_stderr=False)
     said = capsys.readouterr()
     assert said.out == "0 of 1 order(s) went on.\n"
     assert "1 wait still; nothing is lost: see `axkomet status`" in said.err
@@ -310,17 +310,31 @@ def test_whoever_watches_may_go(shell: Shell, ledger: Ledger) -> None:
     assert due_of(ledger) == {order}
     assert "went on" not in shell.run_on_terminal(*SET, "--no-watch").stdout
     assert "went on" not in shell.run(*SET).stdout, "a script does not wait"
+    done = shell.run(*SET, "--json")
+    assert json.loads(done.stdout) == {
+        "connection": "miami",
+        "article_code": "TULIP",
+        "product_code": "TUL01",
+        "product_description": None,
+        "changed": False,
+        "in_catalogue": True,
+        "released": [order],
+    }
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("code", "arguments", "words"),
     [
-        (["set", "maimi", "TULIP", "--product-code", "X"], "maimi is no connection of the ledger, which knows miami"),
-        (["set", "miami", "TULIP"], "Name Komet's product with --product-code, --product-description or both"),
-        (["set", "miami", "TULIP", "--product-code", " "], "Name Komet's product"),
-        (["set", "miami", " ", "--product-code", "X"], "Name the article"),
-        (["list", "--connection", "maimi"], "--connection maimi is no connection of the ledger, which knows miami"),
+        (
+            3,
+            ["set", "maimi", "TULIP", "--product-code", "X"],
+            "maimi is no connection of the ledger, which knows miami",
+        ),
+        (2, ["set", "miami", "TULIP"], "Name Komet's product with --product-code, --product-description or both"),
+        (2, ["set", "miami", "TULIP", "--product-code", " "], "Name Komet's product"),
+        (2, ["set", "miami", " ", "--product-code", "X"], "Name the article"),
+        (2, ["list", "--connection", "maimi"], "--connection maimi is no connection of the ledger, which knows miami"),
     ],
 )
-def test_mistakes(shell: Shell, ledger: Ledger, arguments: list[str], words: str) -> None:
-    assert words in shell.complaint(2, "mapping", *arguments)
+def test_mistakes(shell: Shell, ledger: Ledger, code: int, arguments: list[str], words: str) -> None:
+    assert words in shell.complaint(code, "mapping", *arguments)

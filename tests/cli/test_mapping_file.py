@@ -1,5 +1,7 @@
 """Mappings go out as CSV and come back, whole or not at all."""
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -37,6 +39,9 @@ def test_what_is_written_is_read_back(shell: Shell, ledger: Ledger) -> None:
     assert shell.run("mapping", "export", "--connection", "miami").stdout == text
     again = shell.run("mapping", "import", "mappings.csv")
     assert again.stdout == "2 mapping(s) read, 0 of them new or changed; 1 order(s) released.\n"
+    lily, tulip = json.loads(shell.run("mapping", "import", "mappings.csv", "--json").stdout)
+    assert (lily["article_code"], lily["changed"], lily["released"]) == ("LILY", False, [])
+    assert (tulip["product_code"], tulip["released"]) == ("TUL01", [order])
 
 
 def test_as_a_spreadsheet_saves_it(shell: Shell, ledger: Ledger) -> None:

@@ -19,11 +19,14 @@ def test_a_pause_and_its_end_leave_a_trace(shell: Shell, ledger: Ledger) -> None
     assert connection(shell)["notes"] == []
     assert shell.run("pause", "miami", "--reason", " stock-taking ").stdout == "miami is paused\n"
     assert shell.run("pause", "miami", "--reason", "again").stdout == "miami was paused already\n"
+    done = shell.run("pause", "miami", "--json")
+    assert json.loads(done.stdout) == {"connection": "miami", "paused": True, "changed": False}
     assert connection(shell)["paused"]
     screen = shell.run("status").stdout
     assert f"by {ann}, stock-taking. `axkomet resume miami`" in screen
     assert shell.run("resume", "miami", "--reason", "all counted").stdout == "miami goes on\n"
-    assert shell.run("resume", "miami").stdout == "miami was not paused by a person\n"
+    done = shell.run("resume", "miami", "--json")
+    assert json.loads(done.stdout) == {"connection": "miami", "paused": False, "changed": False}
     shown = connection(shell)
     assert not shown["paused"]
     assert [(each["who"], each["what"], each["why"]) for each in shown["notes"]] == [

@@ -1,5 +1,7 @@
 """Feeds that are read now, because somebody asks."""
 
+import getpass
+import json
 from datetime import timedelta
 
 import pytest
@@ -41,6 +43,8 @@ def test_a_feed_is_due_at_once(shell: Shell, ledger: Ledger) -> None:
     meant = {"komet-prebooks changed", "komet-prebooks window", "komet-prebooks 2026-11-02"}
     assert due(ledger) == meant
     assert set(done.stdout.splitlines()) == {f"miami: {each} is due now" for each in meant}
+    (note,) = json.loads(shell.run("status", "--json").stdout)["connections"][0]["notes"]
+    assert (note["who"], note["what"]) == (getpass.getuser(), "polled komet-prebooks")
 
 
 def test_all_feeds_are_due_but_not_one_that_stands_still(shell: Shell, ledger: Ledger) -> None:
@@ -60,13 +64,25 @@ def test_all_feeds_are_due_but_not_one_that_stands_still(shell: Shell, ledger: L
         "komet-prebooks window",
         "komet-prebooks 2026-11-02",
     }
-    assert shell.run("poll", "miami", "labels").returncode == 1
+    done = shell.run("poll", "miami", "labels", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {
+        "connection": "miami",
+        "due": [],
+        "stopped": [
+            {
+                "feed": "labels",
+                "message": "it went back",
+                "next_command": "axkomet feed reset miami labels --to 0",
+            }
+        ],
+    }
 
 
 @pytest.mark.parametrize(
     ("code", "arguments", "says"),
     [
-        (2, ["maimi"], "maimi is no connection of the ledger, which knows miami"),
+        (3, ["maimi"], "maimi is no connection of the ledger, which knows miami"),
         (2, ["miami", "prebooks"], "prebooks is no feed: it is one of sales-orders, labels"),
         (3, ["miami", "komet-purchase-orders"], "no order waits for komet-purchase-orders"),
     ],

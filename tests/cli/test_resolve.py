@@ -1,5 +1,7 @@
 """Decisions: a conflict for one side, and what became of a write that nobody answered."""
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -72,7 +74,12 @@ def test_theirs_leaves_komet_as_it_is_and_the_conflict_does_not_come_back(
 
 def test_ours_makes_it_anew(shell: Shell, ledger: Ledger, world: World, edited: str) -> None:
     shell.later(ledger)
-    assert shell.run("resolve", edited, "--ours").returncode == 0
+    done = shell.run("resolve", edited, "--ours", "--json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    shown = ledger.order(edited)
+    facts = [f"line {line['line_key']}: item {line['prebook_item_id']}: {MARK}" for line in shown["lines"]]
+    assert document == {"id": shown["id"], "name": shown["name"], "choice": "ours", "decided": facts, "refused": []}
     assert len(decisions(ledger)) == 2
     ledger.live(240)
     assert ledger.state(edited) == "ordered"
@@ -174,6 +181,7 @@ def test_resend(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> No
 
 
 @pytest.mark.thorough
+@pytest.mark.thorough
 def test_resend_of_the_line_that_was_left_out(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     """Only writes that cover the line are meant; where a part of one was seen it did arrive."""
     with ledger.runtime.sessions.begin() as session:
@@ -236,6 +244,7 @@ def test_adopt(shell: Shell, ledger: Ledger, world: World, rewritten: tuple[str,
     assert shell.run("resolve", key, "--adopt", str(prebook["id"])).returncode == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.thorough
 def test_a_prebook_of_another_order_is_not_adopted(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     sold = world.sell_in_komet(truck_date=world.day(6))

@@ -6,7 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from clients.http import Answer
+
 Behaviour = Callable[[socket.socket], None]
+
+
+def itself(answer: Answer) -> Answer:
+    """What is read of an answer where all of it is wanted."""
+    return answer
 
 
 class Server:

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from clients.komet.convert import Bound, bind_items, sent_line
@@ -235,7 +234,6 @@ def shown(what: Line, item_id: int, hidden: frozenset[str], renamed: bool) -> Pr
     return item(str(item_id), **{**fields, **dict.fromkeys(hidden)})
 
 
-@examples(deadline=None)
 @given(data=st.data(), sent=lines)
 def test_never_two_lines_to_one_item(data: st.DataObject, sent: list[Line]) -> None:
     names = st.frozensets(st.sampled_from(["box_type", "bunches_per_box", "mark_code", "unit_type"]))
@@ -252,7 +250,6 @@ def test_never_two_lines_to_one_item(data: st.DataObject, sent: list[Line]) -> N
     assert bind(sent, items[::-1]) == pairs, "the order in which Komet lists its items says nothing"
 
 
-@examples(deadline=None)
 @given(data=st.data(), sent=lines)
 def test_an_answer_that_shows_all_binds_all(data: st.DataObject, sent: list[Line]) -> None:
     items = data.draw(st.permutations([shown(each, 95 + n, frozenset(), False) for n, each in enumerate(sent)]))
@@ -264,7 +261,6 @@ mixed_lines = st.lists(
 ).map(lambda all_: [mixed_line(str(number), breakdown=of(*each)) for number, each in enumerate(all_)])
 
 
-@examples(deadline=None)
 @given(data=st.data(), sent=mixed_lines, renamed=st.booleans())
 def test_mixed_boxes_go_to_boxes_of_the_same_content(data: st.DataObject, sent: list[Line], renamed: bool) -> None:
     def content(components: Sequence[Component] | Sequence[PrebookComponent]) -> list[tuple[Any, ...]]:

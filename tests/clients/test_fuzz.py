@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -125,7 +124,6 @@ calls: list[tuple[Any, Call]] = [
 ]
 
 
-@examples(max_examples=1000, deadline=None)
 @given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 200, 200, 201, 400, 404, 406, 429]))
 def test_wrong_values(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
     answer, call = chosen
@@ -135,7 +133,6 @@ def test_wrong_values(data: st.DataObject, chosen: tuple[Any, Call], status: int
         call(json.dumps(answer).encode(), status)
 
 
-@examples(max_examples=300, deadline=None)
 @given(data=st.data(), chosen=st.sampled_from(calls), status=st.sampled_from([200, 204, 400, 406, 500]))
 def test_broken_bytes(data: st.DataObject, chosen: tuple[Any, Call], status: int) -> None:
     content = json.dumps(chosen[0]).encode()
@@ -145,7 +142,6 @@ def test_broken_bytes(data: st.DataObject, chosen: tuple[Any, Call], status: int
         chosen[1](content, status)
 
 
-@examples(max_examples=500, deadline=None)
 @given(random=st.randoms(use_true_random=False), chosen=st.sampled_from(calls), often=st.integers(1, 3))
 def test_broken_forms(random: Random, chosen: tuple[Any, Call], often: int) -> None:
     """What comes through fits the ledger: a record that a table refuses would stop its whole feed."""

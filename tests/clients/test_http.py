@@ -20,13 +20,14 @@ from urllib.parse import quote
 import pytest
 
 from clients.errors import ClientError, NoBudget, NotSent, RefusalKind, Refused, Unanswered
-from clients.http import Answer, HttpCore, Json, OpenGate, json_text, parse_json
+from clients.http import Answer, Ended, HttpCore, Json, OpenGate, json_text, parse_json
 from tests.clients.sockets import (
     Behaviour,
     answering,
     closing,
     cutting,
     dripping,
+    itself,
     resetting,
     response,
     serving,
@@ -50,6 +51,7 @@ def ask(core: HttpCore, *, write: bool = True, before_send: Callable[[], None] |
         "prebook.create",
         "POST" if write else "GET",
         "prebook.create",
+        itself,
         params={"authenticationToken": TOKEN},
         body=b'{"authenticationToken":"s3cret"}' if write else None,
         headers={"x-token": TOKEN},
@@ -168,14 +170,14 @@ class TestAnswers:
     def test_other_media_come_as_they_are(self) -> None:
         label = b"^XA\x00\xff^XZ"
         with serving(answering(label, Content_Type="application/zpl")) as server, core_to(server.url) as core:
-            answer = core.call("labels.content", "GET", "x", write=False, media="application/zpl")
+            answer = core.call("labels.content", "GET", "x", itself, write=False, media="application/zpl")
         assert (answer.content, answer.payload) == (label, None)
         assert b"accept: application/zpl\r\n" in server.requests[0].lower()
 
     @pytest.mark.parametrize("body", ["", "<html>", '{"code":"not-acceptable"}'])
     def test_media_that_are_not_offered(self, body: str) -> None:
         with serving(answering(body, "406 No")) as server, core_to(server.url) as core:
-            assert core.call("labels.content", "GET", "x", write=False, media="application/zpl").status == 406
+            assert core.call("labels.content", "GET", "x", itself, write=False, media="application/zpl").status == 406
 
     @pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Nov 2026 10:00:00 GMT"])
     def test_bears_a_broken_clock(self, date: str) -> None:
@@ -237,7 +239,7 @@ class TestUnanswered:
             with core_to(url, timeout=0.5) as core:
                 began = time.monotonic()
                 with pytest.raises(Unanswered, match=r"within 0\.5 s"):
-                    core.call("x", "POST", "x", body=b" " * 30_000_000, write=True)
+                    core.call("x", "POST", "x", itself, body=b" " * 30_000_000, write=True)
                 assert time.monotonic() - began < 1.0
 
     def test_an_answer_that_is_too_long(self) -> None:
@@ -378,7 +380,7 @@ class TestNotSent:
     def test_a_header_that_cannot_be_sent(self, bad: str) -> None:
         with serving(answering("{}")) as server, core_to(server.url) as core:
             with pytest.raises(NotSent) as caught:
-                core.call("x", "GET", "x", headers={"authorization": TOKEN + bad}, write=False)
+                core.call("x", "GET", "x", itself, headers={"authorization": TOKEN + bad}, write=False)
             assert server.requests == []
         assert TOKEN not in shown(caught.value)
 
@@ -465,16 +467,16 @@ class TestRefused:
 def test_what_is_not_json_is_no_answer(media: str | None, status: str) -> None:
     with serving(answering("<html>", status)) as server, core_to(server.url) as core:
         if media and not status.startswith("404"):
-            core.call("x", "GET", "x", write=False, media=media)
+            core.call("x", "GET", "x", itself, write=False, media=media)
         else:
             with pytest.raises(Unanswered):
-                core.call("x", "GET", "x", write=False, media=media)
+                core.call("x", "GET", "x", itself, write=False, media=media)
 
 
 def test_a_long_label_is_not_read_to_its_end() -> None:
     too_long = pytest.raises(Unanswered, match="more than 99 bytes")
     with serving(answering(b"x" * 100)) as server, core_to(server.url, max_bytes=99) as core, too_long:
-        core.call("labels.content", "GET", "x", write=False, media="application/pdf")
+        core.call("labels.content", "GET", "x", itself, write=False, media="application/pdf")
 
 
 def test_nothing_logs_the_token(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
@@ -494,3 +496,50 @@ def test_json_text_keeps_the_digits() -> None:
     assert json_text(value) == '{"a":0.10,"b":[7,1,null,true],"c\\"":"\\u00e9\\u2028","d":[]}'
     assert parse_json(json_text(value).encode()) == {**value, "d": []}
     assert parse_json(b"[NaN]")[0].is_nan()
+
+
+def test_whoever_wants_to_know_is_told_how_each_call_ended() -> None:
+    """Of a no that only the reader of the answer sees, too; nothing of a call that was not begun."""
+    told: list[Ended] = []
+
+    def refuse(answer: Answer) -> Answer:
+        raise Refused("komet", "x", str(answer.payload), RefusalKind.OTHER)
+
+    def stop() -> None:
+        raise RuntimeError
+
+    with serving(answering("{}")) as server:
+        core = HttpCore("komet", server.url, timeout=2.0, gate=OpenGate(), secret=TOKEN, tell=told.append)
+        ask(core)
+        ask(core, write=False)
+        with pytest.raises(Refused):
+            core.call("x", "GET", "x", refuse, write=False)
+        with pytest.raises(RuntimeError):
+            ask(core, before_send=stop)
+        core.close()
+    for behave, status in (
+        (answering("", status="503 Away"), 503),
+        (answering("{}", status="401 No"), 401),
+        (closing, None),
+    ):
+        with serving(behave) as server:
+            core = HttpCore("komet", server.url, timeout=2.0, gate=OpenGate(), secret=TOKEN, tell=told.append)
+            with pytest.raises(ClientError):
+                ask(core)
+            core.close()
+            assert told[-1].status == status
+    core = HttpCore("komet", "http://127.0.0.1:1", timeout=2.0, gate=OpenGate(), secret=TOKEN, tell=told.append)
+    with pytest.raises(NotSent):
+        ask(core)
+    core.close()
+    assert [(each.operation, each.write, each.outcome, each.status) for each in told] == [
+        ("prebook.create", True, "done", 200),
+        ("prebook.create", False, "done", 200),
+        ("x", False, "refused", 200),
+        ("prebook.create", True, "unanswered", 503),
+        ("prebook.create", True, "refused", 401),
+        ("prebook.create", True, "unanswered", None),
+        ("prebook.create", True, "not_sent", None),
+    ]
+    assert all(each.system == "komet" and 0 < each.seconds < 2 for each in told)
+    assert TOKEN not in repr(told)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -190,7 +189,6 @@ class TestPrebookBody:
         with pytest.raises(KeyError, match="XX"):
             body_of(order(line(packing_code="XX")))
 
-    @examples(max_examples=60, deadline=None)
     @given(
         comments=st.text(max_size=300),
         number=st.text(min_size=1, max_size=80),

@@ -10,6 +10,7 @@ import pytest
 from clients.errors import NotSent
 from clients.http import HttpCore, OpenGate, trusted_issuers
 from tests.between import Between, between
+from tests.clients.sockets import itself
 
 Serve = Callable[[str], Between]
 
@@ -43,7 +44,7 @@ def read_anew() -> Iterator[None]:
 def ask(url: str) -> int:
     core = HttpCore("komet", url, timeout=5.0, gate=OpenGate(), secret="planted")
     try:
-        return core.call("prebook.create", "POST", "prebook.create", body=b"{}", write=True).status
+        return core.call("prebook.create", "POST", "prebook.create", itself, body=b"{}", write=True).status
     finally:
         core.close()
 

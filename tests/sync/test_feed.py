@@ -114,6 +114,7 @@ def test_only_confirmed_orders_born_in_axerrio_begin(ledger: Ledger, world: Worl
 
 
 @pytest.mark.thorough
+@pytest.mark.thorough
 def test_a_thousand_records_come_in_pages(ledger: Ledger, world: World) -> None:
     many = [{"key": f"D-{n}", "number": f"D{n}"} | world.order() | {"status": "draft"} for n in range(450)]
     world.control("orders", tenant_token=world.axerrio_token, orders=many)

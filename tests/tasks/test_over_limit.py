@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from models.canonical import OrderStatus, Origin
 from models.states import HoldCode, Kind, OrderState, WriteState
@@ -33,7 +33,6 @@ def is_over_limit(plan: Plan) -> bool:
     return any(hold.code is HoldCode.OVER_LIMIT for hold in plan.holds)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(situations())
 def test_nothing_is_sent_and_nothing_is_taken_away(situation: Situation) -> None:
     free, plan = make_plan(situation), held(situation)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.errors import RefusalKind
@@ -61,7 +61,6 @@ from tests.tasks.examples import (
 
 KEYS = ("1", "2", "3")
 OURS = "ours"
-EXAMPLES = settings(max_examples=500, deadline=None)
 
 # -- any situation ---------------------------------------------------------------------------------------------
 
@@ -347,7 +346,6 @@ def planned(plan: Plan, *kinds: Kind) -> list[tuple[PlannedWrite, str]]:
     return [(write, key) for write in plan.writes if write.kind in kinds for key in write.line_keys]
 
 
-@EXAMPLES
 @given(situations())
 def test_no_line_is_ever_created_twice(situation: Situation) -> None:
     plan = make_plan(situation)
@@ -387,7 +385,6 @@ def as_wanted(line: LineFacts) -> dict[str, Any]:
     return {**(line.wanted_as_sent or {}), "product_code": "RFREE50"}
 
 
-@EXAMPLES
 @given(situations())
 def test_nothing_is_sent_for_what_is_not_wanted(situation: Situation) -> None:
     plan = make_plan(situation)
@@ -411,7 +408,6 @@ def test_nothing_is_sent_for_what_is_not_wanted(situation: Situation) -> None:
         assert not any(write.state.is_open for write in situation.writes)
 
 
-@EXAMPLES
 @given(situations())
 def test_only_what_is_ours_is_deleted_and_only_while_the_table_allows_it(situation: Situation) -> None:
     plan = make_plan(situation)
@@ -444,7 +440,6 @@ def test_only_what_is_ours_is_deleted_and_only_while_the_table_allows_it(situati
         assert not {f"removed, item {write.item_id}", f"cancelled, item {write.item_id}"} & theirs
 
 
-@EXAMPLES
 @given(situations())
 def test_a_box_is_put_on_an_air_waybill_once(situation: Situation) -> None:
     plan = make_plan(situation)
@@ -491,7 +486,6 @@ def check_part(situation: Situation, line: LineFacts, part: AwbPart) -> None:
     assert all(each.mapped for each in line.live_items)
 
 
-@EXAMPLES
 @given(situations())
 def test_nothing_waits_in_silence(situation: Situation) -> None:
     """What is not at its end has something to send, something to look for, a reason, or waits for a polled feed."""
@@ -517,7 +511,6 @@ def test_nothing_waits_in_silence(situation: Situation) -> None:
         assert plan.next_command
 
 
-@EXAMPLES
 @given(writes())
 def test_absence_needs_proof_and_looks(of_order: tuple[WriteFacts, ...]) -> None:
     verdicts = judge(a_situation(tuple(facts(key) for key in KEYS), writes=of_order))

@@ -1,20 +1,33 @@
 """The metrics say what the status says."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from sqlalchemy import event
 
+from models.database import make_engine, make_sessions
+from models.tables import RequestCount
+from tasks.connection import register
+from tests.processes.plant import connections_toml
 from tests.sync.conftest import Ledger, ledger, make_ledger
 from tests.world import World
-from worker.desk import status
-from worker.metrics import Figures, figures
+from worker.connections import load_connections
+from worker.desk import OrderFilter, find_orders, status
+from worker.metrics import Facts, Figures, figures
 from worker.settings import ServiceUrls, Settings
+from worker.today import turn_of, turns, unsafe_today
 
 __all__ = ["ledger", "make_ledger"]
+
+
+def facts_of(ledger: Ledger) -> Facts:
+    with ledger.session() as session:
+        return Facts(status(session, [ledger.settings], ledger.timing), turns(session))
 
 
 def told(metrics: Any) -> dict[str, float]:
@@ -30,13 +43,12 @@ def test_orders_feeds_and_budget(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     world.place(lines=[world.line("1", article={"key": "A-9", "code": "NEW1", "description": "New one"})])
     ledger.live(300)
-    with ledger.session() as session:
-        document = status(session, [ledger.settings], ledger.timing)
-    said = told(figures(document, {}))
+    facts = facts_of(ledger)
+    said = told(figures(facts))
     assert said["axkomet_orders:miami:ordered"] == said["axkomet_orders:miami:mapping_required"] == 1
     assert said["axkomet_orders_waiting:miami:mapping_required"] == 1
     assert said["axkomet_feed_last_success_timestamp_seconds:miami:sales-orders"] > 0
-    budget = document["connections"][0]["budget"]
+    budget = facts.status["connections"][0]["budget"]
     assert said["axkomet_komet_requests_left:miami"] == budget["left"]
     assert said["axkomet_komet_requests_limit:miami"] == budget["limit"]
     assert said["axkomet_writes_in_doubt:miami"] == 0
@@ -47,10 +59,87 @@ def test_what_is_not_called_is_told(make_ledger: Callable[..., Ledger], world: W
     ledger = make_ledger()
     world.settings(token_valid=False)
     ledger.live(120)
+    said = told(figures(facts_of(ledger)))
+    closed = {name: value for name, value in said.items() if name.startswith("axkomet_upstream_closed")}
+    assert [name for name, value in closed.items() if value] == ["axkomet_upstream_closed:miami:token:komet"]
+    assert len(closed) == 8
+
+
+def test_open_orders_are_counted_by_whose_turn_they_are(ledger: Ledger, world: World) -> None:
+    """As if each was asked by itself, and those that leave soon as `axkomet today` lists them."""
+    unknown = [world.line("1", article={"key": "A-9", "code": "NEW1", "description": "New one"})]
+    invalid = [world.line("1", boxes=0)]
+    soon = [{"departureDate": world.day(day), "truckDate": world.day(day + 2)} for day in (1, 2)]
+    for lines in ({}, {"lines": unknown}, {"lines": invalid}):
+        for dates in soon:
+            world.place(**lines, **dates)
+    world.place(status="cancelled")
+    ledger.live(120)
     with ledger.session() as session:
-        said = told(figures(status(session, [ledger.settings], ledger.timing), {}))
-    assert said["axkomet_upstream_closed:miami:komet"] == 1
-    assert "axkomet_upstream_closed:miami:axerrio" not in said
+        orders, leaving = find_orders(session, OrderFilter()), unsafe_today(session)
+    said = told(figures(facts_of(ledger)))
+    for who in ("admin", "Komet user", "Axerrio user", "nobody"):
+        mine = [each for each in orders if each["state"] not in ("closed", "cancelled") and turn_of(each).who == who]
+        assert said[f"axkomet_open_orders:miami:{who}"] == len(mine)
+        assert said[f"axkomet_departing_orders:miami:{who}"] == sum(each["whose_turn"] == who for each in leaving)
+        assert not mine or len(mine) == 2
+    assert said["axkomet_departing_orders:miami:admin"] == said["axkomet_departing_orders:miami:Axerrio user"] == 1
+    assert any(each["state"] == "cancelled" for each in orders)
+
+
+def test_a_feed_is_as_fresh_as_its_worst_read(ledger: Ledger, world: World) -> None:
+    world.fault("html", "GET /labels/sync", system="axerrio")
+    ledger.live(240)
+    said = told(figures(facts_of(ledger)))
+    assert said["axkomet_feed_failures:miami:labels"] >= 3
+    assert said["axkomet_feed_failures:miami:sales-orders"] == 0
+    ledger.pass_time(600)
+    said = told(figures(facts_of(ledger)))
+    assert 500 < said["axkomet_feed_overdue_seconds:miami:sales-orders"] < 700
+    assert said["axkomet_feed_stopped:miami:sales-orders"] == 0
+
+
+def test_what_the_file_and_the_ledger_do_not_share_is_told(ledger: Ledger, world: World) -> None:
+    ledger.earn_proof()
+    other = ledger.settings.model_copy(update={"name": "lima"})
+    with ledger.session() as session:
+        said = told(figures(Facts(status(session, [other], ledger.timing))))
+    assert said["axkomet_forgotten_orders:miami"] == 1
+    assert said["axkomet_connection_taken_up:lima"] == 0
+
+
+def test_a_scrape_asks_the_same_however_many_connections_there_are(
+    database_url: str, redis_url: str, world: World, tmp_path: Path
+) -> None:
+    """And what workers counted is told of each."""
+    asked: list[str] = []
+    engine = make_engine(database_url)
+    entries = [world.entry(name=f"c{n}") for n in range(5)]
+    for n, entry in enumerate(entries):
+        entry["komet"]["company_code"] = f"C{n}"
+    for many in (1, 5):
+        file = tmp_path / f"{many}.toml"
+        file.write_text(connections_toml(*entries[:many]))
+        with make_sessions(engine).begin() as session:
+            for each in load_connections(file):
+                id_ = register(session, each)
+                session.merge(RequestCount(connection_id=id_, method="komet.x", outcome="done", count=3, seconds=1.5))
+        settings = Settings.model_construct(home=tmp_path, connections=file)
+        registry = CollectorRegistry()
+        registry.register(served := Figures(settings, ServiceUrls(database_url, redis_url)))
+        generate_latest(registry)
+        assert served.ledger is not None
+        event.listen(served.ledger.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        said = told(text_string_to_metric_families(generate_latest(registry).decode()))
+        served.ledger.engine.dispose()
+        assert said[f"axkomet_request_duration_seconds_count:c{many - 1}:komet.x:done"] == 3
+        assert said[f"axkomet_request_duration_seconds_sum:c{many - 1}:komet.x:done"] == 1.5
+        assert said["axkomet_service_up:postgresql"] == said["axkomet_service_up:redis"] == 1
+        assert said["axkomet_queue_messages:orders"] == said["axkomet_taken_messages"] == 0
+    engine.dispose()
+    half = len(asked) // 2
+    assert asked[:half] == asked[half:]
+    assert 10 < half < 25
 
 
 @pytest.mark.parametrize("connections", ["", "[[connection]]\nname = 1"])
@@ -68,3 +157,5 @@ def test_where_nothing_can_be_said_the_whole_is_not_healthy(tmp_path: Any, conne
     registry.register(Figures(settings, nowhere))
     said = told(text_string_to_metric_families(generate_latest(registry).decode()))
     assert (said["axkomet_healthy"], said["axkomet_workers"]) == (0, 0)
+    assert (said["axkomet_service_up:postgresql"], said["axkomet_service_up:redis"]) == (0, 0)
+    assert not any(name.startswith(("axkomet_orders", "axkomet_queue")) for name in said)

@@ -61,6 +61,7 @@ def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
         ("RETENTION_DAYS", "0", "greater than 0"),
         ("RETENTION_DAYS", "400000", "less than or equal to 36500"),
         ("FLOWER_PORT", "70000", "65535"),
+        ("LISTEN", "everywhere", "IPv4"),
         ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
         ("LOG_FORMAT", "xml", "'console' or 'json'"),
     ],
@@ -92,6 +93,53 @@ def test_secret_variable_from_environment_then_env_file(folder: Path, monkeypatc
     assert read_secret_variable("KOMET_TOKEN_EMPTY") is None
     monkeypatch.setenv("KOMET_TOKEN_X", "from environment")
     assert read_secret_variable("KOMET_TOKEN_X") == "from environment"
+
+
+def test_secrets_are_files_named_as_the_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXKOMET_SECRETS", str(folder / "secrets"))
+    assert load_settings().flower_password is None  # there is no such folder
+    assert read_secret_variable("KOMET_TOKEN_X") is None
+    (folder / "secrets").mkdir()
+    secrets = {"AXKOMET_FLOWER_PASSWORD": "of Flower\n", "axkomet_concurrency": "3", "KOMET_TOKEN_X": "from a secret\n"}
+    for name, value in secrets.items():
+        (folder / "secrets" / name).write_text(value)
+    settings = load_settings()
+    assert settings.flower_password
+    assert settings.flower_password.get_secret_value() == "of Flower"
+    assert settings.concurrency == 3
+    assert read_secret_variable("KOMET_TOKEN_X") == "from a secret"
+    (folder / ".env").write_text("AXKOMET_CONCURRENCY=4\nKOMET_TOKEN_X=abc\n")
+    assert (load_settings().concurrency, read_secret_variable("KOMET_TOKEN_X")) == (4, "abc")
+
+
+def test_unreadable_secret_is_a_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXKOMET_SECRETS", str(folder))
+    for name in ("AXKOMET_FLOWER_PASSWORD", "KOMET_TOKEN_X"):
+        (folder / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(Problem, match=f"a file of {folder} cannot be read"):
+        load_settings()
+    with pytest.raises(Problem, match="KOMET_TOKEN_X cannot be read"):
+        read_secret_variable("KOMET_TOKEN_X")
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "whole"),
+    [
+        ("DATABASE", "postgresql+psycopg://u@db:5432/x", "postgresql+psycopg://u:a%2F%40%3Ab@db:5432/x"),
+        ("DATABASE", DATABASE, DATABASE),
+        ("REDIS", "redis://cache:6379/0", "redis://:a%2F%40%3Ab@cache:6379/0"),
+        ("REDIS", "redis://u@cache:6379/0", "redis://u:a%2F%40%3Ab@cache:6379/0"),
+        ("REDIS", REDIS, REDIS),
+    ],
+)
+def test_a_password_of_its_own_goes_into_a_url_without_one(
+    name: str, url: str, whole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AXKOMET_DATABASE_URL", DATABASE)
+    monkeypatch.setenv("AXKOMET_REDIS_URL", REDIS)
+    monkeypatch.setenv(f"AXKOMET_{name}_URL", url)
+    monkeypatch.setenv(f"AXKOMET_{name}_PASSWORD", "a/@:b")
+    assert getattr(resolve_services(load_settings()), f"{name.lower()}_url") == whole
 
 
 def test_each_service_url_stands_for_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ LINE: Json = {
         "truck_date": "2026-11-26",
         "prebook_item_id": "881",
         "purchase_order_item_id": "5551",
+        "shipments": [{"awb": "72912345675", "ship_date": "2026-11-24", "boxes": 1, "box_codes": ["AX1"]}],
     },
     "prebook_items": [
         {
@@ -36,7 +37,7 @@ LINE: Json = {
         {"id": "5551", "boxes": 3, "status": "pending", "ship_date": "2026-11-24", "box_codes": [], "changes": []},
         {"id": "5552", "boxes": 1, "status": "shipped", "ship_date": "2026-11-24", "box_codes": ["AX1"], "changes": []},
     ],
-    "boxes_shipped": [{"box_code": "AX1"}],
+    "boxes_shipped": [{"box_code": "AX1", "awb": "729-1234-5675", "ship_date": "2026-11-24"}],
 }
 PACKINGS = {"HALF": "HB"}
 
@@ -83,7 +84,10 @@ def bought(**changes: object) -> Callable[[Json], None]:
         (ours(purchase_order_item_id="5550"), {"purchase_order"}),
         (ours(prebook_item_id=None, purchase_order_item_id=None), set()),
         (bought(box_codes=["AX1", "AX2"]), {"box_codes"}),
-        (lambda line: line["boxes_shipped"].append({"box_code": "AX3"}), set()),
+        (lambda line: line["boxes_shipped"].append(line["boxes_shipped"][0] | {"box_code": "AX3"}), {"awb"}),
+        (lambda line: line["boxes_shipped"][0].update(awb="729-1234-5686"), {"awb"}),
+        (ours(shipments=[]), {"awb"}),
+        (lambda line: line.update(boxes_shipped=[]), {"box_codes"}),
     ],
 )
 def test_one_difference(change: Callable[[Json], None], found: set[str]) -> None:

@@ -15,13 +15,16 @@ _LAST_SEQUENCE = 2**63 - 1
 def poll(
     connection: Annotated[str, typer.Argument(help="Name of a connection.")],
     feed: Annotated[str | None, typer.Argument(help="Such as sales-orders or komet-prebooks; all where none.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Read feeds now, and not when their time comes. Example: axkomet poll miami komet-prebooks."""
     from models.states import Feed
+    from tasks.notes import note_connection
     from tasks.polling import poll as poll_scopes
     from tasks.scopes import words
     from worker.assembly import open_services, timing_of
-    from worker.desk import way_on
+    from worker.desk import reset_command, way_on
+    from worker.offline import user
 
     known = [each.value for each in Feed]
     if feed is not None and feed not in known:
@@ -29,20 +32,24 @@ def poll(
     settings = load()
     _, ledger = open_services(settings)
     with ledger.sessions.begin() as session:
-        id_ = connection_id(session, connection)
+        id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
         scopes = poll_scopes(session, id_, Feed(feed) if feed is not None else None, timing_of(settings))
         due = [words(scope) for scope in scopes if scope.stopped_reason is None]
         stopped = [
-            f"{words(scope)} stands still: {scope.stopped_reason}. {way_on(connection, scope.feed)}"
+            {"feed": words(scope), "message": why, "next_command": reset_command(connection, scope.feed)}
             for scope in scopes
-            if scope.stopped_reason
+            if (why := scope.stopped_reason)
         ]
-    for each in due:
-        typer.echo(f"{connection}: {each} is due now")
-    for each in stopped:
-        typer.echo(f"axkomet: {connection}: {each}", err=True)
+        if due:
+            note_connection(session, id_, user(), f"polled {feed or 'all feeds'}")
     if not due and not stopped:
         raise Problem(f"{connection}: no order waits for {feed}, so there is nothing to read.", Exit.NOTHING)
+    document = {"connection": connection, "due": due, "stopped": stopped}
+    if as_json or due:
+        show(document, as_json, lambda _: "\n".join(f"{connection}: {each} is due now" for each in due))
+    for each in stopped:
+        still = f"{each['feed']} stands still: {each['message']}. {way_on(each['next_command'])}"
+        typer.echo(f"axkomet: {connection}: {still}", err=True)
     if stopped:
         finish(Exit.PARTLY if due else Exit.FAILED)
 
@@ -51,6 +58,7 @@ def poll(
 def pause(
     connection: Annotated[str, typer.Argument(help="Name of a connection.")],
     reason: Annotated[str, typer.Option(help="Kept, and shown by `status`.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Call neither system of a connection until it is resumed. Example: axkomet pause miami --reason "stock-taking"."""
     from tasks import upstreams
@@ -62,13 +70,15 @@ def pause(
         is_new = upstreams.pause(
             session, connection_id(session, connection, exit_code=Exit.NOTHING), user(), reason.strip()
         )
-    typer.echo(f"{connection} is paused" if is_new else f"{connection} was paused already")
+    document = {"connection": connection, "paused": True, "changed": is_new}
+    show(document, as_json, lambda _: f"{connection} is paused" if is_new else f"{connection} was paused already")
 
 
 @app.command()
 def resume(
     connection: Annotated[str, typer.Argument(help="Name of a connection.")],
     reason: Annotated[str, typer.Option(help="Kept, and shown by `status`.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Let a paused connection go on. Example: axkomet resume miami."""
     from tasks import upstreams
@@ -80,7 +90,9 @@ def resume(
     with ledger.sessions.begin() as session:
         id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
         was_paused = upstreams.resume(session, id_, timing_of(settings), user(), reason.strip())
-    typer.echo(f"{connection} goes on" if was_paused else f"{connection} was not paused by a person")
+    document = {"connection": connection, "paused": False, "changed": was_paused}
+    said = f"{connection} goes on" if was_paused else f"{connection} was not paused by a person"
+    show(document, as_json, lambda _: said)
 
 
 @feeds.command("reset")

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from worker.cli.shared import AsJson, connection_id, connections_of, known_conne
 from worker.problems import Exit, Problem
 
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
-    from tasks.mapping import Wanted
+    from tasks.mapping import Outcome, Wanted
     from worker.assembly import Ledger
 
 #: `mapping set` watches the orders so long, and looks so often, in seconds.
@@ -51,6 +51,7 @@ def set_mapping(
             help="Watch the orders go on, for five minutes at most; at a terminal unless told not.",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what an article is in Komet. Example: axkomet mapping set miami RFREE50 --product-code ROSFRE50."""
     from tasks.mapping import Wanted, set_mappings
@@ -64,20 +65,35 @@ def set_mapping(
         raise Problem("Name Komet's product with --product-code, --product-description or both.")
     _, ledger = open_services(load())
     with ledger.sessions() as session:
-        id_ = connection_id(session, connection)
+        id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
     wanted = Wanted(id_, article, code or None, description or None)
     (outcome,) = set_mappings(ledger.sessions, [wanted], user())
+    document = _document(connection, wanted, outcome)
+    product = " ".join(filter(None, (code, description)))
+    word = "was mapped so already" if outcome.was_set else f"is {product} in Komet from now on"
+    said = f"{outcome.article_code} {word}; {len(outcome.released)} order(s) released."
+    show(document, as_json, lambda _: said)
+    if outcome.released and (sys.stdout.isatty() and not as_json if watch is None else watch):
+        _watch(ledger, wanted, outcome.released, on_stderr=as_json)
+
+
+def _document(connection: str, wanted: "Wanted", outcome: "Outcome") -> dict[str, Any]:
+    """What became of a mapping; an article that is in no catalogue is worth a word."""
     article = outcome.article_code
     if outcome.is_unknown:
         typer.echo(f"axkomet: Axerrio's catalogue of {connection} has no article {article}; it is kept.", err=True)
-    product = " ".join(filter(None, (code, description)))
-    word = "was mapped so already" if outcome.was_set else f"is {product} in Komet from now on"
-    typer.echo(f"{article} {word}; {len(outcome.released)} order(s) released.")
-    if outcome.released and (sys.stdout.isatty() if watch is None else watch):
-        _watch(ledger, wanted, outcome.released)
+    return {
+        "connection": connection,
+        "article_code": article,
+        "product_code": wanted.product_code,
+        "product_description": wanted.product_description,
+        "changed": not outcome.was_set,
+        "in_catalogue": not outcome.is_unknown,
+        "released": list(outcome.released),
+    }
 
 
-def _watch(ledger: "Ledger", wanted: "Wanted", released: Sequence[int]) -> None:
+def _watch(ledger: "Ledger", wanted: "Wanted", released: Sequence[int], *, on_stderr: bool) -> None:
     """Tell how many of the orders wait for the mapping no more, until none does, Ctrl-C, or the time is over."""
     from tasks.mapping import still_waiting
     from worker.screens import progress
@@ -89,7 +105,7 @@ def _watch(ledger: "Ledger", wanted: "Wanted", released: Sequence[int]) -> None:
                 left = still_waiting(session, wanted, released)
             done(len(released) - left)
             time.sleep(_WATCH_PAUSE if left else 0)
-    typer.echo(f"{len(released) - left} of {len(released)} order(s) went on.")
+    typer.echo(f"{len(released) - left} of {len(released)} order(s) went on.", err=on_stderr)
     if left:
         typer.echo(
             f"axkomet: {left} wait still; nothing is lost: see `axkomet status`, and `axkomet mapping list --missing`.",
@@ -100,6 +116,7 @@ def _watch(ledger: "Ledger", wanted: "Wanted", released: Sequence[int]) -> None:
 @mapping.command("import")
 def import_mappings(
     file: Annotated[Path, typer.Argument(help="A CSV file, as `mapping export` writes it.")],
+    as_json: AsJson = False,
 ) -> None:
     """Set all mappings of a CSV file, or none. Example: axkomet mapping import mappings.csv."""
     from tasks.mapping import set_mappings
@@ -120,13 +137,13 @@ def import_mappings(
         raise Problem(f"{file} holds no mapping.", Exit.NOTHING)
     outcomes = set_mappings(ledger.sessions, wanted, user())
     names = {id_: name for name, id_ in known.items()}
-    for each, outcome in zip(wanted, outcomes, strict=True):
-        if outcome.is_unknown:
-            whose = f"Axerrio's catalogue of {names[each.connection_id]}"
-            typer.echo(f"axkomet: {whose} has no article {outcome.article_code}; it is kept.", err=True)
-    changed = sum(not each.was_set for each in outcomes)
+    documents = [
+        _document(names[each.connection_id], each, outcome) for each, outcome in zip(wanted, outcomes, strict=True)
+    ]
+    changed = sum(each["changed"] for each in documents)
     released = {order_id for each in outcomes for order_id in each.released}
-    typer.echo(f"{len(outcomes)} mapping(s) read, {changed} of them new or changed; {len(released)} order(s) released.")
+    said = f"{len(outcomes)} mapping(s) read, {changed} of them new or changed; {len(released)} order(s) released."
+    show(documents, as_json, lambda _: said)
 
 
 @mapping.command("export")

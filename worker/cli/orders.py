@@ -300,6 +300,7 @@ def resolve(
     ] = None,
     resend: Annotated[bool, typer.Option("--resend", help="A write in doubt: it never arrived, make it anew.")] = False,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Decide a conflict, or what became of a write in doubt. Example: axkomet resolve 2026-48210 --line 1 --theirs."""
     from models.states import REFUSED
@@ -329,11 +330,19 @@ def resolve(
             with silent_connection(settings, urls, ledger, row.connection_id) as connection:
                 resolution = decisions.decide_conflicts(session, connection, row.id, choice, by, timing, line=of_line)
         name, at_its_end = row.name, REFUSED["resolve"].get(row.state)
-    for what in resolution.decided:
-        typer.echo(f"{name}: decided {choice}: {what}")
-    for why_not in resolution.refused:
-        typer.echo(f"axkomet: {name}: {why_not}", err=True)
+        document = {
+            "id": row.id,
+            "name": name,
+            "choice": choice.value,
+            "decided": list(resolution.decided),
+            "refused": list(resolution.refused),
+        }
     if not resolution.decided and not resolution.refused:
         raise Problem(f"{name} {at_its_end or f'has nothing to decide with --{choice}'}.", Exit.NOTHING)
+    if as_json or resolution.decided:
+        lines = [f"{name}: decided {choice}: {what}" for what in resolution.decided]
+        show(document, as_json, lambda _: "\n".join(lines))
+    for why_not in resolution.refused:
+        typer.echo(f"axkomet: {name}: {why_not}", err=True)
     if resolution.refused:
         finish(Exit.PARTLY if resolution.decided else Exit.FAILED)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.shared import app, database, finish, load
+from worker.cli.shared import AsJson, app, database, finish, load, show
 from worker.problems import Problem
 
 _QUESTIONS = {
@@ -15,6 +15,9 @@ _QUESTIONS = {
     "axerrio_url": "Address of Axerrio's adapter, such as https://axerrio.example",
     "tenant": "Axerrio's tenant",
 }
+Check = Annotated[
+    bool, typer.Option("--check", help="Run none: say whether the one of this machine is at work. Exit 1 where not.")
+]
 
 
 @app.command()
@@ -38,47 +41,72 @@ def demo(
 
 
 @app.command()
-def worker() -> None:
+def worker(check: Check = False) -> None:
     """Run one worker. Example: axkomet worker."""
-    from worker.app import run_worker
     from worker.settings import resolve_services
 
     settings = load()
-    run_worker(settings, resolve_services(settings))
+    urls = resolve_services(settings)
+    if check:
+        from worker.at_work import check_worker
+
+        check_worker(settings, urls)
+    else:
+        from worker.app import run_worker
+
+        run_worker(settings, urls)
 
 
 @app.command()
-def beat() -> None:
+def beat(check: Check = False) -> None:
     """Run one beat, which only ticks; any number may run. Example: axkomet beat."""
-    from worker.app import run_beat
     from worker.assembly import open_services
 
     settings = load()
     urls, ledger = open_services(settings)
-    ledger.engine.dispose()
-    run_beat(settings, urls)
+    if check:
+        from worker.at_work import check_beat
+
+        check_beat(settings, ledger)
+    else:
+        from worker.app import run_beat
+
+        ledger.engine.dispose()
+        run_beat(settings, urls)
 
 
 @app.command()
-def flower() -> None:
-    """Run Flower on loopback, with a password. Example: axkomet flower."""
-    from worker.app import run_flower
+def flower(check: Check = False) -> None:
+    """Run Flower, with a password. Example: axkomet flower."""
     from worker.settings import resolve_services
 
     settings = load()
-    run_flower(settings, resolve_services(settings))
+    if check:
+        from worker.at_work import check_flower
+
+        check_flower(settings)
+    else:
+        from worker.app import run_flower
+
+        run_flower(settings, resolve_services(settings))
 
 
 @app.command()
-def metrics() -> None:
-    """Serve what `status` says as metrics for Prometheus, on loopback. Example: axkomet metrics."""
+def metrics(check: Check = False) -> None:
+    """Serve what `status` says as metrics for Prometheus. Example: axkomet metrics."""
     from worker.assembly import open_services
-    from worker.metrics import run_metrics
 
     settings = load()
-    urls, ledger = open_services(settings)
-    ledger.engine.dispose()
-    run_metrics(settings, urls)
+    if check:
+        from worker.at_work import check_metrics
+
+        check_metrics(settings)
+    else:
+        from worker.metrics import run_metrics
+
+        urls, ledger = open_services(settings)
+        ledger.engine.dispose()
+        run_metrics(settings, urls)
 
 
 @app.command()
@@ -103,6 +131,7 @@ def init(
     axerrio_url: Annotated[str | None, typer.Option(help="Address of Axerrio's adapter.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Axerrio's tenant.")] = None,
     komet_url: Annotated[str, typer.Option(help="Address of Komet's API.")] = "https://api.kometsales.com/api",
+    as_json: AsJson = False,
 ) -> None:
     """Write a commented connections file and an .env, from questions or from options; overwrites nothing.
 
@@ -131,16 +160,16 @@ def init(
             question = f"{system}'s token (Enter: fill it in later)"
             tokens[f"{system.lower()}_token"] = typer.prompt(question, default="", hide_input=True, err=True)
     answers = Answers(komet_url=komet_url, **{each: str(word).strip() for each, word in (asked | tokens).items()})
-    for file in write_files(answers, settings.connections):
-        typer.echo(f"{file} written")
+    written = [str(file) for file in write_files(answers, settings.connections)]
+    show({"written": written}, as_json, lambda _: "\n".join(f"{file} written" for file in written))
     typer.echo("Next: fill in tokens and buyers, then `axkomet up`, and in another terminal `axkomet check`.", err=True)
 
 
 @database.command()
-def upgrade() -> None:
+def upgrade(as_json: AsJson = False) -> None:
     """Bring the ledger's schema to this version. Example: axkomet db upgrade."""
     from worker.settings import resolve_services
     from worker.up import migrate
 
-    migrate(resolve_services(load()).database_url)
-    typer.echo("The schema serves this version.", err=True)
+    version = migrate(resolve_services(load()).database_url)
+    show({"schema": version}, as_json, lambda _: f"The schema, of version {version}, serves this program.")

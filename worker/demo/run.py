@@ -103,7 +103,7 @@ def _empty(home: Path) -> None:
 
 def _with_env(roles: Sequence[Role], settings: Settings, world: World) -> list[Role]:
     """The roles with every setting and token given, so that nothing of the user's own settings reaches them."""
-    own = settings.model_dump(exclude={"home", "database_url", "redis_url", "flower_user", "flower_password"})
+    own = settings.model_dump(exclude={"home"}, exclude_none=True)
     env = {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in own.items()}
     for pair in world.pairs:
         env |= pair.tokens
