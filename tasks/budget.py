@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, aliased, sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from clients.errors import NoBudget, NoTurn
 from clients.pacing import Pacer
@@ -26,7 +26,9 @@ BUDGET = "budget"
 WINDOW = timedelta(hours=24)
 _SLOT = timedelta(minutes=5)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_mine = aliased(Order)
+#: Made here, before there are threads: see `tasks.wake`.
+_mine = Order.__table__.alias()
+_MY_PLACE = tuple_(_mine.c.departure_date, _mine.c.id)
 #: Share of the day's requests that only writes may take, in percent.
 RESERVED_FOR_WRITES = 30
 
@@ -141,10 +143,10 @@ def _ahead(session: Session, company: str, order_id: int) -> int:
         select(func.count())
         .select_from(Order)
         .join(Connection, Order.connection_id == Connection.id)
-        .join(_mine, _mine.id == order_id)
+        .join(_mine, _mine.c.id == order_id)
         .where(
             Order.held_up_by == BUDGET,
-            tuple_(Order.departure_date, Order.id) < tuple_(_mine.departure_date, _mine.id),
+            tuple_(Order.departure_date, Order.id) < _MY_PLACE,
             Connection.joins.startswith(f"{company}|", autoescape=True),
         )
     )

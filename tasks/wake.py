@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
 
 from models.database import now
 from models.states import WriteState
@@ -15,8 +15,12 @@ from tasks.runtime import Hint, Runtime, Timing
 
 #: Messages on their way at a time for the orders of one connection, and as many for its scopes.
 MOST_HINTS = 32
-#: Made once: an alias is dear.
-_OTHERS: dict[Any, type[Order] | type[Scope]] = {Order: aliased(Order), Scope: aliased(Scope)}
+#: Of each table under another name, the connection and when a message ends. Made once, as an alias is dear, and here:
+#: SQLAlchemy makes what belongs to an alias when it is first asked for, and where two threads ask at once, one may keep
+#: a column of the table itself for good.
+_OTHERS: dict[Any, tuple[ColumnElement[int], ColumnElement[datetime]]] = {
+    row: (other.c.connection_id, other.c.hinted_until) for row in (Order, Scope) for other in [row.__table__.alias()]
+}
 
 
 def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False) -> list[int]:
@@ -55,8 +59,8 @@ def hint_of(row: Order, connection: str) -> Hint:
 
 def room_for_hints(row: type[Order] | type[Scope], connection_id: int, moment: datetime) -> Select[int]:
     """Asks how many more messages may be on their way for a connection's orders, or for its scopes."""
-    other = _OTHERS[row]
-    return select(MOST_HINTS - func.count()).where(other.connection_id == connection_id, other.hinted_until > moment)
+    of_connection, hinted_until = _OTHERS[row]
+    return select(MOST_HINTS - func.count()).where(of_connection == connection_id, hinted_until > moment)
 
 
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
