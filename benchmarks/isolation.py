@@ -140,8 +140,8 @@ def run(seconds: float) -> list[Phase]:
         worlds = {name: site.world(name) for name in (*HEALTHY, DEAD, REFUSED, FLOODED)}
         env = bare_environment(
             site.folder,
-            connections_toml(*(_entry(world) for world in worlds.values())),
-            {name: token for world in worlds.values() for name, token in _tokens(world).items()},
+            connections_toml(*(entry_of(world) for world in worlds.values())),
+            {name: token for world in worlds.values() for name, token in tokens_of(world).items()},
             AXKOMET_DATABASE_URL=site.database_url,
             AXKOMET_REDIS_URL=site.redis_url,
         )
@@ -171,15 +171,16 @@ def run(seconds: float) -> list[Phase]:
     return phases
 
 
-def _tokens(world: World) -> dict[str, str]:
+def tokens_of(world: World) -> dict[str, str]:
+    """By the variables that hold them."""
     name = world.name.upper()
     return {f"KOMET_{name}": world.komet_token, f"AXERRIO_{name}": world.axerrio_token}
 
 
-def _entry(world: World) -> dict[str, object]:
+def entry_of(world: World) -> dict[str, object]:
     """As the tests have it, with tokens of its own and the usual pace."""
     entry = world.entry()
-    komet, axerrio = _tokens(world)
+    komet, axerrio = tokens_of(world)
     entry["komet"] |= {"token_env": komet, "requests_per_second": 5}
     entry["axerrio"] |= {"token_env": axerrio}
     return entry

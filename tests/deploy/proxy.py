@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.services import free_port
+from worker.services import free_port, port_taken
 
 CADDYFILE = Path(__file__).parents[2] / "ops" / "Caddyfile"
 
@@ -30,6 +31,9 @@ def proxy(folder: Path, flower_port: int, **env: str) -> Iterator[tuple[str, str
     env = {"PATH": os.environ["PATH"], "HOME": str(folder)} | env
     with (folder / "caddy.log").open("wb") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as caddy:
         try:
+            while not port_taken(plain):
+                assert caddy.poll() is None, (folder / "caddy.log").read_text()
+                time.sleep(0.05)
             yield f"http://127.0.0.1:{plain}", f"https://localhost:{secure}"
         finally:
             caddy.terminate()
