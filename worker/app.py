@@ -143,7 +143,7 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     from tornado.options import options
 
     options.basic_auth = [":".join(flower_access(settings))]
-    options.tasks_columns = "name,args,state,result,received,runtime"
+    options.tasks_columns = "name,args,state,result,received,runtime,uuid"
     options.read_only = True
     options.max_tasks = _FLOWER_TASKS
     app = make_app(urls.redis_url, settings)

@@ -127,7 +127,7 @@ def test_ops_see_the_work_in_the_words_of_the_trade(demo: Demo, tmp_path: Path) 
         assert ORDER.fullmatch(arguments)
         assert result.startswith("komet.")
 
-        driver.get(row.find_element(By.TAG_NAME, "a").get_attribute("href"))
+        row.find_element(By.CSS_SELECTOR, "a[href*='/task/']").click()
         text = seen(driver, lambda text: "task details" in text.lower())
         assert arguments in text
         assert result in text
