@@ -28,7 +28,7 @@ from worker.settings import ENV_PREFIX, ServiceUrls, Settings, urls_set
 
 LOOK_SECONDS = 0.2
 #: A role finishes the work in its hands within this time, or is killed.
-STOP_SECONDS = 25.0
+STOP_SECONDS = 30.0
 FIRST_DELAY_SECONDS = 0.5
 LAST_DELAY_SECONDS = 30.0
 #: Whatever lived this long is healthy again: its next restart waits `FIRST_DELAY_SECONDS`.
@@ -137,7 +137,7 @@ class Supervisor:
             kept.look(time.monotonic())
 
     def stop(self) -> None:
-        """End the roles (25 seconds, a second Ctrl-C: at once), then Valkey, then PostgreSQL."""
+        """End the roles (30 seconds, a second Ctrl-C: at once), then Valkey, then PostgreSQL."""
         self._kept.clear()
         running = [child for child in self._children.values() if child.alive]
         for child in running:
