@@ -135,7 +135,7 @@ def test_ops_see_the_work_in_the_words_of_the_trade(demo: Demo, tmp_path: Path) 
         sources.append(driver.page_source)
 
         driver.get(demo.url("/broker"))
-        seen(driver, lambda text: "orders" in text)
+        seen(driver, lambda text: "redis://" in text)
         sources.append(driver.page_source)
     assert assert_absent(demo.secrets, enumerate_pages(sources)) == 4
 
