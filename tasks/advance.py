@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
+from models.canonical import Origin
 from models.database import now
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
@@ -37,7 +38,7 @@ from tasks.failpoints import reach
 from tasks.kinds import KINDS, Address
 from tasks.notes import note, note_once
 from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
-from tasks.plan.facts import CREATES, KOMET_WRITES
+from tasks.plan.facts import CREATES, KOMET_WRITES, PURCHASE_ORDER_CREATES
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime, Timing, new_owner
 from tasks.situation import SituationReader
@@ -62,7 +63,6 @@ _WHY = {
     OrderState.CANCELLING: "Its origin wants it no more: what stands of it in the other system is taken away.",
 }
 _TASK_OF_STATE = {
-    OrderState.PREBOOKED: KINDS[Kind.PURCHASE_ORDER_CREATE].task,
     OrderState.ORDERED: KINDS[Kind.PROCUREMENT_STATUS].task,
     OrderState.APPROVED: KINDS[Kind.AWB_ADD].task,
     OrderState.SHIPPED: KINDS[Kind.BOX_CODE_CHANGE].task,
@@ -224,7 +224,7 @@ def _decide(run: _Run, done: list[str]) -> _Chosen | None:
                 reach(write.kind, "planned", row.external_id or row.axerrio_key)
         else:
             hints += scopes.wait_for(session, row, plan.looks, run.runtime.timing)
-            row.next_task = KINDS[work[0].kind].task if work else _TASK_OF_STATE.get(row.state, "create_prebook")
+            row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
             if obstacle is not None or not work or row.held_up_by != BUDGET:
                 row.held_up_by = obstacle.name if obstacle is not None else None
             due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
@@ -292,6 +292,20 @@ def _let_go_until(
     row.lease_owner = row.lease_until = None
     row.hinted_until = moment + timedelta(seconds=timing.hint) if due_at == moment else None
     return hint_of(row, connection.settings.name)
+
+
+def _task_of(row: Order, situation: Situation) -> str:
+    """What an order will do next that only waits now, as far as can be told."""
+    if row.state in _TASK_OF_STATE:
+        return _TASK_OF_STATE[row.state]
+    is_born_here = row.origin == Origin.AXERRIO
+    if row.begun_version is None:
+        return KINDS[Kind.PREBOOK_CREATE if is_born_here else Kind.INBOUND_ORDER].task
+    is_bought = any(
+        write.kind in PURCHASE_ORDER_CREATES and write.state is WriteState.DONE for write in situation.writes
+    )
+    links_first = is_bought or (not is_born_here and row.references_applied is None)
+    return KINDS[Kind.EXTERNAL_REFERENCES if links_first else Kind.PURCHASE_ORDER_CREATE].task
 
 
 def _next_look(
