@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json
 from tests.sync.conftest import Ledger
@@ -85,6 +87,7 @@ def test_a_mapped_packing_is_no_difference(shell: Shell, world: World, make_ledg
     assert rows(screen, "1")["packing"] == "HALF HB"
 
 
+@pytest.mark.thorough
 def test_what_one_system_has_and_the_other_has_not(shell: Shell, ledger: Ledger, world: World) -> None:
     key = world.place(buyer={"code": "NOBODY", "name": "Nobody"})
     ledger.live(60)
@@ -100,6 +103,7 @@ def test_what_one_system_has_and_the_other_has_not(shell: Shell, ledger: Ledger,
     assert "≠" not in screen
 
 
+@pytest.mark.thorough
 def test_an_order_born_in_komet_is_compared_with_axerrios_record(shell: Shell, ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     ledger.live(240)

@@ -57,6 +57,7 @@ def test_clocks_that_differ(shell: Shell, world: World, ledger: Ledger) -> None:
 # -- write methods ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_write_method_shows_its_last_answer(shell: Shell, ledger: Ledger, world: World) -> None:
     methods = {each.value.removeprefix("komet.") for each in Kind if each.value.startswith("komet.")}
     lines = check(shell, 0)
@@ -92,6 +93,7 @@ def test_a_method_that_is_refused_names_the_tick(shell: Shell, ledger: Ledger, w
 # -- the connections file --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "name", "message", "fix"),
     [

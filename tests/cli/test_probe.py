@@ -72,6 +72,7 @@ def test_a_company_of_another_kind(
     assert [name for name, each in lines.items() if not each["ok"]] == [what]
 
 
+@pytest.mark.thorough
 def test_answers_that_name_nothing_are_read_back(shell: Shell, ledger: Ledger, world: World) -> None:
     world.settings(create_answers_bare=True)
     lines = probe(shell, received(ledger, world))

@@ -88,6 +88,7 @@ def test_an_order_of_axerrio_is_no_drift_on_its_way(shell: Shell, ledger: Ledger
     assert re.search(r"1 open order\(s\) compared, [0-9]+ Komet request\(s\) made", screen)
 
 
+@pytest.mark.thorough
 def test_an_order_of_komet_is_no_drift_on_its_way(shell: Shell, ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", print_labels=True)
     sold = world.sell_in_komet()
@@ -289,6 +290,7 @@ def test_links_that_axerrio_lost_are_told_anew(shell: Shell, ledger: Ledger, wor
     assert reconcile(shell, ledger, code=0) == []
 
 
+@pytest.mark.thorough
 def test_what_a_person_changed_in_axerrio_of_an_order_of_komet(shell: Shell, ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     ledger.live(90)
@@ -309,6 +311,7 @@ def test_what_a_person_changed_in_axerrio_of_an_order_of_komet(shell: Shell, led
 # -- what waits ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_what_waits_for_a_person_is_drift_only_where_the_systems_differ(
     shell: Shell, ledger: Ledger, world: World
 ) -> None:
@@ -460,6 +463,7 @@ def test_what_a_worker_saw_after_the_report_began_stands(shell: Shell, ledger: L
 # -- which, and mistakes ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_only_orders_of_a_date(shell: Shell, ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     item_gone(world, key)

@@ -71,6 +71,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(shell: Shell, ledger: 
     assert due(ledger) == set()
 
 
+@pytest.mark.thorough
 def test_what_is_chosen_begins_afresh(shell: Shell, ledger: Ledger, waiting: list[str]) -> None:
     shell.later(ledger)
     day = ledger.order(waiting[0])["departure_date"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.processes.plant import assert_all_once, environment
 from tests.sync.conftest import Ledger, make_ledger
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 FLOWER = ("axkomet", "geheim")
 
 
+@pytest.mark.thorough
 def test_honcho_runs_it_and_ctrl_c_ends_it(
     tmp_path: Path, world: World, database_url: str, redis_url: str, make_ledger: Callable[..., Ledger]
 ) -> None:

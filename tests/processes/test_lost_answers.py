@@ -28,6 +28,7 @@ def shown(plant: Plant, key: str) -> Any:
     return json.loads(subprocess.run(command, env=plant.env, cwd=plant.folder, capture_output=True, check=True).stdout)
 
 
+@pytest.mark.thorough
 def test_an_answer_is_lost_in_any_way(plant: Plant, world: World) -> None:
     keys = [plant.earn_proof()]
     for method, fault in itertools.product(METHODS, FAULTS):

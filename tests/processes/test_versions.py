@@ -51,6 +51,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "migrations_of", with_next)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("next_version")
 def test_the_schema_is_expanded_under_a_worker_that_works(
     make_plant: Callable[..., Plant], world: World, postgres_of_its_own: EmbeddedPostgres
@@ -98,6 +99,7 @@ def empty_database(postgres_of_its_own: EmbeddedPostgres) -> str:
     return postgres_of_its_own.url
 
 
+@pytest.mark.thorough
 def test_two_upgrades_at_once_take_turns(empty_database: str, redis_url: str, tmp_path: Path) -> None:
     env = bare_environment(tmp_path, "", {}, AXKOMET_DATABASE_URL=empty_database, AXKOMET_REDIS_URL=redis_url)
     with ThreadPoolExecutor() as pool:

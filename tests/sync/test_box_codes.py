@@ -77,6 +77,7 @@ def test_codes_that_no_label_has_wait_until_they_can_be_told(ledger: Ledger, wor
     assert_shipped(ledger, world, key)
 
 
+@pytest.mark.thorough
 def test_a_voided_label_holds_its_box_until_it_has_a_successor(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world, {"lines": [world.line("1")]})
     label = labels(world, key)[2]

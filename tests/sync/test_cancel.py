@@ -59,6 +59,7 @@ def test_before_anything_was_sent(ledger: Ledger, world: World) -> None:
     assert world.requests("prebook.create") == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("choice", [Choice.OURS, Choice.THEIRS])
 def test_a_change_of_its_origin_asks_a_person_anew(ledger: Ledger, world: World, choice: Choice) -> None:
     key = ledger.earn_proof()
@@ -83,6 +84,7 @@ def test_a_change_of_its_origin_asks_a_person_anew(ledger: Ledger, world: World,
         assert (ledger.state(key), boxes_in_komet(world)) == ("cancelled", 0)
 
 
+@pytest.mark.thorough
 def test_a_release_takes_it_back(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     cancel_it(ledger, key)

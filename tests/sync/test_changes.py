@@ -169,6 +169,7 @@ def test_changed_after_the_approval_waits_for_a_person(ledger: Ledger, world: Wo
     assert world.requests("purchase.order.item.delete") == 0
 
 
+@pytest.mark.thorough
 def test_changed_after_the_approval_is_applied_where_the_connection_says_so(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:
@@ -550,6 +551,7 @@ def test_changed_and_cancelled_while_the_call_is_in_flight(make_ledger: Callable
 # -- faults at the deletes ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kinds", [("lost_answer", "error_after", "html"), ("error_before", "reset_before")])
 def test_deletes_without_an_answer(ledger: Ledger, world: World, kinds: tuple[str, ...]) -> None:
     """Both deletes, done or not, of a change and of a cancellation: nothing is doubled, and nothing is left."""

@@ -181,6 +181,7 @@ def test_what_komet_shows_no_more_since_it_is_old_is_not_missed(ledger: Ledger, 
     assert states(ledger, waiting) == ["prebooked", "ordered", "approved"]
 
 
+@pytest.mark.thorough
 def test_an_order_is_closed_a_week_after_its_truck_left(ledger: Ledger, world: World) -> None:
     left, short = approved(ledger, world, *[{"departureDate": world.day(1), "truckDate": world.day(3)}] * 2)
     ship(world, left)

@@ -239,6 +239,7 @@ def test_what_was_taken_back_before_it_was_begun_counts_no_more(ledger: Ledger, 
     assert flagged(ledger) == LIMIT
 
 
+@pytest.mark.thorough
 def test_the_limit_grows_with_the_books_up_to_the_setting(make_ledger: Callable[..., Ledger], world: World) -> None:
     """Of 42 open orders twelve may go, of eleven nine."""
     ledger = make_ledger()
@@ -429,6 +430,7 @@ def test_prebooks_that_change_much_in_komet_wait_too(ledger: Ledger, world: Worl
     assert axerrio_boxes(world, sold[-1]) == {str(sold[-1]["item_ids"][0]): 9}
 
 
+@pytest.mark.thorough
 def test_a_hold_by_hand_and_its_end_do_not_end_this_one(ledger: Ledger, world: World) -> None:
     keys = place_many(world, LIMIT)
     ledger.live(120, pace=40)
@@ -451,6 +453,7 @@ def test_a_hold_by_hand_and_its_end_do_not_end_this_one(ledger: Ledger, world: W
     assert reasons(ledger, keys) == {("cancelled", None)}
 
 
+@pytest.mark.thorough
 def test_what_was_made_and_not_seen_yet_counts(ledger: Ledger, world: World) -> None:
     """Komet's list fails; its prebooks are acknowledged, and then the bad export comes."""
     world.fault("html", "prebook.details.list")

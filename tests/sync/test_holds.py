@@ -97,6 +97,7 @@ def test_a_refusal_that_is_not_understood_is_tried_three_times(ledger: Ledger, w
     assert ledger.writes(other, "komet.prebook.create") == ["refused"] * 3
 
 
+@pytest.mark.thorough
 def test_attempts_are_used_up(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"max_attempts": 3})
     ledger.earn_proof()

@@ -68,6 +68,7 @@ def test_mapped_on_komets_screen_it_goes_on_as_it_stands(ledger: Ledger, world: 
     assert len(world.company["purchase_orders"]) == 1, "it joins the pending one"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shown", ["unknown", "sent"])
 def test_mapped_here_its_item_is_made_anew_under_the_mapped_code(ledger: Ledger, world: World, shown: str) -> None:
     world.settings(unknown_shown_as=shown)

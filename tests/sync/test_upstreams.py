@@ -473,6 +473,7 @@ def test_an_order_that_was_not_refused_yet_probes_first(workers: Workers, world:
 # -- limit -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["http429", "body"])
 def test_the_daily_limit_is_waited_for(workers: Workers, world: World, how: str) -> None:
     world.settings(daily_limit=sum(world.company["requests"].values()) + 3, limit_failure=how)
