@@ -24,6 +24,8 @@ from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step, is_shipp
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
 #: Fields of a line that Axerrio must keep as Komet has them, and their words.
 _OF_LINE = ("boxes", "bunches_per_box", "stems_per_bunch", "mark_code", "unit_cost", "departure_date")
+#: What these fields hold where Axerrio does not say them: that is no change of a person's.
+_UNSAID = {"bunches_per_box": 0, "stems_per_bunch": 0, "unit_cost": None}
 _SHIPPED = LineStatus.SHIPPED
 
 
@@ -361,7 +363,8 @@ def _differences(before: Order, after: Order, ignored: Collection[str | None] = 
             continue
         for name in _OF_LINE:
             old, new = getattr(line, name), getattr(other, name)
-            if old not in (None, "", 0) and old != new:
+            is_said = name not in _UNSAID or new != _UNSAID[name]
+            if old not in (None, "", 0) and old != new and is_said:
                 changes.append(f"line {key} {name.replace('_', ' ')} {old} → {new}")
     added = [line for line in there.values() if line.status is LineStatus.OPEN]
     return changes + [f"a line of {line.boxes} boxes {line.article.description} was added" for line in added]

@@ -375,6 +375,15 @@ def edit_in_axerrio(world: World, key: str, how: str) -> None:
         world.place(key=key, lines=lines)
 
 
+@pytest.mark.thorough
+def test_what_axerrio_does_not_say_of_an_order_born_in_komet_is_no_change(ledger: Ledger, world: World) -> None:
+    number, key = born(ledger, world)
+    lines = [line | {"bunchesPerBox": 0, "unitCost": None} for line in world.axerrio_order(key)["lines"]]
+    world.place(key=key, lines=lines)
+    ledger.live(120, pace=40)
+    assert ledger.state(number) == "ordered", ledger.order(number)
+
+
 @pytest.mark.parametrize(
     ("how", "says"), [("boxes", "boxes 4 → 9"), ("cancelled", "cancelled there"), ("deleted", "deleted there")]
 )
