@@ -1,7 +1,8 @@
 """Mappings: list, set, import, export."""
 
-import contextlib
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,12 +100,17 @@ def _watch(ledger: "Ledger", wanted: "Wanted", released: Sequence[int], *, on_st
     from worker.screens import progress
 
     left, end = len(released), time.monotonic() + _WATCH_SECONDS
-    with contextlib.suppress(KeyboardInterrupt), progress("went on", len(released)) as done:
-        while left and time.monotonic() < end:
-            with ledger.sessions() as session:
-                left = still_waiting(session, wanted, released)
-            done(len(released) - left)
-            time.sleep(_WATCH_PAUSE if left else 0)
+    stopped = threading.Event()  # an exception could be lost, where it comes while something is closed
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    try:
+        with progress("went on", len(released)) as done:
+            while left and time.monotonic() < end and not stopped.is_set():
+                with ledger.sessions() as session:
+                    left = still_waiting(session, wanted, released)
+                done(len(released) - left)
+                stopped.wait(_WATCH_PAUSE if left else 0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     typer.echo(f"{len(released) - left} of {len(released)} order(s) went on.", err=on_stderr)
     if left:
         typer.echo(
