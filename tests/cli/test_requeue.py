@@ -170,6 +170,7 @@ def test_many_get_the_requests_that_are_left_by_their_departure(
     assert made == {keys[1], keys[3]}
 
 
+@pytest.mark.thorough
 def test_a_bar_is_shown_to_people_only(shell: Shell, ledger: Ledger, many: list[int]) -> None:
     done = shell.run("requeue", "--all")
     assert (done.returncode, done.stderr) == (0, "")

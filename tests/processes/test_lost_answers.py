@@ -61,6 +61,7 @@ def test_lost_before_the_work_it_waits_for_proof_of_absence(plant: Plant, world:
     assert_all_once(world, [lost, other])
 
 
+@pytest.mark.thorough
 def test_lost_after_the_work_it_is_adopted(plant: Plant, world: World) -> None:
     world.fault("lost_answer", "prebook.create", times=1)
     key = world.place()

@@ -176,6 +176,7 @@ def test_a_new_code_that_is_too_long_is_held_and_nothing_is_sent(ledger: Ledger,
 # -- no answer -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_change_of_codes_whose_answer_was_lost_is_adopted_by_its_boxes(ledger: Ledger, world: World) -> None:
     first, second = approved(ledger, world, {}, {})
     ship(world, first, second)

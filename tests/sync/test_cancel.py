@@ -96,6 +96,7 @@ def test_a_release_takes_it_back(ledger: Ledger, world: World) -> None:
     assert release_it(ledger, key).why_not is not None
 
 
+@pytest.mark.thorough
 def test_what_was_approved_waits_for_a_person(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.approve()

@@ -206,6 +206,7 @@ def test_labels_shipments_and_articles_go_back_too(ledger: Ledger, world: World)
     assert (labels["L-2"].is_deleted, shipments["SH-2"].is_deleted, articles["A-2"].is_deleted) == (True, True, True)
 
 
+@pytest.mark.thorough
 def test_a_reset_to_0_doubles_nothing(ledger: Ledger, world: World) -> None:
     (key,) = approved(ledger, world)
     ship(world, key)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 
+import pytest
+
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once, today_in
 
@@ -74,6 +76,7 @@ def test_an_order_that_is_linked_already_is_not_made_again(
     assert world.requests("prebook.create") == world.requests("purchase.order.create") == 1
 
 
+@pytest.mark.thorough
 def test_an_order_linked_to_its_prebook_only_gets_its_purchase_order(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:

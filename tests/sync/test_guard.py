@@ -175,6 +175,7 @@ def test_a_bad_export_and_the_good_one_again_write_nothing(ledger: Ledger, world
     assert_in_step(world, keys[0])
 
 
+@pytest.mark.thorough
 def test_without_a_guard_everything_goes(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(change_guard=0)
     keys = place_many(world, LIMIT + 2)

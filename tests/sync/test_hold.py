@@ -1,5 +1,7 @@
 """A hold by hand: nothing more is sent, what is under way is still found, and the release lets all of it go on."""
 
+import pytest
+
 from tasks.hold import Told, hold, release
 from tests.sync.conftest import Ledger
 from tests.sync.in_komet import assert_in_step
@@ -36,6 +38,7 @@ def test_before_anything_was_sent(ledger: Ledger, world: World) -> None:
     assert "Released from by_hand, by bob" in said
 
 
+@pytest.mark.thorough
 def test_a_change_waits_until_the_release(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     hold_it(ledger, key)

@@ -23,6 +23,7 @@ def test_cancelled_before_sending_sends_nothing(make_ledger: Callable[..., Ledge
     assert world.requests("prebook.create") == 0
 
 
+@pytest.mark.thorough
 def test_an_unknown_product_waits_and_the_rest_goes_on(ledger: Ledger, world: World) -> None:
     strange = {"key": "A-7", "code": "TULIP", "description": "Tulip"}
     key = world.place(lines=[world.line("1"), world.line("2", article=strange)])

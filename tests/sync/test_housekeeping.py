@@ -99,6 +99,7 @@ def test_an_old_ledger_keeps_what_is_open_and_what_a_late_record_is_known_by(led
     assert housekeeping(ledger.runtime) == "0 writes, 0 raw records, 0 observations, 0 scopes removed"
 
 
+@pytest.mark.thorough
 def test_before_its_time_nothing_of_an_order_goes(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     close(ledger, world, key)
@@ -300,6 +301,7 @@ def test_beat_sends_it_every_hour() -> None:
     assert len(entry["schedule"].minute) == 1
 
 
+@pytest.mark.thorough
 def test_the_time_is_the_settings(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retention_days": 10})
     key = ledger.earn_proof()

@@ -198,6 +198,7 @@ def test_no_air_waybill_for_what_komet_does_not_know(ledger: Ledger, world: Worl
 # -- Komet refuses it ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_refused_by_name_the_others_go_on(ledger: Ledger, world: World) -> None:
     world.settings(unknown_product="refused")
     key = world.place(lines=[world.line("1"), world.line("2", article=NEW), world.line("3", boxes=2)])
@@ -237,6 +238,7 @@ def test_two_unknown_ones_in_one_create_are_both_found(ledger: Ledger, world: Wo
     assert_every_line_once(world, key)
 
 
+@pytest.mark.thorough
 def test_refused_and_mapped_in_komet_it_goes_on_by_itself(ledger: Ledger, world: World) -> None:
     world.settings(unknown_product="refused")
     key = world.place(lines=[world.line("1", article=NEW)])

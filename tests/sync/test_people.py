@@ -284,6 +284,7 @@ def test_a_cancelled_purchase_order_does_not_stand_for_the_next_one(ledger: Ledg
     assert_in_step(world, key)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
 def test_a_purchase_order_is_cancelled_or_taken_away(ledger: Ledger, world: World, choice: str) -> None:
     cancelled, removed = ledger.earn_proof(), ledger.earn_proof()
@@ -384,6 +385,7 @@ def test_what_axerrio_does_not_say_of_an_order_born_in_komet_is_no_change(ledger
     assert ledger.state(number) == "ordered", ledger.order(number)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("how", "says"), [("boxes", "boxes 4 → 9"), ("cancelled", "cancelled there"), ("deleted", "deleted there")]
 )

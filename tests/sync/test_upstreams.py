@@ -220,6 +220,7 @@ def test_only_one_of_all_workers_probes(ledger: Ledger) -> None:
         assert Obstacles(session, connection, ledger.timing).hold_back(Feed.KOMET_PREBOOKS) is not None
 
 
+@pytest.mark.thorough
 def test_a_probe_comes_later_and_later_up_to_a_bound(make_ledger: Callable[..., Ledger]) -> None:
     ledger = make_ledger(timing={"retry_max": 300})
     connection = next(iter(ledger.runtime.connections))
@@ -331,6 +332,7 @@ def test_without_any_right_it_is_the_token(workers: Workers, world: World) -> No
     workers.all_went_on(keys)
 
 
+@pytest.mark.thorough
 def test_axerrio_refuses_the_token(make_ledger: Callable[..., Ledger], world: World) -> None:
     world.axerrio_token = f"axerrio-{world.komet_token}"
     ledger = make_ledger()
@@ -402,6 +404,7 @@ def test_a_read_that_is_not_allowed_is_told_and_made_seldom(workers: Workers, wo
     workers.all_went_on([key])
 
 
+@pytest.mark.thorough
 def test_one_order_alone_pauses_nothing_however_often(workers: Workers, world: World) -> None:
     world.fault("refuse", "prebook.create", message="You have no permission to sell to customer C100")
     key = world.place()

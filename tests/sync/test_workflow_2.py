@@ -259,6 +259,7 @@ def test_what_comes_back_in_the_feed_is_never_sent_to_komet(ledger: Ledger, worl
     assert world.company["prebooks"] == [prebook(world, sold)]
 
 
+@pytest.mark.thorough
 def test_a_new_ledger_takes_up_what_stands_on_both_sides(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     ledger.live(90)
@@ -295,6 +296,7 @@ def test_changes_before_axerrio_had_it_are_what_axerrio_gets(make_ledger: Callab
     assert ledger.writes(str(sold["number"]), "axerrio.inbound-orders") == ["done"]
 
 
+@pytest.mark.thorough
 def test_changes_while_axerrio_decides_reach_it(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", inbound="pending")
     sold = world.sell_in_komet()
@@ -433,6 +435,7 @@ def test_another_ship_date_moves_it_to_another_purchase_order(ledger: Ledger, wo
     assert days[moved] == world.day(4)
 
 
+@pytest.mark.thorough
 def test_an_approval_that_was_not_seen_yet_stands_before_a_change(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     first, _ = sold["item_ids"]
@@ -477,6 +480,7 @@ def test_a_line_that_a_person_deleted_is_seen_where_komet_shows_no_zeros(ledger:
     assert ledger.state(str(other["number"])) == "cancelled"
 
 
+@pytest.mark.thorough
 def test_a_prebook_that_comes_back_to_life_is_sold_again(ledger: Ledger, world: World) -> None:
     sold = world.sell_in_komet()
     ledger.live(30)
@@ -489,6 +493,7 @@ def test_a_prebook_that_comes_back_to_life_is_sold_again(ledger: Ledger, world: 
     assert ledger.state(str(sold["number"])) == "ordered"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", ["boxes", "cancel"])
 def test_a_change_after_axerrio_shipped_it_is_a_conflict_that_says_so(
     ledger: Ledger, world: World, change: str
@@ -511,6 +516,7 @@ def test_a_change_after_axerrio_shipped_it_is_a_conflict_that_says_so(
 # -- what creates nothing --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_prebook_first_seen_after_it_left_creates_nothing_until_it_is_moved(ledger: Ledger, world: World) -> None:
     past = world.item(vendor_ship_date=world.day(-1))
     sold = world.sell_in_komet(truck_date=world.day(1), items=[past])
@@ -568,6 +574,7 @@ def test_neither_an_id_in_the_answer_nor_a_comment_is_needed_to_know_it_as_ours(
     assert len(world.company["prebooks"]) == 1
 
 
+@pytest.mark.thorough
 def test_a_mark_of_our_form_is_enough_to_be_left_alone(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
     (ours,) = world.company["prebooks"]
@@ -581,6 +588,7 @@ def test_a_mark_of_our_form_is_enough_to_be_left_alone(ledger: Ledger, world: Wo
 # -- what Komet leaves open ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_axerrios_departure_date_counts_where_komet_shows_no_ship_date(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:
@@ -664,6 +672,7 @@ def test_a_purchase_order_in_doubt_waits_until_proof_is_earned(ledger: Ledger, w
     assert_in_step(world, sold, made=1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", ["change", "cancel"])
 def test_what_changes_while_a_put_goes_unanswered_comes_after_it(ledger: Ledger, world: World, change: str) -> None:
     world.fault("error_after", "PUT inbound-orders", system="axerrio", times=2)
