@@ -26,9 +26,9 @@ from tasks.runtime import Timing
 from tasks.upstreams import AWAY, AXERRIO, KOMET, LIMIT, PERSON, TOKEN
 from worker.assembly import Ledger, open_ledger, timing_of
 from worker.connections import load_connections
-from worker.desk import status
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
+from worker.status import status
 from worker.today import EVERYBODY, turns
 from worker.up import check_metrics_port
 

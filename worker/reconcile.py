@@ -32,8 +32,8 @@ from tasks.situation import MISSES_FOR_GONE, SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
 from tasks.wake import lock_order
 from worker.assembly import Ledger, make_connection, timing_of, tokens_of
-from worker.desk import not_called
 from worker.settings import ServiceUrls, Settings
+from worker.status import not_called
 from worker.witness import Witness
 
 Json = dict[str, Any]

@@ -15,10 +15,11 @@ from models.database import SchemaBusyError, SchemaTooNewError, make_engine, sch
 from models.tables import Process
 from worker.assembly import check_redis, first_words, open_services, timing_of, tokens_of, unfit
 from worker.connections import load_connections
-from worker.desk import Json, status
+from worker.desk import Json
 from worker.problems import Exit, Problem
 from worker.services import port_taken
 from worker.settings import Settings
+from worker.status import status
 from worker.supervisor import Role, Supervisor, axkomet_command
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from tests.between import Between, Reply, between
 from tests.sync.conftest import Ledger
 from tests.sync.docks import approved, assert_shipped, polls, ship
 from tests.world import ZONE, World, assert_exactly_once
-from worker.desk import status
+from worker.status import status
 
 Json = dict[str, Any]
 #: Makes another page of a feed's page.

@@ -19,7 +19,7 @@ from tests.sync.books import axerrio_boxes, axerrio_order
 from tests.sync.conftest import Ledger
 from tests.sync.in_komet import assert_gone, assert_in_step, items_of
 from tests.world import World
-from worker.desk import status
+from worker.status import status
 
 Json = dict[str, Any]
 DELETES = ("prebook.item.delete", "purchase.order.item.delete")

@@ -20,7 +20,7 @@ from models.tables import Order, Scope, Wait
 from tasks.budget import KometGate, budget_of
 from tests.sync.conftest import Ledger
 from tests.world import World
-from worker.desk import status
+from worker.status import status
 
 
 @pytest.mark.thorough

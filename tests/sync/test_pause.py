@@ -6,7 +6,7 @@ from tasks.upstreams import answered, judge, pause, probe_now, resume
 from tests.sync.conftest import Ledger
 from tests.sync.test_upstreams import asked, asked_axerrio, call_of
 from tests.world import World, assert_exactly_once
-from worker.desk import status
+from worker.status import status
 
 
 def pause_it(ledger: Ledger) -> bool:

@@ -25,8 +25,8 @@ from tasks.sweep import sweep
 from tasks.upstreams import Call, Obstacles, Pause
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
-from worker.desk import status
 from worker.screens import order_account
+from worker.status import status
 
 Json = dict[str, Any]
 METHODS = [

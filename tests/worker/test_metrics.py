@@ -17,9 +17,10 @@ from tests.processes.plant import connections_toml
 from tests.sync.conftest import Ledger, ledger, make_ledger
 from tests.world import World
 from worker.connections import load_connections
-from worker.desk import OrderFilter, find_orders, status
+from worker.desk import OrderFilter, find_orders
 from worker.metrics import Facts, Figures, figures
 from worker.settings import ServiceUrls, Settings
+from worker.status import status
 from worker.today import turn_of, turns, unsafe_today
 
 __all__ = ["ledger", "make_ledger"]

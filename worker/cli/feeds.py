@@ -23,8 +23,8 @@ def poll(
     from tasks.polling import poll as poll_scopes
     from tasks.scopes import words
     from worker.assembly import open_services, timing_of
-    from worker.desk import reset_command, way_on
     from worker.offline import user
+    from worker.status import reset_command, way_on
 
     known = [each.value for each in Feed]
     if feed is not None and feed not in known:
