@@ -1,7 +1,6 @@
 """`axkomet worker --check` and its like: is this machine's process at work? For the health checks of containers."""
 
 import socket
-from datetime import timedelta
 
 import httpx
 from sqlalchemy import ColumnElement, select
@@ -12,9 +11,8 @@ from worker.assembly import Ledger, open_ledger
 from worker.problems import Exit, Problem
 from worker.services import LOOPBACK
 from worker.settings import ServiceUrls, Settings
+from worker.status import INTERVALS, gone_before
 
-#: A process that was not seen for so many intervals is gone, as `axkomet status` has it.
-_INTERVALS = 3
 #: Seconds that a process has for an answer.
 _PATIENCE = 5.0
 
@@ -30,7 +28,7 @@ def check_worker(settings: Settings, urls: ServiceUrls) -> None:
     ours = Process.name.endswith(f"@{socket.gethostname()}", autoescape=True)
     names = _seen_lately(settings, open_ledger(urls.database_url), Process.role == "worker", ours)
     if not names:
-        raise Problem(f"No worker of this machine was seen for {_INTERVALS} intervals.", Exit.FAILED)
+        raise Problem(f"No worker of this machine was seen for {INTERVALS} intervals.", Exit.FAILED)
     # It may be alive and deaf, where its connection to the broker broke and it did not learn of it.
     if not make_app(urls.redis_url, settings).control.ping(names, timeout=_PATIENCE, limit=len(names)):
         raise Problem(f"{', '.join(names)}: no answer through the broker.", Exit.FAILED)
@@ -43,7 +41,7 @@ def check_beat(settings: Settings, ledger: Ledger) -> None:
         Problem: none was.
     """
     if not _seen_lately(settings, ledger, Process.role == "beat"):
-        raise Problem(f"No tick was served for {_INTERVALS} intervals.", Exit.FAILED)
+        raise Problem(f"No tick was served for {INTERVALS} intervals.", Exit.FAILED)
 
 
 def check_flower(settings: Settings) -> None:
@@ -68,7 +66,7 @@ def check_metrics(settings: Settings) -> None:
 
 def _seen_lately(settings: Settings, ledger: Ledger, *which: ColumnElement[bool]) -> list[str]:
     with ledger.sessions() as session:
-        alive = now(session) - timedelta(seconds=_INTERVALS * settings.sweep_seconds + 1)
+        alive = gone_before(now(session), settings.sweep_seconds)
         return list(session.scalars(select(Process.name).where(Process.seen_at > alive, *which)))
 
 

@@ -36,7 +36,7 @@ from worker.desk import Json, iso
 Row = TypeVar("Row", Upstream, PausedMethod, Scope)
 
 #: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late.
-_INTERVALS = 3
+INTERVALS = 3
 #: So many notes of a connection are shown.
 _NOTES = 10
 
@@ -51,18 +51,23 @@ def way_on(command: str) -> str:
     return f"`{command}` reads all of it anew, and doubles nothing."
 
 
+def gone_before(moment: datetime, interval: float) -> datetime:
+    """What is done each so many seconds, and was done last before this, is not done any more."""
+    return moment - timedelta(seconds=INTERVALS * interval + 1)
+
+
 def status(session: Session, connections: Iterable[ConnectionSettings], timing: Timing) -> Json:
     """How the whole is: healthy or not, in words, and the figures behind it. Single orders that wait are no illness."""
     moment = now(session)
     problems: list[str] = []
     processes = session.scalars(select(Process)).all()
-    alive = moment - timedelta(seconds=_INTERVALS * timing.sweep + 1)
+    alive = gone_before(moment, timing.sweep)
     workers = sum(1 for each in processes if each.role == "worker" and each.seen_at > alive)
     tick = max((each.seen_at for each in processes if each.role == "beat"), default=None)
     if not workers:
-        problems.append(f"No worker was seen for {_INTERVALS} intervals: start `axkomet worker`.")
+        problems.append(f"No worker was seen for {INTERVALS} intervals: start `axkomet worker`.")
     if tick is None or tick <= alive:
-        problems.append(f"No tick came for {_INTERVALS} intervals: start `axkomet beat`, and look at worker and Redis.")
+        problems.append(f"No tick came for {INTERVALS} intervals: start `axkomet beat`, and look at worker and Redis.")
     facts = _facts(session, timing, moment)
     shown = []
     not_taken_up = []
@@ -161,7 +166,7 @@ def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
                     or_(
                         Scope.stopped_reason.is_not(None),
                         Scope.due_at < _late(timing, moment),
-                        Scope.failures >= _INTERVALS,
+                        Scope.failures >= INTERVALS,
                         and_(Scope.feed == Feed.SALES_ORDERS, Scope.last_success_at.is_(None)),
                     )
                 )
@@ -182,7 +187,7 @@ def _by_connection(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 def _late(timing: Timing, moment: datetime) -> datetime:
     """What was due before that is late."""
-    return moment - timedelta(seconds=_INTERVALS * timing.poll + 1)
+    return gone_before(moment, timing.poll)
 
 
 def _feeds(session: Session, moment: datetime) -> dict[int, list[Json]]:
@@ -231,8 +236,8 @@ def _connection(
         elif scope.feed in told:
             pass  # said above
         elif scope.due_at is not None and scope.due_at < _late(timing, facts.moment):
-            problems.append(f"{where} was not read for {_INTERVALS} polls.")
-        elif scope.failures >= _INTERVALS:
+            problems.append(f"{where} was not read for {INTERVALS} polls.")
+        elif scope.failures >= INTERVALS:
             problems.append(f"{where} could not be read {scope.failures} times: {scope.last_error}.")
         elif scope.feed is Feed.SALES_ORDERS and scope.last_success_at is None:
             problems.append(f"{where} was never read" + (f": {scope.last_error}." if scope.last_error else " yet."))
