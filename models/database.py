@@ -25,6 +25,7 @@ _OPTIONS = (
 #: Without these, an answer that never comes is waited for two hours, and what was sent is repeated for 15 minutes.
 _SILENCE = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 10_000}
 _CLOCK = "clock"
+_NOW = select(func.axkomet_now(type_=DateTime(timezone=True)))
 #: Between two tries to upgrade, in seconds.
 _UPGRADE_PAUSE = 1.0
 
@@ -67,9 +68,15 @@ def now(session: Session) -> datetime:
     transaction = session.get_transaction() or session.begin()
     clock: _Clock | None = session.info.get(_CLOCK)
     if clock is None or clock.transaction is not transaction:
-        moment = session.execute(select(func.axkomet_now(type_=DateTime(timezone=True)))).scalar_one()
-        clock = session.info[_CLOCK] = _Clock(transaction, moment, time.monotonic())
+        clock = tell_time(session, session.execute(_NOW).scalar_one())
     return clock.moment + timedelta(seconds=time.monotonic() - clock.read_at)
+
+
+def tell_time(session: Session, moment: datetime) -> _Clock:
+    """A statement of the session's transaction told the ledger's time, so that nobody need ask."""
+    transaction = session.get_transaction() or session.begin()
+    clock = session.info[_CLOCK] = _Clock(transaction, moment, time.monotonic())
+    return clock
 
 
 def migrations_of(engine: Engine) -> "Config":

@@ -8,14 +8,16 @@ in doubt), and at the pace that the request budget allows while they wait passiv
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import DateTime, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, DateTime, Text, and_, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from models.database import now
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
+from models.together import Rows, Together, parameter
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
 
@@ -26,6 +28,35 @@ REFERENCE_INTERVAL = 86_400.0
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
 _SLOWEST_RETRY = 16
 _BY_SEQUENCE = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
+
+
+class _WaitRow(NamedTuple):
+    scope_id: int
+    active: bool
+
+
+class _ScopeRow(NamedTuple):
+    id: int
+    feed: Feed
+    key: str
+
+
+_feeds, _keys = parameter("feeds", ARRAY(Text())), parameter("keys", ARRAY(Text()))
+_asked = func.unnest(_feeds, _keys).table_valued("feed", "key").render_derived()
+_WAITS = Rows(_WaitRow, select(Wait.scope_id, Wait.active).where(Wait.order_id == parameter("order_id", BigInteger())))
+_SCOPES = Rows(
+    _ScopeRow,
+    select(Scope.id, Scope.feed, Scope.key).join(
+        _asked,
+        and_(
+            Scope.connection_id == parameter("connection_id", BigInteger()),
+            Scope.feed == _asked.c.feed,
+            Scope.key == _asked.c.key,
+        ),
+    ),
+)
+#: What an order waits for, and the scopes that it is to wait for.
+_WAITING = Together(_WAITS, _SCOPES)
 
 
 @dataclass(frozen=True)
@@ -63,24 +94,33 @@ def wait_for(session: Session, order: Order, looks: Iterable[Look], timing: Timi
     Returns:
         Hints for the scopes that a new wait made due.
     """
-    wanted = {
-        find_or_make(session, order.connection_id, look.feed, look.key).id: look
-        for look in sorted(looks, key=lambda look: (look.feed, look.key, look.active))
+    of_looks = {
+        (look.feed, look.key): look for look in sorted(looks, key=lambda look: (look.feed, look.key, look.active))
     }
-    present = {wait.scope_id: wait for wait in session.scalars(select(Wait).where(Wait.order_id == order.id))}
+    found = _WAITING.read(
+        session,
+        order_id=order.id,
+        connection_id=order.connection_id,
+        feeds=[feed.value for feed, _ in of_looks],
+        keys=[key for _, key in of_looks],
+    )
+    known = {(each.feed, each.key): each.id for each in found[_SCOPES]}
+    wanted = {
+        known.get(name) or find_or_make(session, order.connection_id, *name).id: look for name, look in of_looks.items()
+    }
+    present = {each.scope_id: each.active for each in found[_WAITS]}
     if gone := [scope_id for scope_id in present if scope_id not in wanted]:
         session.execute(delete(Wait).where(Wait.order_id == order.id, Wait.scope_id.in_(gone)))
     fresh = []
     for scope_id, look in wanted.items():
-        wait = present.get(scope_id)
-        if wait is None:
-            session.add(Wait(order_id=order.id, scope_id=scope_id, active=look.active))
+        if present.get(scope_id) is look.active:
+            continue
+        waits = insert(Wait).values(order_id=order.id, scope_id=scope_id, active=look.active)
+        session.execute(
+            waits.on_conflict_do_update(index_elements=["order_id", "scope_id"], set_={"active": look.active})
+        )
+        if look.active or scope_id not in present:
             fresh.append(scope_id)
-        elif wait.active != look.active:
-            wait.active = look.active
-            if look.active:
-                fresh.append(scope_id)
-    session.flush()
     return request(session, fresh, timing)
 
 

@@ -1,11 +1,14 @@
 """From the ledger to the plan's inputs: one order's rows become a `Situation`."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models import canonical as forms
 from models.canonical import (
@@ -20,26 +23,11 @@ from models.canonical import (
 )
 from models.database import now
 from models.states import Feed, Kind, WriteState
-from models.tables import (
-    Box,
-    Decision,
-    Json,
-    Label,
-    Observation,
-    Prebook,
-    PrebookItem,
-    Proof,
-    PurchaseOrder,
-    PurchaseOrderItem,
-    Scope,
-    Shipment,
-    ShipmentLine,
-    Write,
-)
-from models.tables import Connection as ConnectionRow
+from models.tables import Decision, Json, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Shipment
 from models.tables import Order as OrderRow
+from models.together import Found
 from tasks import guard
-from tasks.budget import budget_of
+from tasks.budget import Budget
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
@@ -55,20 +43,41 @@ from tasks.plan.facts import (
 from tasks.plan.questions import EDITED, OURS
 from tasks.proofs import grace
 from tasks.runtime import Timing
-from tasks.translation import translated
+from tasks.situation_rows import (
+    BOXES,
+    CATALOGUE,
+    DECISIONS,
+    ITEMS,
+    LABELS,
+    LOOKS,
+    MAPPINGS,
+    PREBOOKS,
+    PROOFS,
+    PURCHASE_ORDERS,
+    PURCHASED,
+    REQUESTS_USED,
+    SHIPMENTS,
+    SITUATION,
+    UNSEEN,
+    WRITES,
+    ZONE,
+    LookRow,
+    WriteRow,
+    looks,
+)
+from tasks.translation import Translation, words_of
 from tasks.wanted import (
-    Catalogue,
     articles_of,
     as_sent,
     canonical,
     carrier_code_of,
-    catalogue,
+    catalogue_of,
     customer_of,
-    products_of,
+    product_names,
 )
-from tasks.write_facts import FORGIVEN_AFTER, WriteReader, looks
+from tasks.write_facts import FORGIVEN_AFTER, WriteReader
 
-Model = TypeVar("Model", References, ApprovalReport, Line, Order, InboundOrder)
+Model = TypeVar("Model", References, ApprovalReport, Order, InboundOrder)
 
 #: Full reads that must miss what they should show before it counts as gone.
 MISSES_FOR_GONE = 2
@@ -81,47 +90,82 @@ class SituationReader:
         self._session = session
         self._connection = connection
         self._timing = timing
-        self._now = now(session)
 
     def read(self, row: OrderRow) -> Situation:
         """Everything that the plan may know of the order, as it is now."""
-        self._session.refresh(row, ["lines"])
-        settings = self._connection.settings
-        known = catalogue(self._session, row.connection_id)
-        order = self._translated(row, known)
+        lines = select(OrderLine).where(OrderLine.order_id == row.id).order_by(OrderLine.position, OrderLine.id)
+        fresh = self._session.scalars(lines.execution_options(populate_existing=True))
+        set_committed_value(row, "lines", list(fresh))
+        return _Reading(self._session, self._connection, self._timing, row).situation()
+
+
+class _Reading:
+    """What was found of one order."""
+
+    def __init__(self, session: Session, connection: Connection, timing: Timing, row: OrderRow) -> None:
+        self._session = session
+        self._connection = connection
+        self._timing = timing
+        self._row = row
+        self._wanted = canonical(row)
+        self._is_ours = row.origin == Origin.AXERRIO
+        self._record: Order | None = _maybe(Order, row.axerrio_holds)
+        orders = [self._wanted] if self._record is None else [self._wanted, self._record]
+        days = [order.departure_date for order in orders]
+        days += [line.departure_date for order in orders for line in order.lines]
+        self._found = SITUATION.read(
+            session,
+            order_id=row.id,
+            connection_id=row.connection_id,
+            axerrio_key=row.axerrio_key,
+            articles=sorted(articles_of(self._wanted.lines)) if self._is_ours else [],
+            words=[] if self._is_ours else sorted(words_of(self._wanted)),
+            ship_dates=[day.isoformat() for day in days if day is not None],
+            truck_date=row.truck_date.isoformat(),
+            company=connection.settings.company,
+        )
+        self._now = now(session)
+        self._looks = self._found[LOOKS]
+        self._mappings = self._found[MAPPINGS]
+        self._proofs = {each.kind: each for each in self._found[PROOFS]}
+        self._writes = self._found[WRITES]
+
+    def situation(self) -> Situation:
+        """As the plan knows it."""
+        row, found, settings = self._row, self._found, self._connection.settings
+        (reference,) = found[CATALOGUE]
+        known = catalogue_of(reference.value)
+        order = self._wanted
+        if not self._is_ours:
+            order = Translation(settings, known.carriers, self._mappings).order(order)
         carrier_code = carrier_code_of(self._connection, order)
         carrier = known.carriers.get(carrier_code or "")
         customer = customer_of(self._connection, order)
-        zone = self._session.scalars(
-            select(ConnectionRow.axerrio_time_zone).where(ConnectionRow.id == row.connection_id)
-        ).one()
-        origin = Origin(row.origin)
         ours = customer.code if customer else None
-        customer_code = (order.buyer_code or None) if origin is Origin.KOMET else ours
-        axerrio = self._axerrio(row)
-        shipments = self._shipments(row)
-        labels = self._labels(row)
-        budget = budget_of(self._session, settings.company, settings.komet.daily_requests)
+        axerrio = self._axerrio()
+        shipments = self._shipments(found)
+        labels = found[LABELS]
+        budget = Budget(settings.komet.daily_requests, found[REQUESTS_USED][0].value)
         over_limit = guard.is_held(self._session, settings, row)
-        decided = self._decided(row)
+        decided = found[DECISIONS]
         cancelled = cancellation(decided)
-        fact = fact_of(canonical(row)) if cancelled is not None else None
+        fact = fact_of(self._wanted) if cancelled is not None else None
         return Situation(
             connection=settings.name,
             key=row.axerrio_number or f"prebook:{order.number}",
-            origin=origin,
+            origin=Origin(row.origin),
             begun_version=row.begun_version,
             seeded_version=row.seeded_version,
             wanted=order,
             is_deleted=row.is_deleted,
             unreadable=row.unreadable,
             skipped=row.skipped,
-            lines=self._lines(row, order, axerrio),
-            writes=WriteReader(self._session, self._connection, self._timing).read(row),
+            lines=self._lines(found, order, axerrio),
+            writes=WriteReader(self._session, self._connection, self._timing).facts(row, found),
             references_applied=_maybe(References, row.references_applied),
             report_applied=_maybe(ApprovalReport, row.report_applied),
-            today=today_in(self._now, zone or settings.time_zone),
-            customer_code=customer_code,
+            today=today_in(self._now, found[ZONE][0].value or settings.time_zone),
+            customer_code=ours if self._is_ours else order.buyer_code or None,
             carrier_code=carrier_code,
             carrier_known=carrier is not None and carrier.active,
             unknown_packings=tuple(
@@ -135,17 +179,17 @@ class SituationReader:
             ),
             reference_known=known.is_read,
             max_attempts=self._timing.max_attempts,
-            decisions=self._decisions(row, decided),
+            decisions=self._decisions(decided),
             applies_after_approval=settings.change_after_approval == "apply",
             requests_left=budget.left,
             axerrio_knows=row.axerrio_key is not None,
             axerrio=axerrio,
-            unseen_prebook=self._unseen_prebook(row),
-            looks_since_received=self._looks_since_received(row),
+            unseen_prebook=next((each.value for each in found[UNSEEN]), None),
+            looks_since_received=self._looks_since_received(),
             shipments=tuple(forms.Shipment.model_validate(each.content) for each in shipments),
             labels=tuple(forms.Label.model_validate(each.content) for each in labels),
             former_codes={code: each.key for each in labels for code in each.former_codes},
-            labels_current=self._labels_current(row, shipments),
+            labels_current=self._labels_current(shipments),
             sends_temporary_awb=settings.send_temporary_awb,
             leaves_bad_items_out=settings.komet.profile.prebook_partial == "partial",
             awb_while_pending=settings.komet.profile.awb_while_pending == "allowed",
@@ -156,41 +200,34 @@ class SituationReader:
             upset_with=guard.upset_with(self._session, row) if over_limit else 0,
         )
 
-    def _translated(self, row: OrderRow, known: Catalogue) -> Order:
-        """The newest version in Axerrio's codes, whichever side it was born on."""
-        order = canonical(row)
-        if row.origin != Origin.KOMET:
-            return order
-        return translated(self._session, self._connection, order, known.carriers)
-
     # -- lines -----------------------------------------------------------------------------------------------
 
-    def _lines(self, row: OrderRow, order: Order, axerrio: AxerrioFacts) -> tuple[LineFacts, ...]:
+    def _lines(self, found: Found, order: Order, axerrio: AxerrioFacts) -> tuple[LineFacts, ...]:
+        row = self._row
+        prebooks = {each.id: each for each in found[PREBOOKS]}
         items: dict[int, list[PrebookItem]] = {}
-        prebooks: dict[int, Prebook] = {}
-        found = self._session.execute(
-            select(PrebookItem, Prebook)
-            .join(Prebook, PrebookItem.prebook_row == Prebook.id)
-            .where(Prebook.order_id == row.id, PrebookItem.line_id.is_not(None))
-            .order_by(PrebookItem.id)
-            .execution_options(populate_existing=True)
-        )
-        for item, prebook in found:
+        for item in found[ITEMS]:
             items.setdefault(item.line_id or 0, []).append(item)
-            prebooks[prebook.id] = prebook
-        purchased = self._purchased(row.connection_id, [each.item_id for of in items.values() for each in of])
-        boxes = self._boxes(row)
-        products = products_of(self._session, row.connection_id, articles_of(order.lines))
+        orders = {each.id: each for each in found[PURCHASE_ORDERS]}
+        purchased: dict[str, list[tuple[PurchaseOrderItem, PurchaseOrder]]] = {}
+        for each in found[PURCHASED]:
+            purchased.setdefault(each.prebook_item_id, []).append((each, orders[each.purchase_order_row]))
+        boxes = _boxes(found)
+        products = product_names(self._mappings)
         wanted_lines = {line.line_key: line for line in order.lines}
+        sends = {
+            key: as_sent(order, line, self._connection, products) if self._is_ours else None
+            for key, line in wanted_lines.items()
+        }
+        unknown = self._unknown_articles([sends.get(line.line_key) for line in row.lines if line.id not in items])
         facts_of_lines = []
         for line in row.lines:
             wanted = wanted_lines.get(line.line_key)
             of_line = items.get(line.id, [])
-            axerrio_key = line.axerrio_line_key if row.origin == Origin.KOMET else line.line_key
+            axerrio_key = line.line_key if self._is_ours else line.axerrio_line_key
             ship_date = _ship_date(wanted, axerrio_key, axerrio) or _last_sent(of_line)
             touched = [each.as_of for each in of_line if each.touched]
-            is_ours = row.origin == Origin.AXERRIO
-            wanted_as_sent = as_sent(order, wanted, self._connection, products) if wanted and is_ours else None
+            wanted_as_sent = sends.get(line.line_key)
             facts_of_lines.append(
                 LineFacts(
                     line_id=line.id,
@@ -204,13 +241,13 @@ class SituationReader:
                         self._item(each, prebooks[each.prebook_row], purchased.get(each.item_id, []))
                         for each in of_line
                     ),
-                    orders_looked=not touched
-                    or ship_date is None
-                    or self._orders_looked(row, [ship_date], max(touched)),
-                    orders_fresh=self._orders_fresh(
-                        row, [each for i in of_line for each in purchased.get(i.item_id, [])]
-                    ),
-                    unknown_article=self._unknown_article(row, wanted_as_sent) if not of_line else None,
+                    orders_looked=not touched or ship_date is None or self._orders_looked(ship_date, max(touched)),
+                    orders_fresh=self._orders_fresh([each for i in of_line for each in purchased.get(i.item_id, [])]),
+                    unknown_article=next(
+                        (article for article in _articles_as_sent(wanted_as_sent) if article in unknown), None
+                    )
+                    if not of_line
+                    else None,
                     boxes=tuple(boxes.get(line.id, ())),
                 )
             )
@@ -239,121 +276,66 @@ class SituationReader:
             purchase_order_items=tuple(_order_item(each, order) for each, order in purchased),
         )
 
-    def _orders_looked(self, row: OrderRow, ship_dates: Iterable[date], after: datetime) -> bool:
-        of_dates = select(Scope.id).where(
-            Scope.connection_id == row.connection_id,
-            Scope.feed == Feed.KOMET_PURCHASE_ORDERS,
-            Scope.key.in_([each.isoformat() for each in ship_dates]),
-        )
-        return looks(self._session, Observation.scope_id.in_(of_dates), after).complete > 0
+    def _looks_at(self, feed: Feed, key: str) -> list[LookRow]:
+        return [each for each in self._looks if each.feed is feed and each.key == key]
 
-    def _orders_fresh(self, row: OrderRow, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]) -> bool:
+    def _orders_looked(self, ship_date: date, after: datetime) -> bool:
+        return looks(self._looks_at(Feed.KOMET_PURCHASE_ORDERS, ship_date.isoformat()), after).complete > 0
+
+    def _orders_fresh(self, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]) -> bool:
         dates = {order.ship_date for item, order in purchased if item.boxes and order.ship_date is not None}
-        return all(self._orders_looked(row, [each], row.version_at) for each in dates)
+        return all(self._orders_looked(each, self._row.version_at) for each in dates)
 
-    def _unknown_article(self, row: OrderRow, wanted: Json | None) -> str | None:
-        """An article of the line that another line's item shows to be unknown to Komet under the words we would use."""
-        for part in (wanted, *wanted.get("breakdown", ())) if wanted else ():
-            same = [{"code": part["product_code"], "description": part["product_description"]}]
-            known = select(PrebookItem.id).where(
-                PrebookItem.connection_id == row.connection_id,
-                PrebookItem.boxes > 0,
-                PrebookItem.missing < MISSES_FOR_GONE,
-                PrebookItem.mapped.is_(False),
-                PrebookItem.unknown_products.contains(same),
-            )
-            if self._session.scalar(known.limit(1)) is not None:
-                return str(part["article"])
-        return None
-
-    def _purchased(
-        self, connection_id: int, prebook_item_ids: Sequence[str]
-    ) -> dict[str, list[tuple[PurchaseOrderItem, PurchaseOrder]]]:
-        purchased: dict[str, list[tuple[PurchaseOrderItem, PurchaseOrder]]] = {}
-        if not prebook_item_ids:
-            return purchased
-        rows = self._session.execute(
-            select(PurchaseOrderItem, PurchaseOrder)
-            .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
-            .where(
-                PurchaseOrderItem.connection_id == connection_id,
-                PurchaseOrderItem.prebook_item_id.in_(prebook_item_ids),
-            )
-            .order_by(PurchaseOrderItem.id)
-            .execution_options(populate_existing=True)
+    def _unknown_articles(self, wanted: Iterable[Json | None]) -> set[str]:
+        """Articles that an item of any order shows to be unknown to Komet under the words that we would use."""
+        words = {
+            json.dumps([{"code": part["product_code"], "description": part["product_description"]}]): part["article"]
+            for line in wanted
+            for part in _parts(line)
+        }
+        if not words:
+            return set()
+        asked = func.unnest(literal(list(words), ARRAY(Text()))).column_valued("words")
+        shown = select(PrebookItem.id).where(
+            PrebookItem.connection_id == self._connection.id,
+            PrebookItem.boxes > 0,
+            PrebookItem.missing < MISSES_FOR_GONE,
+            PrebookItem.mapped.is_(False),
+            PrebookItem.unknown_products.contains(cast(asked, JSONB)),
         )
-        for item, order in rows:
-            purchased.setdefault(item.prebook_item_id, []).append((item, order))
-        return purchased
+        return {words[each] for each in self._session.scalars(select(asked).where(shown.exists()))}
 
-    def _boxes(self, row: OrderRow) -> dict[int, list[BoxFacts]]:
-        boxes: dict[int, list[BoxFacts]] = {}
-        of_order = select(Box).where(Box.line_id.in_([line.id for line in row.lines])).order_by(Box.id)
-        for box in self._session.scalars(of_order):
-            boxes.setdefault(box.line_id, []).append(
-                BoxFacts(
-                    box_code=box.box_code,
-                    label_key=box.label_key,
-                    shipment_key=box.shipment_key,
-                    purchase_order_item_id=box.purchase_order_item_id,
-                    awb=box.awb,
-                    house_awb=box.house_awb,
-                    ship_date=box.ship_date,
-                )
-            )
-        return boxes
-
-    def _unseen_prebook(self, row: OrderRow) -> str | None:
-        unseen = select(Prebook.prebook_id).where(
-            Prebook.order_id == row.id, Prebook.write_id.is_(None), Prebook.content_hash.is_(None), ~Prebook.items.any()
-        )
-        return self._session.scalar(unseen.limit(1))
-
-    def _looks_since_received(self, row: OrderRow) -> int:
-        of_truck_date = select(Scope.id).where(
-            Scope.connection_id == row.connection_id,
-            Scope.feed == Feed.KOMET_PREBOOKS,
-            Scope.key == row.truck_date.isoformat(),
-        )
-        proof = self._session.get(Proof, (row.connection_id, Kind.PREBOOK_CREATE))
-        return looks(
-            self._session,
-            Observation.scope_id.in_(of_truck_date),
-            row.created_at + grace(proof, self._timing),
-        ).all
+    def _looks_since_received(self) -> int:
+        since = self._row.created_at + grace(self._proofs.get(Kind.PREBOOK_CREATE), self._timing)
+        return looks(self._looks_at(Feed.KOMET_PREBOOKS, self._row.truck_date.isoformat()), since).all
 
     # -- people and Axerrio ----------------------------------------------------------------------------------
 
-    def _decided(self, row: OrderRow) -> Sequence[Decision]:
-        """What people decided, by age."""
-        return self._session.scalars(select(Decision).where(Decision.order_id == row.id).order_by(Decision.id)).all()
+    def _told(self) -> WriteRow | None:
+        """The last write by which Axerrio took the order."""
+        told = [
+            each
+            for each in self._writes
+            if each.order_id == self._row.id and each.kind is Kind.INBOUND_ORDER and each.state is WriteState.DONE
+        ]
+        return told[-1] if told else None
 
-    def _decisions(self, row: OrderRow, decided: Sequence[Decision]) -> dict[tuple[str | None, str], str]:
+    def _decisions(self, decided: Sequence[Decision]) -> dict[tuple[str | None, str], str]:
         """By line and fact. A decision to send Komet's version again is used up by the write that did."""
-        if not decided:
-            return {}
-        sent = select(func.max(Write.settled_at)).where(
-            Write.order_id == row.id, Write.kind == Kind.INBOUND_ORDER, Write.state == WriteState.DONE
-        )
-        told_at = self._session.scalar(sent)
+        last = self._told()
+        told_at = last.settled_at if last is not None else None
         return {
             (each.line_key, each.fact): each.choice
             for each in decided
             if not (each.choice == OURS and each.fact.startswith(EDITED) and told_at is not None and told_at > each.at)
         }
 
-    def _axerrio(self, row: OrderRow) -> AxerrioFacts:
-        if row.origin != Origin.KOMET:
+    def _axerrio(self) -> AxerrioFacts:
+        if self._is_ours:
             return AxerrioFacts()
-        last = self._session.scalar(
-            select(Write)
-            .where(Write.order_id == row.id, Write.kind == Kind.INBOUND_ORDER, Write.state == WriteState.DONE)
-            .order_by(Write.id.desc())
-            .limit(1)
-        )
+        row, last = self._row, self._told()
         told_at = last.settled_at if last is not None else None
         is_newer = row.axerrio_as_of is not None and (told_at is None or row.axerrio_as_of > told_at)
-        record = _maybe(Order, row.axerrio_holds)
         counts = last is None or (
             last.id > row.fresh_after_write and told_at is not None and self._now - told_at <= FORGIVEN_AFTER
         )
@@ -361,48 +343,50 @@ class SituationReader:
             applied=_maybe(Order, row.inbound_applied),
             answer=_maybe(InboundOrder, row.inbound_answer),
             answer_counts=counts,
-            holds=record if is_newer else None,
-            record=record,
+            holds=self._record if is_newer else None,
+            record=self._record,
             is_deleted=row.axerrio_as_of is not None and row.axerrio_holds is None and is_newer,
         )
 
-    def _shipments(self, row: OrderRow) -> list[Shipment]:
-        if row.axerrio_key is None:
-            return []
-        of_order = (
-            select(Shipment)
-            .join(ShipmentLine, ShipmentLine.shipment_id == Shipment.id)
-            .where(
-                Shipment.connection_id == row.connection_id,
-                ShipmentLine.order_key == row.axerrio_key,
-                Shipment.is_deleted.is_(False),
-            )
-            .order_by(Shipment.id)
-            .execution_options(populate_existing=True)
-        )
-        shipments = list(self._session.scalars(of_order))
+    def _shipments(self, found: Found) -> list[Shipment]:
+        """With the lines of the order only."""
+        shipments = found[SHIPMENTS]
         for each in shipments:
-            self._session.expunge(each)
-            lines = [line for line in each.content["lines"] if line["order_key"] == row.axerrio_key]
+            lines = [line for line in each.content["lines"] if line["order_key"] == self._row.axerrio_key]
             each.content = {**each.content, "lines": lines}
         return shipments
 
-    def _labels(self, row: OrderRow) -> list[Label]:
-        if row.axerrio_key is None:
-            return []
-        of_order = select(Label).where(
-            Label.connection_id == row.connection_id,
-            Label.order_key == row.axerrio_key,
-            Label.is_deleted.is_(False),
-        )
-        ordered = of_order.order_by(Label.sequence, Label.key).execution_options(populate_existing=True)
-        return list(self._session.scalars(ordered))
-
-    def _labels_current(self, row: OrderRow, shipments: Sequence[Shipment]) -> bool:
+    def _labels_current(self, shipments: Sequence[Shipment]) -> bool:
         if not shipments:
             return True
-        feed = select(Scope.id).where(Scope.connection_id == row.connection_id, Scope.feed == Feed.LABELS)
-        return looks(self._session, Observation.scope_id.in_(feed), max(each.as_of for each in shipments)).complete > 0
+        return looks(self._looks_at(Feed.LABELS, ""), max(each.as_of for each in shipments)).complete > 0
+
+
+def _boxes(found: Found) -> dict[int, list[BoxFacts]]:
+    """By line."""
+    boxes: dict[int, list[BoxFacts]] = {}
+    for box in found[BOXES]:
+        boxes.setdefault(box.line_id, []).append(
+            BoxFacts(
+                box_code=box.box_code,
+                label_key=box.label_key,
+                shipment_key=box.shipment_key,
+                purchase_order_item_id=box.purchase_order_item_id,
+                awb=box.awb,
+                house_awb=box.house_awb,
+                ship_date=box.ship_date,
+            )
+        )
+    return boxes
+
+
+def _parts(wanted: Json | None) -> list[Json]:
+    """A line as it would be sent, and what its mixed boxes consist of."""
+    return [wanted, *wanted.get("breakdown", ())] if wanted else []
+
+
+def _articles_as_sent(wanted: Json | None) -> list[str]:
+    return [str(part["article"]) for part in _parts(wanted)]
 
 
 def _order_item(item: PurchaseOrderItem, order: PurchaseOrder) -> PurchaseOrderItemFacts:

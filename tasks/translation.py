@@ -1,6 +1,6 @@
 """Komet's codes as Axerrio names them: the connection's tables and the mappings, read the other way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -12,22 +12,21 @@ from tasks.connection import Connection, ConnectionSettings
 
 def translated(session: Session, connection: Connection, order: Order, carriers: Mapping[str, Carrier]) -> Order:
     """An order that was born in Komet, in Axerrio's codes, as settings and mappings are now."""
-    words = {
-        article.description.casefold()
-        for line in order.lines
-        for article in (line.article, *(part.article for part in line.breakdown))
-    }
+    words = words_of(order)
     rows = select(MappingRow).where(
         MappingRow.connection_id == connection.id,
         or_(func.lower(MappingRow.product_description).in_(words), func.lower(MappingRow.product_code).in_(words)),
     )
-    articles = {
-        name.casefold(): each.article_code
-        for each in session.scalars(rows)
-        for name in (each.product_code, each.product_description)
-        if name
+    return Translation(connection.settings, carriers, session.scalars(rows)).order(order)
+
+
+def words_of(order: Order) -> set[str]:
+    """Komet's words for the products of an order that was born there, case folded."""
+    return {
+        article.description.casefold()
+        for line in order.lines
+        for article in (line.article, *(part.article for part in line.breakdown))
     }
-    return Translation(connection.settings, carriers, articles).order(order)
 
 
 class Translation:
@@ -36,11 +35,11 @@ class Translation:
     Args:
         settings: of the connection.
         carriers: Komet's, by code.
-        articles: Axerrio article code by Komet's word for the product, case folded.
+        mappings: those of its products.
     """
 
     def __init__(
-        self, settings: ConnectionSettings, carriers: Mapping[str, Carrier], articles: Mapping[str, str]
+        self, settings: ConnectionSettings, carriers: Mapping[str, Carrier], mappings: Iterable[MappingRow]
     ) -> None:
         self._buyers: dict[str, str] = {}
         for buyer, customer in settings.buyers.items():
@@ -49,7 +48,12 @@ class Translation:
         self._packings = _inverse(settings.packings)
         self._carriers = _inverse(settings.carriers)
         self._carrier_codes = {carrier.carrier_id: code for code, carrier in carriers.items()}
-        self._articles = articles
+        self._articles = {
+            name.casefold(): each.article_code
+            for each in mappings
+            for name in (each.product_code, each.product_description)
+            if name
+        }
 
     def order(self, order: Order) -> Order:
         """The order in Axerrio's codes; an empty buyer code where none is known."""

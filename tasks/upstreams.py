@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -23,6 +23,7 @@ from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from models.database import now
 from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
+from models.together import Found, Rows, Together, parameter
 from tasks import scopes
 from tasks.budget import BUDGET, probing
 from tasks.connection import Connection
@@ -60,6 +61,15 @@ _METHODS = {
 _PROBES = {KOMET: Feed.KOMET_REFERENCE, AXERRIO: Feed.SALES_ORDERS}
 #: The method that every token may call: where it is refused, it is the token that is refused.
 _ASKS_FOR_TOKEN = {KOMET: "komet.boxtype.list", AXERRIO: "axerrio.identity"}
+
+
+_CONNECTION = parameter("connection_id", BigInteger())
+_UPSTREAMS = Rows(Upstream, select(*Upstream.__table__.c).where(Upstream.connection_id == _CONNECTION))
+_REFUSED_METHODS = Rows(
+    PausedMethod, select(*PausedMethod.__table__.c).where(PausedMethod.connection_id == _CONNECTION)
+)
+#: What is to be said against a connection's systems and methods.
+_TROUBLE = Together(_UPSTREAMS, _REFUSED_METHODS)
 
 
 @dataclass(frozen=True)
@@ -130,11 +140,8 @@ class Obstacles:
     def __init__(self, session: Session, connection_id: int, timing: Timing) -> None:
         self._session = session
         self._timing = timing
-        upstreams = select(Upstream).where(Upstream.connection_id == connection_id)
-        methods = select(PausedMethod).where(PausedMethod.connection_id == connection_id)
-        fresh = {"populate_existing": True}
-        known = session.scalars(upstreams.execution_options(**fresh)).all()
-        refused = session.scalars(methods.execution_options(**fresh)).all()
+        found = _TROUBLE.read(session, connection_id=connection_id)
+        known, refused = found[_UPSTREAMS], found[_REFUSED_METHODS]
         self._closed = {each.system: each for each in known if each.closed_by is not None}
         self._paused = {each.method: each for each in refused if each.paused_since is not None}
         self._ill = {each.system for each in known if each.closed_by is not None or each.misses}
@@ -269,19 +276,18 @@ def answered(
     Returns:
         What was opened, by name: after the commit, call `go_on`.
     """
-    opened = _reset(session, connection_id, system_of(next(iter(methods))), began_at)
-    known = select(PausedMethod.method, PausedMethod.paused_since).where(
-        PausedMethod.connection_id == connection_id, PausedMethod.method.in_(methods)
-    )
-    for method, since in session.execute(known).all():
-        if since is None or (began_at is not None and began_at >= since):
+    found = _TROUBLE.read(session, connection_id=connection_id)
+    opened = _reset(session, found, system_of(next(iter(methods))), began_at)
+    for row in found[_REFUSED_METHODS]:
+        since = row.paused_since
+        if row.method in methods and (since is None or (began_at is not None and began_at >= since)):
             gone = delete(PausedMethod).where(
                 PausedMethod.connection_id == connection_id,
-                PausedMethod.method == method,
+                PausedMethod.method == row.method,
                 PausedMethod.paused_since.is_not_distinct_from(since),
             )
             ended = session.scalar(gone.returning(PausedMethod.method).execution_options(synchronize_session=False))
-            opened += (method,) if ended is not None and since is not None else ()
+            opened += (row.method,) if ended is not None and since is not None else ()
     return opened
 
 
@@ -292,13 +298,12 @@ def read_well(runtime: Runtime, connection: Connection, feed: Feed, began_at: da
     go_on(runtime, connection, opened)
 
 
-def _reset(session: Session, connection_id: int, system: str, began_at: datetime | None) -> tuple[str, ...]:
+def _reset(session: Session, found: Found, system: str, began_at: datetime | None) -> tuple[str, ...]:
     """The system answered; gives its name if that opened it."""
-    of_system = and_(Upstream.connection_id == connection_id, Upstream.system == system)
-    seen = select(Upstream.misses, Upstream.closed_by, Upstream.closed_since).where(of_system)
-    row = session.execute(seen).first()
+    row = next((each for each in found[_UPSTREAMS] if each.system == system), None)
     if row is None or (not row.misses and row.closed_since is None):
         return ()
+    of_system = and_(Upstream.connection_id == row.connection_id, Upstream.system == system)
     opens = row.closed_since is not None and began_at is not None and began_at >= row.closed_since
     opens = opens and row.closed_by != PERSON
     values: dict[str, object] = {"misses": 0, "missed_by": []}
@@ -435,7 +440,8 @@ def _judge_refusal(runtime: Runtime, call: Call, error: Refused) -> ClientError:
             return error
         error = Refused(error.system, error.operation, error.detail, RefusalKind.RIGHT, error.retry_after, error.code)
     with runtime.sessions.begin() as session:
-        opened = _reset(session, call.connection.id, call.system, call.began_at)
+        found = _TROUBLE.read(session, connection_id=call.connection.id)
+        opened = _reset(session, found, call.system, call.began_at)
     go_on(runtime, call.connection, opened)
     return error
 

@@ -1,10 +1,12 @@
 """An order as it is wanted, in the codes of both systems: what settings, mappings and Komet's lists make of it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from clients.komet.convert import ProductName, sent_line
@@ -39,14 +41,26 @@ class Catalogue:
         return bool(self.carriers) and bool(self.box_types)
 
 
+#: A connection's reference data as one text: what says the same is read once.
+REFERENCE = cast(
+    func.json_agg(func.json_build_array(ReferenceData.list_name, ReferenceData.code, ReferenceData.content)), Text
+)
+
+
 def catalogue(session: Session, connection_id: int) -> Catalogue:
     """The connection's reference data."""
+    return catalogue_of(session.scalar(select(REFERENCE).where(ReferenceData.connection_id == connection_id)))
+
+
+@lru_cache(maxsize=256)
+def catalogue_of(reference: str | None) -> Catalogue:
+    """The catalogue of which `REFERENCE` tells; None: nothing was read yet."""
     carriers, box_types = {}, {}
-    for row in session.scalars(select(ReferenceData).where(ReferenceData.connection_id == connection_id)):
-        if row.list_name == "carriers":
-            carriers[row.code] = Carrier.model_validate(row.content)
+    for list_name, code, content in json.loads(reference or "[]"):
+        if list_name == "carriers":
+            carriers[code] = Carrier.model_validate(content)
         else:
-            box_types[row.code] = BoxType.model_validate(row.content)
+            box_types[code] = BoxType.model_validate(content)
     return Catalogue(carriers, box_types)
 
 
@@ -55,11 +69,16 @@ def products_of(session: Session, connection_id: int, articles: Iterable[str]) -
     rows = select(MappingRow).where(
         MappingRow.connection_id == connection_id, MappingRow.article_code.in_(set(articles))
     )
+    return product_names(session.scalars(rows))
+
+
+def product_names(rows: Iterable[MappingRow]) -> dict[str, ProductName]:
+    """Komet's names by article code."""
     return {
         row.article_code: ProductName(
             row.product_code or row.article_code, row.product_description or row.product_code or row.article_code
         )
-        for row in session.scalars(rows)
+        for row in rows
     }
 
 

@@ -1,57 +1,27 @@
 """What is known of an order's writes: where they stand, and what the looks since then say of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, true
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy.orm import Session
 
 from clients.errors import RefusalKind
 from models.database import now
 from models.states import Kind, WriteState
-from models.tables import (
-    Json,
-    Observation,
-    PrebookItem,
-    Proof,
-    PurchaseOrderItem,
-    Write,
-    WriteLine,
-)
+from models.tables import Json, PrebookItem, Proof, PurchaseOrderItem
 from models.tables import Order as OrderRow
+from models.together import Found
 from tasks.connection import Connection
 from tasks.dates import today_in
-from tasks.plan.facts import (
-    LOOKS_FOR_ABSENCE,
-    PURCHASE_ORDER_CREATES,
-    WriteFacts,
-)
+from tasks.plan.facts import PURCHASE_ORDER_CREATES, WriteFacts
 from tasks.proofs import grace
 from tasks.runtime import Timing
+from tasks.situation_rows import LOOKS, PROOFS, WRITE_LINES, WRITES, LookRow, Looks, WriteLineRow, WriteRow, looks
 
 #: A refusal for an unknown product, customer or the like holds the order so long; then it is tried again.
 FORGIVEN_AFTER = timedelta(hours=1)
 _DELETES = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
-
-
-@dataclass(frozen=True)
-class Looks:
-    """Looks that began after a moment, as far as the plan counts."""
-
-    complete: int = 0
-    #: Those included that prove nothing.
-    all: int = 0
-
-
-def looks(session: Session, of_scope: ColumnElement[bool], after: datetime) -> Looks:
-    """The looks at scopes that began after a moment."""
-    enough = select(Observation.id).where(of_scope, Observation.began_at > after).limit(LOOKS_FOR_ABSENCE)
-    complete, every = (
-        select(func.count()).select_from(each.subquery()).scalar_subquery()
-        for each in (enough.where(Observation.complete), enough)
-    )
-    return Looks(*session.execute(select(complete, every)).one())
 
 
 class WriteReader:
@@ -62,50 +32,55 @@ class WriteReader:
         self._connection = connection
         self._timing = timing
         self._now = now(session)
-        of_connection = select(Proof).where(Proof.connection_id == connection.id)
-        self._proofs = {each.kind: each for each in session.scalars(of_connection)}
 
-    def read(self, row: OrderRow) -> tuple[WriteFacts, ...]:
-        """All writes that cover lines of the order, whoever leads them."""
+    def facts(self, row: OrderRow, found: Found) -> tuple[WriteFacts, ...]:
+        """All writes that cover lines of the order, whoever leads them.
+
+        Args:
+            row: the order, with its lines.
+            found: its situation as it was read.
+        """
         own = {line.id: line.line_key for line in row.lines}
-        covering = select(WriteLine.write_id).where(WriteLine.line_id.in_(own))
-        writes = self._session.scalars(
-            select(Write)
-            .where(or_(Write.order_id == row.id, Write.id.in_(covering)))
-            .order_by(Write.id)
-            .options(selectinload(Write.lines), joinedload(Write.scope))
-            .execution_options(populate_existing=True)
-        )
+        proofs = {each.kind: each for each in found[PROOFS]}
+        lines_of: dict[int, list[WriteLineRow]] = {}
+        for each in found[WRITE_LINES]:
+            lines_of.setdefault(each.write_id, []).append(each)
+        looks_of: dict[int, list[LookRow]] = {}
+        for look in found[LOOKS]:
+            looks_of.setdefault(look.scope_id, []).append(look)
         facts = []
-        for write in writes:
-            groups: dict[tuple[WriteState, str | None], list[WriteLine]] = {}
-            for each in write.lines:
+        for write in found[WRITES]:
+            all_lines = lines_of.get(write.id, [])
+            groups: dict[tuple[WriteState, str | None], list[WriteLineRow]] = {}
+            for each in all_lines:
                 if each.line_id in own:
                     groups.setdefault(_state_of_line(write, each), []).append(each)
             if not groups:
                 groups[write.state, write.error] = []
+            looked = looks_of.get(write.scope_id or 0, [])
             for (state, error), lines in groups.items():
-                facts.append(self._facts(row, write, state, error, lines, own))
+                facts.append(
+                    self._facts(row, write, state, error, lines, all_lines, own, proofs.get(write.kind), looked)
+                )
         return tuple(facts)
 
     def _facts(
         self,
         row: OrderRow,
-        write: Write,
+        write: WriteRow,
         state: WriteState,
         error: str | None,
-        lines: Sequence[WriteLine],
+        lines: Sequence[WriteLineRow],
+        all_lines: Sequence[WriteLineRow],
         own: Mapping[int, str],
+        proof: Proof | None,
+        looked: Sequence[LookRow],
     ) -> WriteFacts:
-        proof = self._proofs.get(write.kind)
-        scope = write.scope
         anchor = write.deadline_at if state is WriteState.SENT else write.settled_at
         seen, since = Looks(), Looks()
-        if scope is not None and anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
-            of_scope = Observation.scope_id == scope.id
-            after = anchor + grace(proof, self._timing)
-            seen = looks(self._session, of_scope, after) if after < self._now else seen
-            since = looks(self._session, of_scope, anchor) if state is WriteState.REFUSED else since
+        if anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
+            seen = looks(looked, anchor + grace(proof, self._timing))
+            since = looks(looked, anchor) if state is WriteState.REFUSED else since
         refusal = RefusalKind(write.refusal) if write.refusal else None
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
             refusal = RefusalKind.OTHER
@@ -121,23 +96,23 @@ class WriteReader:
             reads=seen.all,
             may_be=write.may_be,
             may_be_id=write.may_be_id,
-            absence_is_proof=state is WriteState.SENT and self._is_proof(write, proof),
+            absence_is_proof=state is WriteState.SENT and self._is_proof(write, all_lines, proof),
             counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
-            is_shared=any(each.line_id not in own for each in write.lines),
+            is_shared=any(each.line_id not in own for each in all_lines),
             is_led=write.order_id == row.id,
             looks_since_settled=since.complete,
             strikes=write.strikes,
             is_excused=write.excused,
             refusal=refusal,
             error=error,
-            trace=_trace(row, write, scope.key if scope else ""),
-            look_key=scope.key if scope else "",
+            trace=_trace(row, write, write.key or ""),
+            look_key=write.key or "",
             sent={own[each.line_id]: each.sent for each in lines if each.sent is not None},
         )
 
-    def _is_proof(self, write: Write, proof: Proof | None) -> bool:
+    def _is_proof(self, write: WriteRow, lines: Sequence[WriteLineRow], proof: Proof | None) -> bool:
         """Not being seen proves that it never arrived: earned, or what it would have changed is seen unchanged."""
-        says = [each.sent for each in write.lines if each.sent is not None and each.is_open]
+        says = [each.sent for each in lines if each.sent is not None and each.is_open]
         if write.kind in _DELETES:
             table = PrebookItem if write.kind is Kind.PREBOOK_ITEM_DELETE else PurchaseOrderItem
             live = select(func.count()).where(
@@ -150,7 +125,7 @@ class WriteReader:
             return bool(says) and self._session.scalar(live) == len(says)
         if write.kind is Kind.BOX_CODE_CHANGE:
             old = {change[0] for each in says for change in each["changes"]}
-            return bool(old) and old <= self._codes_shown(write)
+            return bool(old) and old <= self._codes_shown(lines)
         earned = proof is not None and proof.earned_at is not None
         return earned and (write.kind is Kind.AWB_ADD or self._inside_window(says))
 
@@ -162,7 +137,7 @@ class WriteReader:
         listed: ColumnElement[bool] = table.content["ship_date"].as_string() >= today
         return listed
 
-    def _codes_shown(self, write: Write) -> set[str]:
+    def _codes_shown(self, lines: Iterable[WriteLineRow]) -> set[str]:
         """Box codes that Komet shows on the purchase orders of the write's lines."""
         rows = self._session.scalars(
             select(PurchaseOrderItem.content)
@@ -171,7 +146,7 @@ class WriteReader:
                 (PrebookItem.connection_id == PurchaseOrderItem.connection_id)
                 & (PrebookItem.item_id == PurchaseOrderItem.prebook_item_id),
             )
-            .where(PrebookItem.line_id.in_([each.line_id for each in write.lines]))
+            .where(PrebookItem.line_id.in_([each.line_id for each in lines]))
         )
         return {code for content in rows if content for code in content.get("box_codes", ())}
 
@@ -182,13 +157,13 @@ class WriteReader:
         known = [date.fromisoformat(each) for each in dates if each]
         return bool(known) and min(known) >= today
 
-    def _is_forgiven(self, write: Write) -> bool:
+    def _is_forgiven(self, write: WriteRow) -> bool:
         """An unknown product or reference may be known by now: such a refusal counts for a while only."""
         kinds = (RefusalKind.UNKNOWN_PRODUCT.value, RefusalKind.UNKNOWN_REFERENCE.value)
         return write.refusal in kinds and write.settled_at is not None and self._now - write.settled_at > FORGIVEN_AFTER
 
 
-def _state_of_line(write: Write, line: WriteLine) -> tuple[WriteState, str | None]:
+def _state_of_line(write: WriteRow, line: WriteLineRow) -> tuple[WriteState, str | None]:
     """Where a line's part of a write stands: some of its lines may be settled before or otherwise than the others."""
     if line.error is not None:
         return WriteState.REFUSED, line.error
@@ -197,7 +172,7 @@ def _state_of_line(write: Write, line: WriteLine) -> tuple[WriteState, str | Non
     return write.state, write.error
 
 
-def _trace(row: OrderRow, write: Write, day: str) -> str:
+def _trace(row: OrderRow, write: WriteRow, day: str) -> str:
     """What a person looks for in Komet."""
     number = f", number {write.result['number']}" if write.result and write.result.get("number") else ""
     if write.kind is Kind.PREBOOK_CREATE:

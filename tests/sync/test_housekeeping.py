@@ -26,10 +26,11 @@ from models.tables import (
     Write,
     WriteLine,
 )
+from models.together import Together
 from tasks.feeds import reset
 from tasks.housekeeping import OBSERVATIONS_KEPT, housekeeping
 from tasks.plan.facts import LOOKS_FOR_ABSENCE
-from tasks.write_facts import Looks, looks
+from tasks.situation_rows import LOOKS, Looks, looks
 from tests.sync.conftest import Ledger
 from tests.sync.docks import approved, assert_shipped, polls, ship
 from tests.world import World, assert_exactly_once
@@ -248,8 +249,9 @@ def test_reads_go_and_no_judgement_changes(ledger: Ledger, pattern: str) -> None
 
     def judged() -> list[Looks]:
         with ledger.session() as session:
-            of_scope = Observation.scope_id == scope.id
-            return [looks(session, of_scope, each) for each in (moments[0] - timedelta(minutes=1), *moments)]
+            asked = {"order_id": 0, "connection_id": scope.connection_id, "ship_dates": [], "truck_date": ""}
+            newest = Together(LOOKS).read(session, **asked)[LOOKS]
+            return [looks(newest, each) for each in (moments[0] - timedelta(minutes=1), *moments)]
 
     before = judged()
     assert before[0] == Looks(min(pattern.count("1"), LOOKS_FOR_ABSENCE), LOOKS_FOR_ABSENCE)
