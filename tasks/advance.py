@@ -13,17 +13,17 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import CompoundSelect, DateTime, func, literal, or_, select, union, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session
-from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
 from models.canonical import Origin
@@ -105,8 +105,20 @@ class _Chosen:
     """The next write to send, frozen."""
 
     write: Write
+    #: Of its order.
+    address: Address
     #: Its request comes before those of all other orders.
     first: bool = False
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What comes next."""
+
+    #: None: nothing now, and the order was let go.
+    chosen: _Chosen | None
+    #: To be sent after the commit.
+    hints: list[Hint]
 
 
 def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
@@ -121,39 +133,50 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
         What was done, in a few words for people.
     """
     owner = new_owner()
-    with runtime.sessions.begin() as session:
-        connection_id = _claim(session, order_id, owner, runtime.timing)
-    if connection_id is None:
-        return "nothing due"
-    connection = runtime.connections.get(connection_id)
-    if connection is None:
-        with runtime.sessions.begin() as session:
-            _let_go(session, order_id, owner, RESYNC)
-        return "its connection is not in the connections file"
-    with bound(connection=connection.settings.name, order=f"id:{order_id}"):
-        return _advance(_Run(runtime, connection, order_id, owner, task))
+    with ExitStack() as context:
+        try:
+            with runtime.sessions.begin() as session:
+                row = _claim(session, order_id, owner, runtime.timing)
+                if row is None:
+                    return "nothing due"
+                connection = runtime.connections.get(row.connection_id)
+                if connection is None:
+                    _let_go(session, order_id, owner, RESYNC)
+                    return "its connection is not in the connections file"
+                context.enter_context(bound(connection=connection.settings.name, order=row.name))
+                run = _Run(runtime, connection, order_id, owner, task)
+                decision = _decide(session, run, row, [])
+            return _advance(run, decision)
+        except LeaseLostError:
+            return "another run took over"
+        except Exception as error:
+            with runtime.sessions.begin() as session:
+                _stumbled(session, order_id, owner, error, runtime.timing)
+            raise
 
 
-def _advance(run: _Run) -> str:
+def _advance(run: _Run, decision: _Decision) -> str:
     done: list[str] = []
-    try:
-        while (chosen := _decide(run, done)) is not None:
-            bind_contextvars(write_id=chosen.write.id)
+    run.runtime.send_hints(decision.hints)
+    while decision.chosen is not None:
+        with bound(write_id=decision.chosen.write.id):
             try:
-                done.append(_act(run, chosen))
+                done.append(_act(run, decision.chosen))
             except _ChangedError:
                 done.append("a newer version came: planned anew")
-            unbind_contextvars("write_id")
-    except LeaseLostError:
-        done.append("another run took over")
-    except Exception as error:
+            except LeaseLostError:
+                return ", ".join([*done, "another run took over"])
         with run.runtime.sessions.begin() as session:
-            _stumbled(session, run.order_id, run.owner, error, run.runtime.timing)
-        raise
+            row = lock_order(session, run.order_id)
+            if row is None or row.lease_owner != run.owner:
+                return ", ".join([*done, "another run took over"])
+            decision = _decide(session, run, row, done)
+        run.runtime.send_hints(decision.hints)
     return ", ".join(done) or "nothing to send"
 
 
-def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> int | None:
+def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> Order | None:
+    """The order's row, locked and ours; None: it is not due, or somebody else works on it."""
     moment = func.axkomet_now()
     until = moment + timedelta(seconds=timing.order_lease)
     return session.scalar(
@@ -164,7 +187,8 @@ def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> int |
             or_(Order.lease_until.is_(None), Order.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=until, due_at=until, hinted_until=None)
-        .returning(Order.connection_id)
+        .returning(Order)
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -177,9 +201,12 @@ def _let_go(session: Session, order_id: int, owner: str, pause: timedelta) -> No
 
 
 def _stumbled(session: Session, order_id: int, owner: str, error: Exception, timing: Timing) -> None:
-    """An error of our own: the order says so, and is tried again later and later."""
+    """An error of our own: the order says so, and is tried again later and later.
+
+    Where it came before the claim was committed, nobody holds the order.
+    """
     row = lock_order(session, order_id)
-    if row is None or row.lease_owner != owner:
+    if row is None or row.lease_owner not in (owner, None):
         return
     _back_off(row, now(session), timing)
     row.last_error = f"{type(error).__name__}: see the log"
@@ -189,48 +216,39 @@ def _stumbled(session: Session, order_id: int, owner: str, error: Exception, tim
 # -- decide ----------------------------------------------------------------------------------------------------
 
 
-def _decide(run: _Run, done: list[str]) -> _Chosen | None:
-    """The next write to send, frozen; None: the order was let go."""
-    hints: list[Hint] = []
-    with run.runtime.sessions.begin() as session:
-        row = lock_order(session, run.order_id)
-        if row is None or row.lease_owner != run.owner:
-            raise LeaseLostError
-        bind_contextvars(order=row.name)
-        reader = SituationReader(session, run.connection, run.runtime.timing)
+def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decision:
+    """The next write to send, frozen, of an order that is locked and ours; None: it was let go."""
+    reader = SituationReader(session, run.connection, run.runtime.timing)
+    situation = reader.read(row)
+    if _apply_verdicts(session, row, situation, run.runtime.timing):
         situation = reader.read(row)
-        if _apply_verdicts(session, row, situation, run.runtime.timing):
-            situation = reader.read(row)
-        plan = make_plan(situation)
-        guard.record(row, situation, plan)
-        record_state(session, row, plan)
-        moment = now(session)
-        chosen = None
-        may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
-        # What is held up keeps nothing else of the order from going on.
-        work: list[Write | PlannedWrite] = [*(session.get_one(Write, each) for each in plan.repeats), *plan.writes]
-        first, obstacle = _next_free(session, run, row, situation, work, done, may_write=may_write)
-        if first is not None and may_write:
-            row.next_task = KINDS[first.kind].task
-            if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
-                hints.append(_let_go_until(row, moment, moment, run.runtime.timing, run.connection))
-            else:
-                # One that waited for a request does until it has one: who leaves later must not take it.
-                row.held_up_by = row.held_up_by if row.held_up_by == BUDGET else None
-                if not isinstance(first, Write) and KINDS[first.kind].shared:
-                    first = _joined(session, run, row, first)
-                write = first if isinstance(first, Write) else _freeze(session, run, row, first)
-                chosen = _Chosen(write, not isinstance(first, Write) and _was_begun_anew(situation, first))
-                reach(write.kind, "planned", row.external_id or row.axerrio_key)
-        else:
-            hints += scopes.wait_for(session, row, plan.looks, run.runtime.timing)
-            row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
-            if obstacle is not None or not work or row.held_up_by != BUDGET:
-                row.held_up_by = obstacle.name if obstacle is not None else None
-            due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
-            _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
-    run.runtime.send_hints(hints)
-    return chosen
+    plan = make_plan(situation)
+    guard.record(row, situation, plan)
+    record_state(session, row, plan)
+    moment = now(session)
+    may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
+    # What is held up keeps nothing else of the order from going on.
+    work: list[Write | PlannedWrite] = [*(session.get_one(Write, each) for each in plan.repeats), *plan.writes]
+    first, obstacle = _next_free(session, run, row, situation, work, done, may_write=may_write)
+    if first is not None and may_write:
+        row.next_task = KINDS[first.kind].task
+        if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
+            return _Decision(None, [_let_go_until(row, moment, moment, run.runtime.timing, run.connection)])
+        # One that waited for a request does until it has one: who leaves later must not take it.
+        row.held_up_by = row.held_up_by if row.held_up_by == BUDGET else None
+        if not isinstance(first, Write) and KINDS[first.kind].shared:
+            first = _joined(session, run, row, first)
+        write = first if isinstance(first, Write) else _freeze(session, run, row, first)
+        comes_first = not isinstance(first, Write) and _was_begun_anew(situation, first)
+        reach(write.kind, "planned", row.external_id or row.axerrio_key)
+        return _Decision(_Chosen(write, Address(row.axerrio_key, row.external_id), comes_first), [])
+    hints = scopes.wait_for(session, row, plan.looks, run.runtime.timing)
+    row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
+    if obstacle is not None or not work or row.held_up_by != BUDGET:
+        row.held_up_by = obstacle.name if obstacle is not None else None
+    due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
+    _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
+    return _Decision(None, hints)
 
 
 def _next_free(
@@ -457,14 +475,12 @@ def _act(run: _Run, chosen: _Chosen) -> str:
     kind = KINDS[write.kind]
     words = write.kind.value
     sent_at: list[datetime] = []
-    with run.runtime.sessions() as session:
-        row = session.get_one(Order, run.order_id)
-        address = Address(row.axerrio_key, row.external_id)
+    address = chosen.address
     reached = partial(reach, write.kind, key=address.external_id or address.key)
     reached("intended")
 
     def before_send() -> None:
-        sent_at.append(_commit_sent(run, write.id))
+        sent_at.append(_commit_sent(run, write))
         reached("sent")
 
     try:
@@ -488,30 +504,47 @@ def _act(run: _Run, chosen: _Chosen) -> str:
     return f"{words} done"
 
 
-def _commit_sent(run: _Run, write_id: int) -> datetime:
+def _commit_sent(run: _Run, write: Write) -> datetime:
     """From here on the write may have arrived; gives the time. Refused where lease or write were lost meanwhile."""
     timing = run.runtime.timing
+    moment = func.axkomet_now(type_=DateTime(timezone=True))
+    lease = moment + timedelta(seconds=timing.order_lease)
+    begun = {"begun_version": Order.version} if write.kind in (Kind.PREBOOK_CREATE, Kind.INBOUND_ORDER) else {}
+    is_repeatable = KINDS[write.kind].repeatable
+    sendable = (WriteState.INTENDED, WriteState.SENT) if is_repeatable else (WriteState.INTENDED,)
     with run.runtime.sessions.begin() as session:
-        row = lock_order(session, run.order_id)
-        write = session.get_one(Write, write_id, with_for_update=True)
-        repeatable = KINDS[write.kind].repeatable
-        if row is None or row.lease_owner != run.owner:
+        order = session.execute(
+            update(Order)
+            .where(Order.id == run.order_id, Order.lease_owner == run.owner)
+            .values(lease_until=lease, due_at=lease, held_up_by=None, **begun)
+            .returning(Order.sequence, Order.unreadable, Order.upset_at)
+            .execution_options(synchronize_session=False)
+        ).first()
+        if order is None:
             raise LeaseLostError
-        if write.state is not WriteState.INTENDED and not (repeatable and write.state is WriteState.SENT):
+        sent_at = session.scalar(
+            update(Write)
+            .where(Write.id == write.id, Write.state.in_(sendable))
+            .values(
+                state=WriteState.SENT,
+                attempts=Write.attempts + 1,
+                sent_at=moment,
+                deadline_at=moment + timedelta(seconds=timing.http_timeout),
+            )
+            .returning(Write.sent_at)
+            .execution_options(synchronize_session=False)
+        )
+        if sent_at is None:
             raise LeaseLostError
-        has_changed = row.sequence != write.order_sequence or row.unreadable is not None
-        if (not repeatable and has_changed) or guard.is_held(session, run.connection.settings, row):
+        has_changed = order.sequence != write.order_sequence or order.unreadable is not None
+        if (not is_repeatable and has_changed) or (order.upset_at is not None and _is_held(session, run)):
             raise _ChangedError
-        moment = now(session)
-        write.state = WriteState.SENT
-        write.attempts += 1
-        write.sent_at = moment
-        write.deadline_at = moment + timedelta(seconds=timing.http_timeout)
-        row.lease_until = row.due_at = moment + timedelta(seconds=timing.order_lease)
-        row.held_up_by = None
-        if write.kind in (Kind.PREBOOK_CREATE, Kind.INBOUND_ORDER):
-            row.begun_version = row.version
-    return moment
+    return sent_at
+
+
+def _is_held(session: Session, run: _Run) -> bool:
+    """It was held for being over the limit after its write was frozen."""
+    return guard.is_held(session, run.connection.settings, session.get_one(Order, run.order_id))
 
 
 # -- settle ----------------------------------------------------------------------------------------------------
@@ -545,7 +578,7 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: d
         What was closed and is open by this.
     """
     with run.runtime.sessions.begin() as session:
-        rows = lock_orders(session, _orders_of(session, write_id))
+        rows = lock_orders(session, _orders_of(run, write_id))
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None:
@@ -566,21 +599,17 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: d
     return opened
 
 
-def _orders_of(session: Session, write_id: int) -> set[int]:
+def _orders_of(run: _Run, write_id: int) -> CompoundSelect[int]:
     """Ids of the orders that a write covers."""
-    of_lines = (
-        select(OrderLine.order_id)
-        .join(WriteLine, WriteLine.line_id == OrderLine.id)
-        .where(WriteLine.write_id == write_id)
-    )
-    return {session.get_one(Write, write_id).order_id, *session.scalars(of_lines)}
+    of_lines = select(OrderLine.order_id).join(WriteLine, WriteLine.line_id == OrderLine.id)
+    return union(select(literal(run.order_id)), of_lines.where(WriteLine.write_id == write_id))
 
 
 def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pause | None:
     """It did not end as asked; gives the pause, where the method is paused now."""
     error, pause = verdict.error, None
     with run.runtime.sessions.begin() as session:
-        rows = lock_orders(session, _orders_of(session, write_id))
+        rows = lock_orders(session, _orders_of(run, write_id))
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None or not write.state.is_open:

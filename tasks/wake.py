@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from models.database import now
@@ -36,12 +36,12 @@ def orders_in_doubt(session: Session, scope_id: int) -> list[int]:
     )
 
 
-def lock_orders(session: Session, order_ids: Collection[int]) -> Sequence[Order]:
+def lock_orders(session: Session, order_ids: Collection[int] | CompoundSelect[int]) -> Sequence[Order]:
     """The orders' rows as they are now, locked by ascending id, as the tables ask for.
 
     Not `FOR UPDATE`: rows that refer to an order must not wait for it.
     """
-    if not order_ids:
+    if not isinstance(order_ids, CompoundSelect) and not order_ids:
         return []
     rows = select(Order).where(Order.id.in_(order_ids)).order_by(Order.id).with_for_update(key_share=True)
     return session.scalars(rows.execution_options(populate_existing=True)).all()
