@@ -20,7 +20,7 @@ from models.tables import Base, Order, Scope
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import words
-from tasks.wake import MOST_HINTS, hint_of, room_for_hints
+from tasks.wake import MOST_HINTS, hint_of, others_wait, room_for_hints
 
 
 def serve(
@@ -40,9 +40,11 @@ def serve(
     """
     with runtime.sessions.begin() as session:
         awaited = update(row).where(row.id == row_id, or_(literal(until is None), row.hinted_until == until))
-        connection_id = session.scalar(awaited.values(hinted_until=None).returning(row.connection_id))
-    if connection_id is None:
+        awaited = awaited.values(hinted_until=None).execution_options(synchronize_session=False)
+        found = session.execute(awaited.returning(row.connection_id, others_wait(row))).first()
+    if found is None:
         return "another message was sent for it, or came before this one"
+    connection_id, others = found
     connection = runtime.connections.get(connection_id)
     if connection is None:
         return work()
@@ -50,7 +52,11 @@ def serve(
         if not granted:
             return "stays due: its connection holds its share of the threads"
         came = work()
-    kinds = (Order, Scope) if runtime.shares.was_denied(connection.id) else (row,)
+    kinds: tuple[type[Order | Scope], ...] = (row,) if others else ()
+    if runtime.shares.was_denied(connection.id):
+        kinds = (Order, Scope)
+    if not kinds:
+        return came
     with runtime.sessions.begin() as session:
         hints = [hint for kind in kinds for hint in next_hints(session, kind, connection, runtime.timing, most=1)]
     runtime.send_hints(hints)

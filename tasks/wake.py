@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from models.database import now
 from models.states import WriteState
@@ -15,12 +16,10 @@ from tasks.runtime import Hint, Runtime, Timing
 
 #: Messages on their way at a time for the orders of one connection, and as many for its scopes.
 MOST_HINTS = 32
-#: Of each table under another name, the connection and when a message ends. Made once, as an alias is dear, and here:
-#: SQLAlchemy makes what belongs to an alias when it is first asked for, and where two threads ask at once, one may keep
-#: a column of the table itself for good.
-_OTHERS: dict[Any, tuple[ColumnElement[int], ColumnElement[datetime]]] = {
-    row: (other.c.connection_id, other.c.hinted_until) for row in (Order, Scope) for other in [row.__table__.alias()]
-}
+#: Each table under another name. Made once, as an alias is dear, and here with its columns: SQLAlchemy makes what
+#: belongs to an alias when it is first asked for, and where two threads ask at once, one may keep a column of the table
+#: itself for good.
+_OTHERS: dict[Any, ReadOnlyColumnCollection[str, Any]] = {row: row.__table__.alias().c for row in (Order, Scope)}
 
 
 def active_waiters(session: Session, scope_id: int, *, passive_too: bool = False) -> list[int]:
@@ -59,8 +58,28 @@ def hint_of(row: Order, connection: str) -> Hint:
 
 def room_for_hints(row: type[Order] | type[Scope], connection_id: int, moment: datetime) -> Select[int]:
     """Asks how many more messages may be on their way for a connection's orders, or for its scopes."""
-    of_connection, hinted_until = _OTHERS[row]
-    return select(MOST_HINTS - func.count()).where(of_connection == connection_id, hinted_until > moment)
+    other = _OTHERS[row]
+    return select(MOST_HINTS - func.count()).where(other.connection_id == connection_id, other.hinted_until > moment)
+
+
+def _others_wait(row: type[Order] | type[Scope]) -> ColumnElement[bool]:
+    other, moment = _OTHERS[row], func.axkomet_now()
+    waiting = select(other.id).where(
+        other.connection_id == row.connection_id,
+        other.id != row.id,
+        other.due_at <= moment,
+        or_(other.hinted_until.is_(None), other.hinted_until <= moment),
+        or_(other.lease_until.is_(None), other.lease_until < moment),
+    )
+    return waiting.exists()
+
+
+_OTHERS_WAIT = {row: _others_wait(row) for row in (Order, Scope)}
+
+
+def others_wait(row: type[Order] | type[Scope]) -> ColumnElement[bool]:
+    """Asks whether something else of a row's connection is due and has no message on its way."""
+    return _OTHERS_WAIT[row]
 
 
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:
