@@ -20,7 +20,22 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import CompoundSelect, DateTime, func, literal, or_, select, union, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CompoundSelect,
+    DateTime,
+    Interval,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session
@@ -28,6 +43,7 @@ from sqlalchemy.orm import Session
 from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
 from models.canonical import Origin
 from models.database import now
+from models.prepared import Prepared, parameter
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
 from tasks import guard, proofs, scopes, upstreams
@@ -504,41 +520,65 @@ def _act(run: _Run, chosen: _Chosen) -> str:
     return f"{words} done"
 
 
+_moment = func.axkomet_now(type_=DateTime(timezone=True))
+_lease_ends = _moment + parameter("lease", Interval())
+_LEASED = Prepared(
+    update(Order)
+    .where(Order.id == parameter("order_id", BigInteger()), Order.lease_owner == parameter("owner", Text()))
+    .values(
+        lease_until=_lease_ends,
+        due_at=_lease_ends,
+        held_up_by=None,
+        begun_version=case((parameter("begins", Boolean()), Order.version), else_=Order.begun_version),
+    )
+    .returning(Order.sequence, Order.unreadable, Order.upset_at)
+)
+_SENT = Prepared(
+    update(Write)
+    .where(
+        Write.id == parameter("write_id", BigInteger()),
+        or_(
+            Write.state == WriteState.INTENDED,
+            and_(Write.state == WriteState.SENT, parameter("is_repeatable", Boolean())),
+        ),
+    )
+    .values(
+        state=WriteState.SENT,
+        attempts=Write.attempts + 1,
+        sent_at=_moment,
+        deadline_at=_moment + parameter("timeout", Interval()),
+    )
+    .returning(Write.sent_at)
+)
+_CLOSED = Prepared(
+    update(WriteLine)
+    .where(WriteLine.write_id == parameter("write_id", BigInteger()), WriteLine.is_open)
+    .values(is_open=False)
+)
+
+
 def _commit_sent(run: _Run, write: Write) -> datetime:
     """From here on the write may have arrived; gives the time. Refused where lease or write were lost meanwhile."""
     timing = run.runtime.timing
-    moment = func.axkomet_now(type_=DateTime(timezone=True))
-    lease = moment + timedelta(seconds=timing.order_lease)
-    begun = {"begun_version": Order.version} if write.kind in (Kind.PREBOOK_CREATE, Kind.INBOUND_ORDER) else {}
     is_repeatable = KINDS[write.kind].repeatable
-    sendable = (WriteState.INTENDED, WriteState.SENT) if is_repeatable else (WriteState.INTENDED,)
     with run.runtime.sessions.begin() as session:
-        order = session.execute(
-            update(Order)
-            .where(Order.id == run.order_id, Order.lease_owner == run.owner)
-            .values(lease_until=lease, due_at=lease, held_up_by=None, **begun)
-            .returning(Order.sequence, Order.unreadable, Order.upset_at)
-            .execution_options(synchronize_session=False)
+        order = _LEASED.run(
+            session,
+            order_id=run.order_id,
+            owner=run.owner,
+            lease=timedelta(seconds=timing.order_lease),
+            begins=write.kind in (Kind.PREBOOK_CREATE, Kind.INBOUND_ORDER),
         ).first()
         if order is None:
             raise LeaseLostError
-        sent_at = session.scalar(
-            update(Write)
-            .where(Write.id == write.id, Write.state.in_(sendable))
-            .values(
-                state=WriteState.SENT,
-                attempts=Write.attempts + 1,
-                sent_at=moment,
-                deadline_at=moment + timedelta(seconds=timing.http_timeout),
-            )
-            .returning(Write.sent_at)
-            .execution_options(synchronize_session=False)
-        )
-        if sent_at is None:
+        timeout = timedelta(seconds=timing.http_timeout)
+        sent = _SENT.run(session, write_id=write.id, is_repeatable=is_repeatable, timeout=timeout).first()
+        if sent is None:
             raise LeaseLostError
         has_changed = order.sequence != write.order_sequence or order.unreadable is not None
         if (not is_repeatable and has_changed) or (order.upset_at is not None and _is_held(session, run)):
             raise _ChangedError
+        sent_at: datetime = sent.sent_at
     return sent_at
 
 
@@ -659,7 +699,7 @@ def _least_wait(error: ClientError, timing: Timing) -> float:
 def _close(session: Session, write: Write, state: WriteState, why: str | None) -> None:
     write.settled_at = now(session)
     write.state, write.error = state, why
-    session.execute(update(WriteLine).where(WriteLine.write_id == write.id).values(is_open=False))
+    _CLOSED.run(session, write_id=write.id)
 
 
 def _back_off(row: Order, moment: datetime, timing: Timing, at_least: float = 0.0) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from models.database import now
+from models.prepared import Rows, Together, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
-from models.together import Rows, Together, parameter
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
 

@@ -22,10 +22,10 @@ from models.canonical import (
     codes,
 )
 from models.database import now
+from models.prepared import Found
 from models.states import Feed, Kind, WriteState
 from models.tables import Decision, Json, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Shipment
 from models.tables import Order as OrderRow
-from models.together import Found
 from tasks import guard
 from tasks.budget import Budget
 from tasks.connection import Connection

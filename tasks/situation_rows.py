@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, Select, Text, any_, cast, func, or_, select, true, union
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from models.prepared import Rows, Together, parameter
 from models.states import Feed, Kind, WriteState
 from models.tables import (
     Base,
@@ -31,7 +32,6 @@ from models.tables import (
     WriteLine,
 )
 from models.tables import Mapping as MappingRow
-from models.together import Rows, Together, parameter
 from tasks.budget import WINDOW
 from tasks.plan.facts import LOOKS_FOR_ABSENCE
 from tasks.wanted import REFERENCE

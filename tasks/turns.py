@@ -12,15 +12,27 @@ Work       see `Lanes`: transactions, in which a process works, take turns by co
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal, or_, select, update
+from sqlalchemy import BigInteger, DateTime, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.database import now
+from models.prepared import Prepared, parameter
 from models.tables import Base, Order, Scope
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import words
 from tasks.wake import MOST_HINTS, hint_of, others_wait, room_for_hints
+
+
+def _comes(row: type[Order] | type[Scope]) -> Prepared:
+    """The message that a row waits for comes: no other is on its way any more."""
+    until = parameter("until", DateTime(timezone=True))
+    awaited = or_(until.is_(None), row.hinted_until == until)
+    comes = update(row).where(row.id == parameter("row_id", BigInteger()), awaited)
+    return Prepared(comes.values(hinted_until=None).returning(row.connection_id, others_wait(row)))
+
+
+_COMES = {row: _comes(row) for row in (Order, Scope)}
 
 
 def serve(
@@ -39,9 +51,7 @@ def serve(
         What came of it, in a few words for people.
     """
     with runtime.sessions.begin() as session:
-        awaited = update(row).where(row.id == row_id, or_(literal(until is None), row.hinted_until == until))
-        awaited = awaited.values(hinted_until=None).execution_options(synchronize_session=False)
-        found = session.execute(awaited.returning(row.connection_id, others_wait(row))).first()
+        found = _COMES[row].run(session, row_id=row_id, until=until).first()
     if found is None:
         return "another message was sent for it, or came before this one"
     connection_id, others = found

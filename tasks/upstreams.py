@@ -21,9 +21,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from models.database import now
+from models.prepared import Found, Rows, Together, parameter
 from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
-from models.together import Found, Rows, Together, parameter
 from tasks import scopes
 from tasks.budget import BUDGET, probing
 from tasks.connection import Connection

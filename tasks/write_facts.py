@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from clients.errors import RefusalKind
 from models.database import now
+from models.prepared import Found
 from models.states import Kind, WriteState
 from models.tables import Json, PrebookItem, Proof, PurchaseOrderItem
 from models.tables import Order as OrderRow
-from models.together import Found
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.plan.facts import PURCHASE_ORDER_CREATES, WriteFacts

@@ -11,6 +11,7 @@ from celery.beat import Scheduler
 from sqlalchemy import delete, func, select, update
 
 from models.database import now
+from models.prepared import Together
 from models.states import Feed, Kind, WriteState
 from models.tables import (
     Connection,
@@ -26,7 +27,6 @@ from models.tables import (
     Write,
     WriteLine,
 )
-from models.together import Together
 from tasks.feeds import reset
 from tasks.housekeeping import OBSERVATIONS_KEPT, housekeeping
 from tasks.plan.facts import LOOKS_FOR_ABSENCE

@@ -1,8 +1,8 @@
-"""Several queries in one statement, which PostgreSQL answers with one array of JSON.
+"""Statements that are compiled once, and several queries in one of them, answered with one array of JSON.
 
-A statement costs a worker more than a small query costs PostgreSQL: a round trip, and what SQLAlchemy does to build,
-look up and unpack it. What is asked for each decision is therefore asked together, and compiled once
-(`docs/decisions/0012-what-is-asked-together.md`).
+A statement costs a worker more than a small query costs PostgreSQL: a round trip, and what SQLAlchemy does to build it,
+look it up and unpack its answer. What is asked for each decision is therefore asked together, and what is run for each
+message or call is compiled once (`docs/decisions/0012-statements-that-are-run-often.md`).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,19 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import BindParameter, Date, DateTime, Numeric, Select, bindparam, func, literal_column, select
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    CursorResult,
+    Date,
+    DateTime,
+    Numeric,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
@@ -22,11 +34,13 @@ from models.database import tell_time
 
 Record = TypeVar("Record")
 _ROWS = "rows"
+#: The value of what is given when a statement is run.
+_GIVEN = object()
 
 
 def parameter(name: str, type_: TypeEngine[Any]) -> BindParameter[Any]:
     """What a query asks by, and is given when it is asked."""
-    return bindparam(name, None, type_=type_, required=False)
+    return bindparam(name, _GIVEN, type_=type_)
 
 
 class Rows(Generic[Record]):
@@ -64,32 +78,46 @@ class Found:
         return rows.records([dict(each) for each in self._found[rows]])
 
 
-class Together:
-    """Queries that are asked together; their parameters are bound by name."""
+class Prepared:
+    """A statement over tables, whose parameters are bound by name. What it returns is as the driver reads it."""
 
-    def __init__(self, *queries: Rows[Any]) -> None:
-        self._queries = queries
+    def __init__(self, statement: ClauseElement) -> None:
+        self._made = statement
 
     @cached_property
     def _statement(self) -> tuple[str, dict[str, Any]]:
-        """The text, and the values that stand in the queries themselves."""
-        arrays = [
-            select(func.coalesce(func.json_agg(literal_column(_ROWS)), literal_column("'[]'::json")))
-            .select_from(each.query)
-            .scalar_subquery()
-            for each in self._queries
-        ]
-        clock = func.axkomet_now(type_=DateTime(timezone=True))
-        compiled = select(func.json_build_array(*arrays), clock).compile(
+        """The text, and the values that stand in the statement itself."""
+        compiled = self._made.compile(
             dialect=PGDialect_psycopg(),  # type: ignore[no-untyped-call]
             compile_kwargs={"render_postcompile": True},
         )
         constants = {
             name: value.value if isinstance(value, Enum) else value
             for name, value in compiled.params.items()
-            if value is not None
+            if value is not _GIVEN
         }
         return str(compiled), constants
+
+    def run(self, session: Session, **values: object) -> CursorResult[*tuple[Any, ...]]:
+        """Run it in the session's transaction; what the session holds unwritten is written first."""
+        session.flush()
+        text, constants = self._statement
+        return session.connection().exec_driver_sql(text, constants | values)
+
+
+class Together:
+    """Queries that are asked together; their parameters are bound by name."""
+
+    def __init__(self, *queries: Rows[Any]) -> None:
+        self._queries = queries
+        arrays = [
+            select(func.coalesce(func.json_agg(literal_column(_ROWS)), literal_column("'[]'::json")))
+            .select_from(each.query)
+            .scalar_subquery()
+            for each in queries
+        ]
+        clock = func.axkomet_now(type_=DateTime(timezone=True))
+        self._prepared = Prepared(select(func.json_build_array(*arrays), clock))
 
     def read(self, session: Session, **values: object) -> Found:
         """Ask, and learn what time it is; what the session holds unwritten is written first.
@@ -98,9 +126,7 @@ class Together:
             session: in its transaction.
             values: of the parameters.
         """
-        session.flush()
-        text, constants = self._statement
-        found, moment = session.connection().exec_driver_sql(text, constants | values).one()
+        found, moment = self._prepared.run(session, **values).one()
         tell_time(session, moment)
         return Found(dict(zip(self._queries, found, strict=True)))
 
