@@ -16,11 +16,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from statistics import quantiles
 
 from sqlalchemy import func, select
 
-from benchmarks.report import publish, table
+from benchmarks.report import percentile, publish, table
 from benchmarks.site import Site, running_site
 from benchmarks.town import environment_of, sell
 from models.database import now
@@ -68,7 +67,7 @@ class Phase:
 
     def percentile(self, percent: int) -> float:
         """Seconds that so many of a hundred orders took at most."""
-        return quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
+        return percentile(self.seconds, percent)
 
 
 @dataclass
