@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 
 from benchmarks.report import percentile, publish, table
-from benchmarks.site import Site, running_site
-from benchmarks.town import environment_of, sell
+from benchmarks.site import running_site
+from benchmarks.town import DEFAULTS, environment_of, sell
 from models.database import now
 from models.states import OrderState
 from models.tables import Connection, History, Order
@@ -31,15 +31,7 @@ from tests.world import World
 HEALTHY = ("miami", "quito", "bogota", "nairobi", "aalsmeer")
 DEAD, REFUSED, FLOODED = "dead", "refused", "flooded"
 #: The defaults, except for the polls: a minute's wait for each would hide what is measured.
-SETTINGS = {
-    "AXKOMET_POLL_SECONDS": "5",
-    "AXKOMET_SWEEP_SECONDS": "5",
-    "AXKOMET_HTTP_TIMEOUT_SECONDS": "20",
-    "AXKOMET_IN_DOUBT_GRACE_SECONDS": "60",
-    "AXKOMET_RETRY_BASE_SECONDS": "2",
-    "AXKOMET_RETRY_MAX_SECONDS": "300",
-    "AXKOMET_CONCURRENCY": "16",
-}
+SETTINGS = DEFAULTS | {"AXKOMET_POLL_SECONDS": "5"}
 FLOOD = 10_000
 #: Orders that the other two bad neighbours sell, enough for all threads.
 _SOLD = 60
@@ -74,14 +66,15 @@ class Phase:
 class Street:
     """All connections side by side, and the processes that serve them."""
 
-    site: Site
     worlds: Mapping[str, World]
+    #: Names of those that sell steadily.
+    healthy: Sequence[str]
     processes: Processes
 
     def measure(self, neighbour: str, seconds: float, trouble: str = "") -> Phase:
         """Sell steadily in the healthy connections for so long, and wait until the last order is at its end."""
         phase = Phase(neighbour)
-        sellers = itertools.cycle(HEALTHY)
+        sellers = itertools.cycle(self.healthy)
         end = time.monotonic() + seconds
         while (began := time.monotonic()) < end:
             confirmed = datetime.now(UTC)
@@ -130,7 +123,7 @@ def run(seconds: float) -> list[Phase]:
     with running_site() as site:
         worlds = {name: site.world(name) for name in (*HEALTHY, DEAD, REFUSED, FLOODED)}
         env = environment_of(site, worlds.values())
-        street = Street(site, worlds, Processes(site.folder, env | SETTINGS))
+        street = Street(worlds, HEALTHY, Processes(site.folder, env | SETTINGS))
         try:
             street.processes.start_all()
             street.measure("warming up", 5)

@@ -20,17 +20,9 @@ from datetime import datetime
 
 from benchmarks.report import percentile, publish, table
 from benchmarks.throughput import slow_down
-from benchmarks.town import town
+from benchmarks.town import DEFAULTS, town
 from tests.world import World
 
-#: The defaults, but for the poll, and the sweep, which is to the poll as it is by default.
-SETTINGS = {
-    "AXKOMET_CONCURRENCY": "16",
-    "AXKOMET_HTTP_TIMEOUT_SECONDS": "20",
-    "AXKOMET_IN_DOUBT_GRACE_SECONDS": "60",
-    "AXKOMET_RETRY_BASE_SECONDS": "2",
-    "AXKOMET_RETRY_MAX_SECONDS": "300",
-}
 #: Of a poll.
 _SWEEPS = 5 / 60
 _CONNECTIONS = 8
@@ -178,7 +170,7 @@ def run(poll: float, rounds: int, latency: float) -> Measured:
     """Trade on all connections side by side, on one of four in Komet."""
     measured = Measured(poll, latency)
     times = {"AXKOMET_POLL_SECONDS": str(poll), "AXKOMET_SWEEP_SECONDS": str(poll * _SWEEPS)}
-    with town(_CONNECTIONS, 1, SETTINGS | times) as made:
+    with town(_CONNECTIONS, 1, DEFAULTS | times) as made:
         slow_down(made.worlds[0], latency)
         for world in made.worlds:
             world.in_axerrio("tenant-settings", print_labels=True)

@@ -32,7 +32,7 @@ from benchmarks.cost import children_of, spent_by
 from benchmarks.plain_celery import BROKER, PAIRS, app, read_orders
 from benchmarks.report import publish, table
 from benchmarks.site import Site, running_site
-from benchmarks.town import sell, town
+from benchmarks.town import DEFAULTS, sell, town
 from models.states import Feed, OrderState
 from models.tables import Connection
 from tasks.polling import poll
@@ -44,15 +44,7 @@ _WORKERS = (1, 2)
 _THREADS = 16
 _PACE = 1000.0
 #: The defaults, except that the sweep, by which the sale is noticed, comes at once.
-SETTINGS = {
-    "AXKOMET_CONCURRENCY": str(_THREADS),
-    "AXKOMET_POLL_SECONDS": "60",
-    "AXKOMET_SWEEP_SECONDS": "1",
-    "AXKOMET_HTTP_TIMEOUT_SECONDS": "20",
-    "AXKOMET_IN_DOUBT_GRACE_SECONDS": "60",
-    "AXKOMET_RETRY_BASE_SECONDS": "2",
-    "AXKOMET_RETRY_MAX_SECONDS": "300",
-}
+SETTINGS = DEFAULTS | {"AXKOMET_CONCURRENCY": str(_THREADS), "AXKOMET_SWEEP_SECONDS": "1"}
 _LONGEST_SECONDS = 900.0
 #: As in the table.
 _KINDS = ("worker", "loop", "PostgreSQL", "Valkey", "beat", "sandbox")

@@ -14,6 +14,16 @@ from models.tables import Order, Scope
 from tests.processes.plant import Json, Processes, bare_environment, connections_toml
 from tests.world import World
 
+#: The defaults of the settings that tests shorten.
+DEFAULTS = {
+    "AXKOMET_POLL_SECONDS": "60",
+    "AXKOMET_SWEEP_SECONDS": "5",
+    "AXKOMET_HTTP_TIMEOUT_SECONDS": "20",
+    "AXKOMET_IN_DOUBT_GRACE_SECONDS": "60",
+    "AXKOMET_RETRY_BASE_SECONDS": "2",
+    "AXKOMET_RETRY_MAX_SECONDS": "300",
+    "AXKOMET_CONCURRENCY": "16",
+}
 #: Requests a second, as a connection has it that says nothing of it.
 USUAL_PACE = 5.0
 #: Orders that are confirmed in one call.
