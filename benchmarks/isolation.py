@@ -16,34 +16,25 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from statistics import quantiles
 
 from sqlalchemy import func, select
 
-from benchmarks.report import publish, table
-from benchmarks.site import Site, running_site
+from benchmarks.report import percentile, publish, table
+from benchmarks.site import running_site
+from benchmarks.town import DEFAULTS, environment_of, sell
 from models.database import now
 from models.states import OrderState
 from models.tables import Connection, History, Order
-from tests.processes.plant import Processes, bare_environment, connections_toml
+from tests.processes.plant import Processes
 from tests.world import World
 
 HEALTHY = ("miami", "quito", "bogota", "nairobi", "aalsmeer")
 DEAD, REFUSED, FLOODED = "dead", "refused", "flooded"
 #: The defaults, except for the polls: a minute's wait for each would hide what is measured.
-SETTINGS = {
-    "AXKOMET_POLL_SECONDS": "5",
-    "AXKOMET_SWEEP_SECONDS": "5",
-    "AXKOMET_HTTP_TIMEOUT_SECONDS": "20",
-    "AXKOMET_IN_DOUBT_GRACE_SECONDS": "60",
-    "AXKOMET_RETRY_BASE_SECONDS": "2",
-    "AXKOMET_RETRY_MAX_SECONDS": "300",
-    "AXKOMET_CONCURRENCY": "16",
-}
+SETTINGS = DEFAULTS | {"AXKOMET_POLL_SECONDS": "5"}
 FLOOD = 10_000
 #: Orders that the other two bad neighbours sell, enough for all threads.
 _SOLD = 60
-_BATCH = 1000
 #: A healthy connection sells somewhere so often: together they ask for less than half of what two slow cores can do, so
 #: that each asks for less than its fair share.
 _EVERY_SECONDS = 2.5
@@ -68,21 +59,22 @@ class Phase:
 
     def percentile(self, percent: int) -> float:
         """Seconds that so many of a hundred orders took at most."""
-        return quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
+        return percentile(self.seconds, percent)
 
 
 @dataclass
 class Street:
     """All connections side by side, and the processes that serve them."""
 
-    site: Site
     worlds: Mapping[str, World]
+    #: Names of those that sell steadily.
+    healthy: Sequence[str]
     processes: Processes
 
     def measure(self, neighbour: str, seconds: float, trouble: str = "") -> Phase:
         """Sell steadily in the healthy connections for so long, and wait until the last order is at its end."""
         phase = Phase(neighbour)
-        sellers = itertools.cycle(HEALTHY)
+        sellers = itertools.cycle(self.healthy)
         end = time.monotonic() + seconds
         while (began := time.monotonic()) < end:
             confirmed = datetime.now(UTC)
@@ -92,14 +84,6 @@ class Street:
         self.processes.wait_until(lambda: self._all_ordered(phase), _LAST_ORDER_SECONDS, lambda: self._missing(phase))
         print(f"beside {neighbour}: {phase.percentile(50):.1f} s, {phase.percentile(95):.1f} s", file=sys.stderr)
         return phase
-
-    def sell(self, name: str, count: int) -> None:
-        """Confirm so many orders of a connection at once."""
-        world = self.worlds[name]
-        for first in range(0, count, _BATCH):
-            numbers = range(first, min(first + _BATCH, count))
-            orders = [{**world.order(), "key": f"{name}-{n}", "number": f"{name}-{n}"} for n in numbers]
-            world.control("orders", tenant_token=world.axerrio_token, orders=orders)
 
     def wait_until_due(self, name: str, count: int) -> None:
         """Until nearly all of so many orders of a connection are in the ledger, and due."""
@@ -138,29 +122,23 @@ def run(seconds: float) -> list[Phase]:
     """Measure alone, and beside each bad neighbour in turn."""
     with running_site() as site:
         worlds = {name: site.world(name) for name in (*HEALTHY, DEAD, REFUSED, FLOODED)}
-        env = bare_environment(
-            site.folder,
-            connections_toml(*(entry_of(world) for world in worlds.values())),
-            {name: token for world in worlds.values() for name, token in tokens_of(world).items()},
-            AXKOMET_DATABASE_URL=site.database_url,
-            AXKOMET_REDIS_URL=site.redis_url,
-        )
-        street = Street(site, worlds, Processes(site.folder, env | SETTINGS))
+        env = environment_of(site, worlds.values())
+        street = Street(worlds, HEALTHY, Processes(site.folder, env | SETTINGS))
         try:
             street.processes.start_all()
             street.measure("warming up", 5)
             phases = [street.measure("none", seconds)]
 
             worlds[DEAD].fault("slow_before", "*", seconds=_NEVER_SECONDS)
-            street.sell(DEAD, _SOLD)
+            sell(worlds[DEAD], _SOLD)
             phases.append(street.measure("whose Komet never answers", seconds, DEAD))
 
             worlds[REFUSED].settings(token_valid=False)
-            street.sell(REFUSED, _SOLD)
+            sell(worlds[REFUSED], _SOLD)
             phases.append(street.measure("whose token is refused", seconds, REFUSED))
             worlds[REFUSED].control("faults", faults=[])
 
-            street.sell(FLOODED, FLOOD)
+            sell(worlds[FLOODED], FLOOD)
             street.wait_until_due(FLOODED, FLOOD)
             phases.append(street.measure(f"with {FLOOD:,} due orders", seconds, FLOODED))
         except AssertionError:
@@ -169,21 +147,6 @@ def run(seconds: float) -> list[Phase]:
         finally:
             street.processes.stop()
     return phases
-
-
-def tokens_of(world: World) -> dict[str, str]:
-    """By the variables that hold them."""
-    name = world.name.upper()
-    return {f"KOMET_{name}": world.komet_token, f"AXERRIO_{name}": world.axerrio_token}
-
-
-def entry_of(world: World) -> dict[str, object]:
-    """As the tests have it, with tokens of its own and the usual pace."""
-    entry = world.entry()
-    komet, axerrio = tokens_of(world)
-    entry["komet"] |= {"token_env": komet, "requests_per_second": 5}
-    entry["axerrio"] |= {"token_env": axerrio}
-    return entry
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,11 +14,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import fmean, linear_regression
 
 from sqlalchemy import func, select
 
+from benchmarks.cost import MIB, resident
 from benchmarks.report import publish, table
 from benchmarks.site import running_site
 from models.states import OrderState, WriteState
@@ -39,7 +39,6 @@ _OPEN = 40
 _DAYS = 14
 _MOST_GROWTH = 0.1
 _ENDED = [state for state in OrderState if state.is_final]
-_MIB = 2**20
 
 
 @dataclass
@@ -65,12 +64,6 @@ class Run:
     def around(self, seconds: float) -> float:
         """Bytes within five seconds of then."""
         return fmean(size for at, size in self.resident.items() if abs(at - seconds) <= 5)
-
-
-def resident(pid: int) -> int:
-    """Resident bytes of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
 
 def measure(warm: float, minutes: float) -> Run:
@@ -134,10 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run.cancelled,
             run.writes,
             run.reads,
-            f"{first / _MIB:.1f} MiB",
-            f"{warm / _MIB:.1f} MiB",
-            f"{last / _MIB:.1f} MiB",
-            f"{run.slope / _MIB:+.1f} MiB an hour",
+            f"{first / MIB:.1f} MiB",
+            f"{warm / MIB:.1f} MiB",
+            f"{last / MIB:.1f} MiB",
+            f"{run.slope / MIB:+.1f} MiB an hour",
         ]
     ]
     head = ["run", "orders", "cancelled", "writes done", "reads done", "after a minute", "then", "at the end", "slope"]

@@ -3,13 +3,15 @@
 import os
 import platform
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import quantiles
 
 from worker.reference import DOCS, put, table
 
-__all__ = ["machine", "publish", "table"]
+__all__ = ["machine", "percentile", "publish", "table"]
 
 
 def publish(page: str, section: str, command: str, body: str) -> None:
@@ -28,6 +30,11 @@ def publish(page: str, section: str, command: str, body: str) -> None:
     made = f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}, {machine()}."
     file.write_text(put(file.read_text("utf-8"), section, f"{made}\n\n{body.strip()}"), "utf-8")
     print(body)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """What so many of a hundred of these values reach at most; of one value, itself."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
 
 
 def machine() -> str:

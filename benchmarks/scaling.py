@@ -10,111 +10,18 @@ process took meanwhile. Then one worker serves many connections that sell nothin
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-from sqlalchemy import func, select
-
-from benchmarks.isolation import SETTINGS, entry_of, tokens_of
-from benchmarks.memory import resident
+from benchmarks.cost import MIB
+from benchmarks.isolation import SETTINGS
 from benchmarks.report import publish, table
-from benchmarks.site import Site, running_site
-from models.states import Feed, OrderState
-from models.tables import Order, Scope
-from tests.processes.plant import Processes, bare_environment, connections_toml
-from tests.world import World
+from benchmarks.town import Run, measuring, town
+from models.states import OrderState
 
 _SELLING = 8
 _WORKERS = (1, 2)
 _IDLE_POLL = 60
 _LONGEST_SECONDS = 900.0
-_TICKS = os.sysconf("SC_CLK_TCK")
-_MIB = 2**20
-
-
-@dataclass
-class Town:
-    """Connections, and the processes that serve them."""
-
-    site: Site
-    worlds: Sequence[World]
-    processes: Processes
-
-    def cpu(self) -> dict[str, float]:
-        """Processor seconds of each kind of process since it began."""
-        spent = {"PostgreSQL": spent_by(self.site.postgres.pid), "Valkey": spent_by(self.site.valkey.pid)}
-        for name, child in self.processes.children.items():
-            role = name.partition("-")[0]
-            spent[role] = spent.get(role, 0.0) + spent_by(child.process.pid)
-        return spent
-
-    def count(self, state: OrderState) -> int:
-        """Orders in a state."""
-        with self.processes.sessions() as session:
-            return session.scalars(select(func.count()).where(Order.state == state)).one()
-
-    def connections_read(self) -> int:
-        """Connections whose sales orders were read."""
-        read = select(func.count()).where(Scope.feed == Feed.SALES_ORDERS, Scope.last_success_at.is_not(None))
-        with self.processes.sessions() as session:
-            return session.scalars(read).one()
-
-
-@dataclass
-class Run:
-    """What was measured."""
-
-    seconds: float
-    #: Processor seconds, by kind of process.
-    cpu: Mapping[str, float]
-    #: Bytes that all workers hold.
-    resident: int
-    deaths: Sequence[tuple[str, int]]
-
-
-def spent_by(pid: int) -> float:
-    """Processor seconds of a process, of its children that live, and of those that it waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sum(map(int, fields[11:15])) / _TICKS + sum(spent_by(int(each)) for each in children)
-
-
-@contextmanager
-def town(connections: int, workers: int, settings: dict[str, str]) -> Iterator[Town]:
-    """So many connections and workers, once everything was read for the first time."""
-    with running_site() as site:
-        worlds = [site.world(f"c{n}") for n in range(connections)]
-        env = bare_environment(
-            site.folder,
-            connections_toml(*map(entry_of, worlds)),
-            {name: token for world in worlds for name, token in tokens_of(world).items()},
-            AXKOMET_DATABASE_URL=site.database_url,
-            AXKOMET_REDIS_URL=site.redis_url,
-        )
-        processes = Processes(site.folder, env | settings, workers=workers)
-        made = Town(site, worlds, processes)
-        try:
-            processes.start_all()
-            processes.wait_until(lambda: made.connections_read() == connections, 300, "the first read of each feed")
-            processes.work(10)
-            yield made
-        finally:
-            processes.stop()
-
-
-@contextmanager
-def measuring(town: Town) -> Iterator[list[Run]]:
-    """Measure what is done meanwhile; the list holds it at the end."""
-    found: list[Run] = []
-    before, began = town.cpu(), time.monotonic()
-    yield found
-    seconds, after = time.monotonic() - began, town.cpu()
-    workers = [child.process.pid for name, child in town.processes.children.items() if name.startswith("worker")]
-    cpu = {name: spent - before[name] for name, spent in after.items()}
-    found.append(Run(seconds, cpu, sum(map(resident, workers)), tuple(town.processes.deaths)))
 
 
 def sell(workers: int, orders: int) -> Run:
@@ -157,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{given.orders / run.seconds:.2f}",
             *(f"{run.cpu[kind] / given.orders * 1000:.0f} ms" for kind in kinds),
             f"{sum(run.cpu.values()) / run.seconds:.2f} of {os.cpu_count()}",
-            f"{run.resident / workers / _MIB:.0f} MiB",
+            f"{run.resident / workers / MIB:.0f} MiB",
         ]
         for workers, run in sold.items()
     ]
@@ -165,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [
             given.idle,
             *(f"{rested.cpu[kind] / rested.seconds * 60 / given.idle * 1000:.0f} ms" for kind in kinds),
-            f"{rested.resident / _MIB:.0f} MiB",
+            f"{rested.resident / MIB:.0f} MiB",
         ]
     ]
     words = (
