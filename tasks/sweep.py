@@ -16,6 +16,7 @@ from models.tables import Order, Process, Scope
 from tasks.runtime import Runtime
 from tasks.turns import next_hints
 from tasks.upstreams import tend
+from tasks.wake import WITH_WORK
 
 #: A process that was not seen for so long is of no interest.
 _FORGOTTEN_AFTER = timedelta(days=1)
@@ -31,10 +32,13 @@ def sweep(runtime: Runtime) -> int:
         seen(session, "beat", "beat")
         session.execute(delete(Process).where(Process.seen_at < now(session) - _FORGOTTEN_AFTER))
     tend(runtime)
+    with runtime.sessions() as session:
+        with_work = {row: set(session.scalars(WITH_WORK[row])) for row in (Order, Scope)}
     due = []
     for connection in runtime.connections.values():
-        with runtime.sessions.begin() as session:
-            due += [next_hints(session, row, connection, runtime.timing) for row in (Order, Scope)]
+        for row in (each for each in (Order, Scope) if connection.id in with_work[each]):
+            with runtime.sessions.begin() as session:
+                due.append(next_hints(session, row, connection, runtime.timing))
     hints = [hint for turn in zip_longest(*due) for hint in turn if hint is not None]
     runtime.send_hints(hints)
     return len(hints)

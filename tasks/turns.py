@@ -21,7 +21,7 @@ from models.tables import Base, Order, Scope
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import words
-from tasks.wake import MOST_HINTS, hint_of, others_wait, room_for_hints
+from tasks.wake import MOST_HINTS, OTHERS_WAIT, hint_of, room_for_hints
 
 
 def _comes(row: type[Order] | type[Scope]) -> Prepared:
@@ -29,7 +29,7 @@ def _comes(row: type[Order] | type[Scope]) -> Prepared:
     until = parameter("until", DateTime(timezone=True))
     awaited = or_(until.is_(None), row.hinted_until == until)
     comes = update(row).where(row.id == parameter("row_id", BigInteger()), awaited)
-    return Prepared(comes.values(hinted_until=None).returning(row.connection_id, others_wait(row)))
+    return Prepared(comes.values(hinted_until=None).returning(row.connection_id, OTHERS_WAIT[row]))
 
 
 _COMES = {row: _comes(row) for row in (Order, Scope)}

@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from models.database import now, tell_time
 from models.states import WriteState
+from models.tables import Connection as ConnectionRow
 from models.tables import Order, OrderLine, Scope, Wait, Write
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
@@ -67,24 +68,24 @@ def room_for_hints(row: type[Order] | type[Scope], connection_id: int, moment: d
     return select(MOST_HINTS - func.count()).where(other.connection_id == connection_id, other.hinted_until > moment)
 
 
-def _others_wait(row: type[Order] | type[Scope]) -> ColumnElement[bool]:
+def _waiting(row: type[Order] | type[Scope], connection_id: Any) -> Select[int]:
     other, moment = _OTHERS[row], func.axkomet_now()
-    waiting = select(other.id).where(
-        other.connection_id == row.connection_id,
-        other.id != row.id,
+    return select(other.id).where(
+        other.connection_id == connection_id,
         other.due_at <= moment,
         or_(other.hinted_until.is_(None), other.hinted_until <= moment),
         or_(other.lease_until.is_(None), other.lease_until < moment),
     )
-    return waiting.exists()
 
 
-_OTHERS_WAIT = {row: _others_wait(row) for row in (Order, Scope)}
-
-
-def others_wait(row: type[Order] | type[Scope]) -> ColumnElement[bool]:
-    """Asks whether something else of a row's connection is due and has no message on its way."""
-    return _OTHERS_WAIT[row]
+#: Asks whether something else of a row's connection is due and has no message on its way.
+OTHERS_WAIT: dict[Any, ColumnElement[bool]] = {
+    row: _waiting(row, row.connection_id).where(_OTHERS[row].id != row.id).exists() for row in (Order, Scope)
+}
+#: Asks for the connections with something due that has no message on its way.
+WITH_WORK: dict[Any, Select[int]] = {
+    row: select(ConnectionRow.id).where(_waiting(row, ConnectionRow.id).exists()) for row in (Order, Scope)
+}
 
 
 def wake(session: Session, rows: Iterable[Order], connection: Connection, timing: Timing) -> list[Hint]:

@@ -155,6 +155,7 @@ def test_what_was_served_makes_room_for_the_next_of_its_connection(ledger: Ledge
     sweep(queue.runtime)
     assert orders(queue.take()) == list(other)
     assert serve(queue.runtime, Order, next(iter(other)), None, no_work) == "done"
+    sweep(queue.runtime)
     assert orders(queue.take()) == list(other), "it stays due"
 
 
