@@ -91,8 +91,8 @@ def test_orders_that_come_one_after_the_other_share_reads_while_requests_are_sho
         for key in keys:
             assert rationed.state(key) == OrderState.ORDERED, rationed.order(key)
             assert_exactly_once(world, key)
-        after = reads(world)
-    assert [now - then for now, then in zip(after, before, strict=True)] <= [5, 5]
+        made = [now - then for now, then in zip(reads(world), before, strict=True)]
+    assert max(made) <= 4, "each by itself would take five of either"
 
 
 def test_ids_of_every_truck_date_are_learned_from_what_changed(ledger: Ledger, world: World) -> None:
