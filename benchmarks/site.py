@@ -34,11 +34,11 @@ class Site:
 
 
 @contextmanager
-def running_site() -> Iterator[Site]:
-    """Start it all, with the schema in place; stop it all."""
+def running_site(**options: str) -> Iterator[Site]:
+    """Start it all, with the schema in place; stop it all. Options are of PostgreSQL's server."""
     with tempfile.TemporaryDirectory(prefix="axkomet-") as name:
         folder = Path(name)
-        postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)
+        postgres, valkey = EmbeddedPostgres(folder, options=options), EmbeddedValkey(folder)
         try:
             database_url, redis_url = postgres.start(), valkey.start()
             engine = make_engine(database_url)

@@ -258,7 +258,7 @@ def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decisi
         comes_first = not isinstance(first, Write) and _was_begun_anew(situation, first)
         reach(write.kind, "planned", row.external_id or row.axerrio_key)
         return _Decision(_Chosen(write, Address(row.axerrio_key, row.external_id), comes_first), [])
-    hints = scopes.wait_for(session, row, plan.looks, run.runtime.timing)
+    hints = scopes.wait_for(session, row, plan.looks, run.runtime.timing, run.connection.settings)
     row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
     if obstacle is not None or not work or row.held_up_by != BUDGET:
         row.held_up_by = obstacle.name if obstacle is not None else None

@@ -1,9 +1,13 @@
 """The request budget: Komet allows so many requests a day, for the whole company (Komet: Getting Started).
 
 It is kept in PostgreSQL for each company over the last 24 hours, rolling, since when Komet's day begins is not
-documented. A request is counted before it is sent, so that a crash can only count too many. A share is reserved for
-writes: reads stop before they take it. When it is short, the nearest departure goes first: an order takes one of the
-requests left only while fewer orders than that wait for one and leave before it.
+documented. A request is counted before it is sent, so that a crash can only count too many. When it is short, the
+nearest departure goes first: an order takes one of the requests left only while fewer orders than that wait for one and
+leave before it.
+
+Reads are shared by all who wait for them, and their pace is what the budget gives (`Pace`): the fewer requests are
+left, the further apart they are, so that reads never use up what writes need. The last of the requests are for
+writes and for the reads without which no write can go on: an order is never stuck because others were read for.
 """
 
 from collections.abc import Iterator
@@ -19,7 +23,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from clients.errors import NoBudget, NoTurn
 from clients.pacing import Pacer
 from models.database import now
-from models.tables import Connection, Order, RequestBudget
+from models.states import WINDOW as WHOLE
+from models.states import Feed
+from models.tables import Connection, Order, RequestBudget, Scope
+from tasks.connection import ConnectionSettings
 
 #: What an order is held up by that waits for a request.
 BUDGET = "budget"
@@ -29,8 +36,18 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 #: Made here, before there are threads: see `tasks.wake`.
 _mine = Order.__table__.alias()
 _MY_PLACE = tuple_(_mine.c.departure_date, _mine.c.id)
-#: Share of the day's requests that only writes may take, in percent.
-RESERVED_FOR_WRITES = 30
+#: Share of the day's requests that writes alone may take, and reads that an order waits for, in percent.
+RESERVED = 10
+#: Lists of Komet's that are read again and again: what they cost is a matter of pace.
+RATIONED = (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
+#: Reads of all scopes, each waited for actively all the time, would use up what is left in so many seconds.
+_LASTS = 16 * 3600.0
+#: While nobody waits actively a scope is read so much less often, ...
+_PATIENCE = 2
+#: ... as if so many shared it at least: a company without orders leaves requests for when they come.
+_FEWEST_SCOPES = 4
+#: Nothing is read less often than so, in seconds, however few requests are left: the limit may have been raised.
+_SLOWEST = 3600.0
 
 
 @dataclass(frozen=True)
@@ -47,12 +64,24 @@ class Budget:
 
     @property
     def left_for_reads(self) -> int:
-        """Requests left for reads, which leave the reserve alone."""
-        return max(0, self.limit - self.limit * RESERVED_FOR_WRITES // 100 - self.used)
+        """Requests left for reads that no order waits for, which leave the reserve alone."""
+        return max(0, self.limit - self.limit * RESERVED // 100 - self.used)
 
-    def read_interval(self, scopes: int) -> float:
-        """Seconds between two passive reads of one of so many scopes, so that the budget lasts the day."""
-        return scopes * WINDOW.total_seconds() / max(1, self.left_for_reads)
+    def pace(self, scopes: int) -> "Pace":
+        """How far apart reads are, so that what is left lasts, for so many scopes that are read again and again."""
+        share = _LASTS / max(1, self.left)
+        active, passive = max(1, scopes) * share, _PATIENCE * max(_FEWEST_SCOPES, scopes) * share
+        return Pace(min(_SLOWEST, active), min(_SLOWEST, passive))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two reads of one scope, at least."""
+
+    #: While an order waits for it that cannot go on without: ids of something just made, a write in doubt.
+    active: float = 0.0
+    #: While orders wait for what people may do (approval, mapping), or nobody waits at all.
+    passive: float = 0.0
 
 
 def budget_of(session: Session, company: str, limit: int) -> Budget:
@@ -63,6 +92,23 @@ def budget_of(session: Session, company: str, limit: int) -> Budget:
         )
     )
     return Budget(limit, int(used or 0))
+
+
+def pace_of(session: Session, settings: ConnectionSettings) -> Pace:
+    """The pace of a connection's reads: all connections of its company share it."""
+    scopes = (
+        select(func.count())
+        .select_from(Scope)
+        .join(Connection, Scope.connection_id == Connection.id)
+        .where(
+            Connection.joins.startswith(f"{settings.company}|", autoescape=True),
+            Scope.feed.in_(RATIONED),
+            Scope.key != WHOLE,  # read so seldom that it does not count
+            Scope.due_at.is_not(None),
+        )
+    )
+    budget = budget_of(session, settings.company, settings.komet.daily_requests)
+    return budget.pace(session.scalars(scopes).one())
 
 
 def requests_used(session: Session) -> dict[str, int]:
@@ -81,8 +127,8 @@ class _Claimant:
     order_id: int | None = None
     #: It comes before everybody who waits.
     first: bool = False
-    #: It may take what is kept for writes.
-    is_probe: bool = False
+    #: No write can go on before this read: it may take of what is kept for writes.
+    unblocks: bool = False
 
 
 _NOBODY = _Claimant()
@@ -102,9 +148,9 @@ def for_order(order_id: int, *, first: bool) -> Iterator[None]:
 
 
 @contextmanager
-def probing() -> Iterator[None]:
-    """What this thread asks for meanwhile is a probe: no write can go before it, so it may take of their share."""
-    with _asking(_Claimant(is_probe=True)):
+def unblocking() -> Iterator[None]:
+    """Writes or an order wait for what this thread reads meanwhile: it may take of what is kept for them."""
+    with _asking(_Claimant(unblocks=True)):
         yield
 
 
@@ -166,7 +212,7 @@ class KometGate:
         """Count the request and wait for its turn.
 
         Raises:
-            NoBudget: the day's requests, or for a read its share of them, are used up.
+            NoBudget: the day's requests, or for a read that nobody waits for its share of them, are used up.
             NoTurn: its turn comes later than it may wait.
         """
         self._count(operation, write=write)
@@ -195,7 +241,7 @@ class KometGate:
         with self._sessions.begin() as session:
             session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"budget {self._company}"})
             budget = budget_of(session, self._company, self._limit)
-            all_of_it = write or claimant.is_probe
+            all_of_it = write or claimant.unblocks
             ahead = 0
             if write and claimant.order_id is not None and not claimant.first:
                 ahead = _ahead(session, self._company, claimant.order_id)
@@ -204,7 +250,7 @@ class KometGate:
                     "komet",
                     operation,
                     f"{budget.used} of {budget.limit} requests of the last 24 hours are used"
-                    + ("" if all_of_it else f"; the last {RESERVED_FOR_WRITES} % are kept for writes")
+                    + ("" if all_of_it else f"; the last {RESERVED} % are kept for what orders wait for")
                     + (f"; {ahead} orders that leave before it wait for the rest" if ahead else ""),
                     seconds_until_free(session, self._company),
                 )

@@ -1,12 +1,13 @@
 """Scopes: what one read observes, who waits for it, and when it is due.
 
-An order never reads for itself. It waits for a scope; waits that come within a second are served by one read. A scope
-is due at once for a new wait, at the base interval while anybody waits actively (ids of something just made, a write
-in doubt), and at the pace that the request budget allows while they wait passively (approval, mapping).
+An order never reads for itself. It waits for a scope, and one read serves all who wait by then. A scope is due at once
+for a new wait, at the base interval while anybody waits actively (ids of something just made, a write in doubt), and
+much less often while they wait passively (approval, mapping); Komet's lists no sooner after the last read than the
+pace of the request budget says (`tasks.budget`).
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,11 +19,14 @@ from models.database import now
 from models.prepared import Rows, Together, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
+from tasks.budget import RATIONED, Pace, pace_of
+from tasks.connection import ConnectionSettings
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
 
-#: The whole window, and feeds for which no order waits, are read once in so many polls.
+#: The whole window, and feeds for which no order waits, are read once in so many polls, but so often at least.
 _POLLS_FOR_ALL = 15
+_SELDOM = 6 * 3600.0
 #: Reference data is read anew so often.
 REFERENCE_INTERVAL = 86_400.0
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
@@ -74,7 +78,13 @@ class Claim:
     requested: int
     #: Records of it were put aside.
     lacks_records: bool
+    #: Orders wait for it.
+    is_awaited: bool
     began_at: datetime
+    #: Of its company's reads.
+    pace: Pace = field(default_factory=Pace)
+    #: Nobody waits for it any more, and nobody asked for it.
+    is_idle: bool = False
 
 
 def find_or_make(session: Session, connection_id: int, feed: Feed, key: str) -> Scope:
@@ -88,7 +98,9 @@ def find_or_make(session: Session, connection_id: int, feed: Feed, key: str) -> 
     return scope
 
 
-def wait_for(session: Session, order: Order, looks: Iterable[Look], timing: Timing) -> list[Hint]:
+def wait_for(
+    session: Session, order: Order, looks: Iterable[Look], timing: Timing, settings: ConnectionSettings
+) -> list[Hint]:
     """Let the order wait for these looks and for nothing else.
 
     Returns:
@@ -121,11 +133,23 @@ def wait_for(session: Session, order: Order, looks: Iterable[Look], timing: Timi
         )
         if look.active or scope_id not in present:
             fresh.append(scope_id)
-    return request(session, fresh, timing)
+    rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
+    pace = pace_of(session, settings) if rationed else Pace()
+    after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
+    return request(session, fresh, timing, after)
 
 
-def request(session: Session, scope_ids: Collection[int], timing: Timing) -> list[Hint]:
-    """Make the scopes due within a moment, for everybody who asks within it."""
+def request(
+    session: Session, scope_ids: Collection[int], timing: Timing, after: Mapping[int, float] | None = None
+) -> list[Hint]:
+    """Make the scopes due within a moment, for everybody who asks within it.
+
+    Args:
+        session: its transaction records it.
+        scope_ids: of their rows.
+        timing: of the process.
+        after: seconds since a scope's last read that lie between at least, where it is rationed.
+    """
     if not scope_ids:
         return []
     hints = []
@@ -133,10 +157,14 @@ def request(session: Session, scope_ids: Collection[int], timing: Timing) -> lis
     soon = moment + timedelta(seconds=timing.coalesce)
     for scope in _locked(session, *scope_ids):
         scope.requested += 1
-        if scope.due_at is None or scope.due_at > soon:
-            scope.due_at = soon
-            scope.hinted_until = moment + timedelta(seconds=timing.hint)
-            hints.append(Hint("observe", scope.id, words(scope), timing.coalesce, scope.hinted_until))
+        due_at = soon
+        if after is not None and scope.id in after and scope.last_success_at is not None:
+            due_at = max(soon, scope.last_success_at + timedelta(seconds=after[scope.id]))
+        if scope.due_at is None or scope.due_at > due_at:
+            scope.due_at = due_at
+            if due_at == soon:
+                scope.hinted_until = moment + timedelta(seconds=timing.hint)
+                hints.append(Hint("observe", scope.id, words(scope), timing.coalesce, scope.hinted_until))
     return hints
 
 
@@ -175,6 +203,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
     aside = select(UnreadableRecord.id).where(
         UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None)
     )
+    waits = select(Wait.order_id).where(Wait.scope_id == Scope.id)
     taken = session.execute(
         update(Scope)
         .where(
@@ -184,12 +213,12 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.scope_lease), hinted_until=None)
-        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists())
+        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), waits.exists())
         .execution_options(populate_existing=True)
     ).first()
     if taken is None:
         return None
-    scope, began_at, lacks_records = taken
+    scope, began_at, lacks_records, is_awaited = taken
     return Claim(
         scope.id,
         scope.connection_id,
@@ -200,12 +229,26 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
         owner,
         scope.requested,
         lacks_records,
+        is_awaited,
         began_at,
+        is_idle=_is_on_demand(scope) and not is_awaited and scope.requested <= scope.served,
     )
 
 
+def rest(session: Session, claim: Claim) -> None:
+    """Give an idle read back: it is due again once somebody waits."""
+    (scope,) = _locked(session, claim.scope_id)
+    scope.due_at = None
+    _release(scope, claim)
+
+
+def _is_on_demand(scope: Scope) -> bool:
+    """A date of one of Komet's lists is read for those who wait for it only."""
+    return scope.feed in RATIONED and scope.key not in (CHANGED, WINDOW)
+
+
 def finish(
-    session: Session, claim: Claim, *, complete: bool, records: int, timing: Timing, passive: float, again: bool = False
+    session: Session, claim: Claim, *, complete: bool, records: int, timing: Timing, again: bool = False
 ) -> list[int]:
     """Record a read that succeeded, and say when the scope is due next.
 
@@ -215,7 +258,6 @@ def finish(
         complete: it may prove absence.
         records: number of records it brought.
         timing: of the process.
-        passive: seconds between reads for those who wait passively.
         again: the feed has more; read on at once.
 
     Returns:
@@ -235,10 +277,13 @@ def finish(
     scope.served = max(scope.served, claim.requested)
     scope.last_success_at = moment
     scope.failures, scope.last_error = 0, None
-    scope.due_at = _next_read(session, scope, moment, timing, passive, again=again)
+    waits = session.execute(select(Wait.order_id, Wait.active).where(Wait.scope_id == claim.scope_id)).all()
+    active = sorted(order_id for order_id, is_active in waits if is_active)
+    scope.due_at = _next_read(
+        scope, moment, timing, claim.pace, is_waited_for=bool(waits), is_urgent=bool(active), again=again
+    )
     _release(scope, claim)
-    active = select(Wait.order_id).where(Wait.scope_id == claim.scope_id, Wait.active).order_by(Wait.order_id)
-    return list(session.scalars(active))
+    return active
 
 
 def read_on(session: Session, claim: Claim, connection: str, timing: Timing) -> Hint:
@@ -249,22 +294,28 @@ def read_on(session: Session, claim: Claim, connection: str, timing: Timing) -> 
 
 
 def _next_read(
-    session: Session, scope: Scope, moment: datetime, timing: Timing, passive: float, *, again: bool
+    scope: Scope,
+    moment: datetime,
+    timing: Timing,
+    pace: Pace,
+    *,
+    is_waited_for: bool,
+    is_urgent: bool,
+    again: bool,
 ) -> datetime | None:
     if again:
         return moment
     if scope.requested > scope.served:
-        return moment + timedelta(seconds=timing.coalesce)
+        return moment + timedelta(seconds=max(timing.coalesce, pace.active))
+    passive = max(timing.poll, pace.passive)
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
-        interval = timing.poll if scope.feed is Feed.ARTICLES else max(timing.poll, passive)
-        return moment + timedelta(seconds=_POLLS_FOR_ALL * interval)
+        return moment + timedelta(seconds=max(timing.poll, min(_POLLS_FOR_ALL * passive, _SELDOM)))
     if scope.feed in _BY_SEQUENCE:
         return moment + timedelta(seconds=timing.poll)
-    waits = set(session.scalars(select(Wait.active).where(Wait.scope_id == scope.id).distinct()))
-    if True in waits:
-        return moment + timedelta(seconds=timing.poll)
-    if waits or scope.key == CHANGED:
-        return moment + timedelta(seconds=max(timing.poll, passive))
+    if is_urgent:
+        return moment + timedelta(seconds=max(timing.poll, pace.active))
+    if is_waited_for or scope.key == CHANGED:
+        return moment + timedelta(seconds=passive)
     return moment + timedelta(seconds=REFERENCE_INTERVAL) if scope.feed is Feed.KOMET_REFERENCE else None
 
 

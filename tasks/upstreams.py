@@ -25,7 +25,7 @@ from models.prepared import Found, Rows, Together, parameter
 from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
 from tasks import scopes
-from tasks.budget import BUDGET, probing
+from tasks.budget import BUDGET, unblocking
 from tasks.connection import Connection
 from tasks.notes import note_connection
 from tasks.requeue import begin_afresh
@@ -458,7 +458,7 @@ def _ask_for_token(call: Call) -> ClientError | None:
     One that was not answered, or was refused for something else, says nothing.
     """
     try:
-        with probing():
+        with unblocking():
             if call.system == KOMET:
                 call.connection.komet.list_box_types()
             else:

@@ -242,7 +242,7 @@ def _of_systems(facts: Facts) -> Iterator[Metric]:
         ("limit", "Komet requests that the company has in any 24 hours."),
         ("used", "Komet requests of the last 24 hours, of all connections to the company."),
         ("left", "Komet requests that are left for writes."),
-        ("left_for_reads", "Komet requests that are left for reads, which leave a share for writes alone."),
+        ("left_for_reads", "Komet requests that are left for reads that no order waits for."),
     ):
 
         def of_budget(each: Json, part: str = part) -> float:

@@ -252,8 +252,8 @@ def _connection(
         problems.append(f"{settings.name}: all {budget.limit} Komet requests of the last 24 hours are used.")
     elif not budget.left_for_reads:
         problems.append(
-            f"{settings.name}: the {budget.left} Komet requests left of {budget.limit} are kept for writes, so that "
-            "Komet is not read until some of the last 24 hours are free again."
+            f"{settings.name}: the {budget.left} Komet requests left of {budget.limit} are kept for what orders "
+            "wait for, so that Komet is not read for news until some of the last 24 hours are free again."
         )
     return {
         "name": settings.name,

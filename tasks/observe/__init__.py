@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from models.database import now
-from models.states import WINDOW, Feed
-from models.tables import Scope
+from models.states import Feed
 from tasks import scopes, upstreams
-from tasks.budget import budget_of, probing
+from tasks.budget import RATIONED, pace_of, unblocking
 from tasks.connection import Connection
 from tasks.context import bound
 from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
@@ -27,7 +25,7 @@ log = structlog.get_logger()
 _LONGEST_PAUSE = 3600.0
 
 #: Reads a claimed scope, stores what it shows, and gives the hints to send after the commit.
-Reader = Callable[[Runtime, Connection, Claim, float], list[Hint]]
+Reader = Callable[[Runtime, Connection, Claim], list[Hint]]
 
 READERS: dict[Feed, Reader] = {
     Feed.SALES_ORDERS: sales_orders.read,
@@ -51,6 +49,9 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         if claim is None:
             return "nothing due"
         words = scopes.words(claim)
+        if claim.is_idle:
+            scopes.rest(session, claim)
+            return f"{words}: nobody waits for it any more"
         connection = runtime.connections.get(claim.connection_id)
         if connection is None:
             scopes.fail(session, claim, "its connection is not in the connections file", runtime.timing)
@@ -60,17 +61,17 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         if obstacle is not None:
             scopes.put_off(session, claim, obstacle.until)
             return f"{words}: waits until {obstacle.name} may be called again"
-        is_rationed = claim.feed in (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
-        passive = _passive_interval(session, connection) if is_rationed else 0.0
+        if claim.feed in RATIONED:
+            claim = replace(claim, pace=pace_of(session, connection.settings))
     with bound(connection=connection.settings.name, scope=words):
-        return _observe(runtime, connection, claim, obstacles, passive)
+        return _observe(runtime, connection, claim, obstacles)
 
 
-def _observe(runtime: Runtime, connection: Connection, claim: Claim, obstacles: Obstacles, passive: float) -> str:
+def _observe(runtime: Runtime, connection: Connection, claim: Claim, obstacles: Obstacles) -> str:
     words = scopes.words(claim)
     try:
-        with probing() if obstacles.any_of(claim.feed) else nullcontext():
-            hints = READERS[claim.feed](runtime, connection, claim, passive)
+        with unblocking() if claim.is_awaited or obstacles.any_of(claim.feed) else nullcontext():
+            hints = READERS[claim.feed](runtime, connection, claim)
     except ReadLostError:
         return f"{words}: it took too long, and somebody else read on"
     except ClientError as error:
@@ -109,15 +110,3 @@ def _failed(runtime: Runtime, connection: Connection, claim: Claim, error: Clien
     if pause is not None:
         upstreams.paused(runtime, call, pause)
     return verdict.error.detail
-
-
-def _passive_interval(session: Session, connection: Connection) -> float:
-    """Seconds between reads for those who wait passively, so that the budget lasts the day."""
-    scheduled = select(func.count()).where(
-        Scope.connection_id == connection.id,
-        Scope.due_at.is_not(None),
-        Scope.feed.in_((Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)),
-        Scope.key != WINDOW,  # read so seldom that it does not count
-    )
-    budget = budget_of(session, connection.settings.company, connection.settings.komet.daily_requests)
-    return budget.read_interval(max(1, session.scalar(scheduled) or 0))

@@ -17,7 +17,7 @@ from tasks.scopes import Claim
 from tasks.wake import lock_orders
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of articles, and send anew what Axerrio rejected for want of one of them."""
 
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
@@ -32,7 +32,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
                     _put(session, connection.id, record, key, is_deleted=True)
         return _rejected_for_want_of(session, connection.id, words)
 
-    return read_page(runtime, connection, claim, passive, connection.axerrio.articles_after, store)
+    return read_page(runtime, connection, claim, connection.axerrio.articles_after, store)
 
 
 def _rejected_for_want_of(session: Session, connection_id: int, words: Collection[str]) -> Sequence[Order]:

@@ -14,7 +14,7 @@ from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of labels; their orders look again."""
 
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
@@ -25,7 +25,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         changed = {row.order_key for record in records if (row := _keep(session, connection, record, known))}
         return lock_by_key(session, connection, changed)
 
-    return read_page(runtime, connection, claim, passive, connection.axerrio.labels_after, store)
+    return read_page(runtime, connection, claim, connection.axerrio.labels_after, store)
 
 
 def _keep(session: Session, connection: Connection, record: FeedRecord, known: dict[str, Label]) -> Label | None:

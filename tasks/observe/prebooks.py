@@ -46,7 +46,7 @@ class _Known:
     digest: str
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store what stands in the prebooks, adopt creates that show, bind items to lines, and take up new prebooks."""
     began = time.monotonic()
     listing = _list(connection, claim)
@@ -70,7 +70,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         ids = {each.seen.prebook_id for each in found}
         strangers = [record for record in listing.records if record.prebook_id not in ids]
         _suspect(session, claim, strangers, known)
-        born = _take_up(session, connection, strangers, reader, max(passive, runtime.timing.poll))
+        born = _take_up(session, connection, strangers, reader, max(claim.pace.passive, runtime.timing.poll))
         hides = claim.key != CHANGED and not listing.records and _should_show(session, connection, claim)
         scopes.finish(
             session,
@@ -78,7 +78,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
             complete=listing.complete and not hides and not _marks_are_hidden(found),
             records=len(listing.records),
             timing=runtime.timing,
-            passive=passive,
         )
         if claim.key == CHANGED and listing.complete:
             overlap = timedelta(seconds=connection.settings.komet.profile.updated_overlap_seconds)

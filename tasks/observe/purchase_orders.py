@@ -36,7 +36,7 @@ class _Ours:
     digest: str
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store what stands in the purchase orders that cover our prebook items, and adopt creates that show."""
     listing = connection.komet.list_purchase_orders(ship_date=date.fromisoformat(claim.key))
     shown = {record.number for record in listing.records}
@@ -69,7 +69,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
             complete=listing.complete and not hides,
             records=len(records),
             timing=runtime.timing,
-            passive=passive,
         )
         hints = wake(session, rows, connection, runtime.timing)
     return hints + (proofs.wake_in_doubt(runtime, connection) if earned else [])

@@ -15,7 +15,7 @@ from tasks.scopes import Claim
 from tasks.wake import active_waiters, lock_orders, wake
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Replace both lists by what Komet has now; whoever waits for them looks again."""
     # What every token may call comes first: it tells a system that is away, or a token, from a missing right.
     box_types = connection.komet.list_box_types()
@@ -31,7 +31,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
             complete=carriers.complete and box_types.complete,
             records=len(carriers.records) + len(box_types.records),
             timing=runtime.timing,
-            passive=passive,
         )
         return wake(session, rows, connection, runtime.timing)
 

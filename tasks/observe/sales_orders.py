@@ -42,14 +42,13 @@ log = structlog.get_logger()
 _MOST_PENDING = 20
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of sales orders: versions of those born in Axerrio, and its own view of those born in Komet."""
     zone = _time_zone(runtime, connection)
     hints = read_page(
         runtime,
         connection,
         claim,
-        passive,
         connection.axerrio.sales_orders_after,
         lambda session, records: _Store(session, connection, claim, zone).page(records),
     )

@@ -29,7 +29,6 @@ def read_page(
     runtime: Runtime,
     connection: Connection,
     claim: Claim,
-    passive: float,
     fetch: Callable[[int, int], FeedPage],
     store: Callable[[Session, Sequence[FeedRecord]], Sequence[Order]],
 ) -> list[Hint]:
@@ -44,7 +43,6 @@ def read_page(
         runtime: of this process.
         connection: whose feed it is.
         claim: the read.
-        passive: seconds between reads for those who wait passively.
         fetch: reads a page after a sequence, of so many records.
         store: keeps the records; gives the locked rows of the orders that they concern.
 
@@ -88,7 +86,6 @@ def read_page(
             complete=not more,
             records=len(page.records),
             timing=runtime.timing,
-            passive=passive,
             again=more,
         )
         waiting = set(actives) - {row.id for row in rows}

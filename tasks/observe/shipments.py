@@ -17,7 +17,7 @@ from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
 
-def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float) -> list[Hint]:
+def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of shipments; the orders that they carry, or carried, look again."""
 
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
@@ -30,7 +30,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim, passive: float)
         carried = select(ShipmentLine.order_key).where(ShipmentLine.shipment_id.in_(changed)).distinct()
         return lock_by_key(session, connection, set(session.scalars(carried)))
 
-    return read_page(runtime, connection, claim, passive, connection.axerrio.shipments_after, store)
+    return read_page(runtime, connection, claim, connection.axerrio.shipments_after, store)
 
 
 def _keep(

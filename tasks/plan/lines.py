@@ -13,7 +13,7 @@ from typing import Any
 
 from clients.errors import RefusalKind
 from models.canonical import InboundStatus, Line, OrderStatus, Origin, PurchaseOrderStatus
-from models.states import Feed, HoldCode, Kind, OrderState, WriteState
+from models.states import CHANGED, Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
@@ -292,7 +292,8 @@ class Lines:
         if made is None or any(item.write_id == made.id for item in line.prebook_items):
             return None
         if not (self.s.leaves_bad_items_out and made.shown):
-            return self._unseen(line, made.reads, made.trace, made.look_key)
+            # What changed is read anyway, and shows what was made for every truck date.
+            return self._unseen(line, made.reads, made.trace, made.look_key if made.overdue else CHANGED)
         if not (made.counts and self.ask.is_desired(line)):
             return None
         message = (

@@ -16,7 +16,7 @@ from clients.http import OpenGate
 from clients.pacing import Pacer
 from models.database import make_engine, make_sessions
 from models.tables import Connection, Order, RequestBudget
-from tasks.budget import BUDGET, KometGate, budget_of, for_order, probing
+from tasks.budget import BUDGET, KometGate, budget_of, for_order, unblocking
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 
@@ -128,13 +128,13 @@ def test_what_was_begun_anew_goes_before_everything_else(sessions: sessionmaker[
     assert not ask(gate, waiting[0], first=True), "not even that is granted twice"
 
 
-def test_a_probe_may_take_of_what_is_kept_for_writes(sessions: sessionmaker[Session]) -> None:
-    gate = gate_of(sessions, 10)
-    for _ in range(7):
+def test_a_read_that_is_waited_for_may_take_of_what_is_kept(sessions: sessionmaker[Session]) -> None:
+    gate = gate_of(sessions, 30)
+    for _ in range(27):
         gate.enter("prebook.details.list", write=False, patience=1)
-    with pytest.raises(NoBudget, match="kept for writes"):
+    with pytest.raises(NoBudget, match="kept for what orders wait for"):
         gate.enter("boxtype.list", write=False, patience=1)
-    with probing():
+    with unblocking():
         for _ in range(3):
             gate.enter("boxtype.list", write=False, patience=1)
         with pytest.raises(NoBudget):

@@ -62,7 +62,7 @@ def test_the_budget_is_never_overdrawn_and_keeps_a_share_for_writes(database_url
         return True
 
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(lambda _: ask(write=False), range(40))) == 14, "30 % are kept for writes"
+        assert sum(pool.map(lambda _: ask(write=False), range(40))) == 18, "10 % are kept for writes"
         assert sum(pool.map(lambda _: ask(write=True), range(40))) == 6
     with sessions() as session:
         assert budget_of(session, "miami", 20).left == 0
