@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BindParameter,
@@ -67,6 +67,12 @@ class Rows(Generic[Record]):
         return [self._make(**row) for row in rows]
 
 
+class Number(NamedTuple):
+    """A row of one number."""
+
+    value: int
+
+
 class Found:
     """What was found, by query."""
 
@@ -76,6 +82,11 @@ class Found:
     def __getitem__(self, rows: Rows[Record]) -> list[Record]:
         """The records of a query; once for each call, since each is made anew."""
         return rows.records([dict(each) for each in self._found[rows]])
+
+    def number(self, rows: Rows[Number]) -> int:
+        """The number for which a query asked."""
+        (found,) = self._found[rows]
+        return int(found["value"])
 
 
 class Prepared:

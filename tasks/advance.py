@@ -125,6 +125,8 @@ class _Chosen:
     address: Address
     #: Its request comes before those of all other orders.
     first: bool = False
+    #: It was held up for want of a request.
+    waited: bool = False
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,8 @@ def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decisi
         write = first if isinstance(first, Write) else _freeze(session, run, row, first)
         comes_first = not isinstance(first, Write) and _was_begun_anew(situation, first)
         reach(write.kind, "planned", row.external_id or row.axerrio_key)
-        return _Decision(_Chosen(write, Address(row.axerrio_key, row.external_id), comes_first), [])
+        address = Address(row.axerrio_key, row.external_id)
+        return _Decision(_Chosen(write, address, comes_first, row.held_up_by == BUDGET), [])
     hints = scopes.wait_for(session, row, plan.looks, run.runtime.timing, run.connection.settings)
     row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
     if obstacle is not None or not work or row.held_up_by != BUDGET:
@@ -500,7 +503,7 @@ def _act(run: _Run, chosen: _Chosen) -> str:
         reached("sent")
 
     try:
-        with for_order(run.order_id, first=chosen.first):
+        with for_order(run.order_id, first=chosen.first, waited=chosen.waited):
             result = kind.send(run.connection, address, write, before_send)
     except ClientError as error:
         reached("answered")

@@ -16,13 +16,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy import BigInteger, Text, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from clients.errors import NoBudget, NoTurn
 from clients.pacing import Pacer
 from models.database import now
+from models.prepared import Number, Prepared, Rows, Together, parameter
 from models.states import WINDOW as WHOLE
 from models.states import Feed
 from models.tables import Connection, Order, RequestBudget, Scope
@@ -84,31 +85,51 @@ class Pace:
     passive: float = 0.0
 
 
+_COMPANY = parameter("company", Text())
+#: Requests that a company was asked in the last 24 hours.
+USED = Rows(
+    Number,
+    select(func.coalesce(func.sum(RequestBudget.used), 0).label("value")).where(
+        RequestBudget.company == _COMPANY, RequestBudget.slot > func.axkomet_now() - WINDOW
+    ),
+)
+_of_company = func.starts_with(Connection.joins, _COMPANY.concat("|"))
+#: Scopes of a company that are read again and again.
+_SCOPES = Rows(
+    Number,
+    select(func.count().label("value"))
+    .select_from(Scope)
+    .join(Connection, Scope.connection_id == Connection.id)
+    .where(
+        _of_company,
+        Scope.feed.in_(RATIONED),
+        Scope.key != WHOLE,  # read so seldom that it does not count
+        Scope.due_at.is_not(None),
+    ),
+)
+#: Orders of a company that wait for a request and leave before an order.
+_AHEAD = Rows(
+    Number,
+    select(func.count().label("value"))
+    .select_from(Order)
+    .join(Connection, Order.connection_id == Connection.id)
+    .join(_mine, _mine.c.id == parameter("order_id", BigInteger()))
+    .where(Order.held_up_by == BUDGET, tuple_(Order.departure_date, Order.id) < _MY_PLACE, _of_company),
+)
+_BUDGET = Together(USED)
+_PACE = Together(USED, _SCOPES)
+_TURN = Together(USED, _AHEAD)
+
+
 def budget_of(session: Session, company: str, limit: int) -> Budget:
     """The company's budget as it stands."""
-    used = session.scalar(
-        select(func.coalesce(func.sum(RequestBudget.used), 0)).where(
-            RequestBudget.company == company, RequestBudget.slot > func.axkomet_now() - WINDOW
-        )
-    )
-    return Budget(limit, int(used or 0))
+    return Budget(limit, _BUDGET.read(session, company=company).number(USED))
 
 
 def pace_of(session: Session, settings: ConnectionSettings) -> Pace:
     """The pace of a connection's reads: all connections of its company share it."""
-    scopes = (
-        select(func.count())
-        .select_from(Scope)
-        .join(Connection, Scope.connection_id == Connection.id)
-        .where(
-            Connection.joins.startswith(f"{settings.company}|", autoescape=True),
-            Scope.feed.in_(RATIONED),
-            Scope.key != WHOLE,  # read so seldom that it does not count
-            Scope.due_at.is_not(None),
-        )
-    )
-    budget = budget_of(session, settings.company, settings.komet.daily_requests)
-    return budget.pace(session.scalars(scopes).one())
+    found = _PACE.read(session, company=settings.company)
+    return Budget(settings.komet.daily_requests, found.number(USED)).pace(found.number(_SCOPES))
 
 
 def requests_used(session: Session) -> dict[str, int]:
@@ -127,6 +148,8 @@ class _Claimant:
     order_id: int | None = None
     #: It comes before everybody who waits.
     first: bool = False
+    #: It was held up for want of a request.
+    waited: bool = False
     #: No write can go on before this read: it may take of what is kept for writes.
     unblocks: bool = False
 
@@ -136,14 +159,15 @@ _claimant: ContextVar[_Claimant] = ContextVar("claimant", default=_NOBODY)
 
 
 @contextmanager
-def for_order(order_id: int, *, first: bool) -> Iterator[None]:
+def for_order(order_id: int, *, first: bool, waited: bool) -> Iterator[None]:
     """What this thread asks for meanwhile is the order's, and takes its turn by its departure.
 
     Args:
         order_id: of its row.
         first: it comes before everybody: what was begun is not left half done.
+        waited: it was held up for want of a request.
     """
-    with _asking(_Claimant(order_id=order_id, first=first)):
+    with _asking(_Claimant(order_id=order_id, first=first, waited=waited)):
         yield
 
 
@@ -165,8 +189,8 @@ def _asking(claimant: _Claimant) -> Iterator[None]:
 
 def waits_for_turn(session: Session, company: str, limit: int, order_id: int, *, first: bool) -> float | None:
     """Seconds until it is worth while for an order to ask again; None: it may take a request now."""
-    left = budget_of(session, company, limit).left
-    if left > (0 if first else _ahead(session, company, order_id)):
+    found = _TURN.read(session, company=company, order_id=order_id)
+    if Budget(limit, found.number(USED)).left > (0 if first else found.number(_AHEAD)):
         return None
     return seconds_until_free(session, company)
 
@@ -183,20 +207,13 @@ def seconds_until_free(session: Session, company: str) -> float:
     return max(1.0, (oldest + WINDOW - now(session)).total_seconds())
 
 
-def _ahead(session: Session, company: str, order_id: int) -> int:
-    """Orders of the company that wait for a request and leave before an order."""
-    waiting = (
-        select(func.count())
-        .select_from(Order)
-        .join(Connection, Order.connection_id == Connection.id)
-        .join(_mine, _mine.c.id == order_id)
-        .where(
-            Order.held_up_by == BUDGET,
-            tuple_(Order.departure_date, Order.id) < _MY_PLACE,
-            Connection.joins.startswith(f"{company}|", autoescape=True),
-        )
+_ONE_BY_ONE = Prepared(select(func.pg_advisory_xact_lock(func.hashtext(parameter("key", Text())))))
+_slot = insert(RequestBudget).values(company=_COMPANY, slot=func.date_bin(_SLOT, func.axkomet_now(), _EPOCH), used=1)
+_COUNTED = Prepared(
+    _slot.on_conflict_do_update(index_elements=["company", "slot"], set_={"used": RequestBudget.used + 1}).returning(
+        RequestBudget.used
     )
-    return session.scalar(waiting) or 0
+)
 
 
 class KometGate:
@@ -239,12 +256,11 @@ class KometGate:
     def _count(self, operation: str, *, write: bool) -> None:
         claimant = _claimant.get()
         with self._sessions.begin() as session:
-            session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"budget {self._company}"})
-            budget = budget_of(session, self._company, self._limit)
+            _ONE_BY_ONE.run(session, key=f"budget {self._company}")
+            found = _TURN.read(session, company=self._company, order_id=claimant.order_id)
+            budget = Budget(self._limit, found.number(USED))
             all_of_it = write or claimant.unblocks
-            ahead = 0
-            if write and claimant.order_id is not None and not claimant.first:
-                ahead = _ahead(session, self._company, claimant.order_id)
+            ahead = found.number(_AHEAD) if write and not claimant.first else 0
             if (budget.left if all_of_it else budget.left_for_reads) <= ahead:
                 raise NoBudget(
                     "komet",
@@ -254,15 +270,11 @@ class KometGate:
                     + (f"; {ahead} orders that leave before it wait for the rest" if ahead else ""),
                     seconds_until_free(session, self._company),
                 )
-            slot = func.date_bin(_SLOT, func.axkomet_now(), _EPOCH)
-            added = insert(RequestBudget).values(company=self._company, slot=slot, used=1)
-            one_more = {"used": RequestBudget.used + 1}
-            counted = added.on_conflict_do_update(index_elements=["company", "slot"], set_=one_more)
-            if session.scalar(counted.returning(RequestBudget.used)) == 1:  # a slot began, so others have ended
+            if _COUNTED.run(session, company=self._company).scalar_one() == 1:  # a slot began, so others have ended
                 gone = delete(RequestBudget).where(
                     RequestBudget.company == self._company, RequestBudget.slot <= func.axkomet_now() - WINDOW
                 )
                 session.execute(gone)
-            if claimant.order_id is not None:  # it has its request: those behind it count it no more
+            if claimant.waited:  # it has its request: those behind it count it no more
                 served = update(Order).where(Order.id == claimant.order_id, Order.held_up_by == BUDGET)
                 session.execute(served.values(held_up_by=None))

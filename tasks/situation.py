@@ -27,7 +27,7 @@ from models.states import Feed, Kind, WriteState
 from models.tables import Decision, Json, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Shipment
 from models.tables import Order as OrderRow
 from tasks import guard
-from tasks.budget import Budget
+from tasks.budget import USED, Budget
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
@@ -55,7 +55,6 @@ from tasks.situation_rows import (
     PROOFS,
     PURCHASE_ORDERS,
     PURCHASED,
-    REQUESTS_USED,
     SHIPMENTS,
     SITUATION,
     UNSEEN,
@@ -145,7 +144,7 @@ class _Reading:
         axerrio = self._axerrio()
         shipments = self._shipments(found)
         labels = found[LABELS]
-        budget = Budget(settings.komet.daily_requests, found[REQUESTS_USED][0].value)
+        budget = Budget(settings.komet.daily_requests, found.number(USED))
         over_limit = guard.is_held(self._session, settings, row)
         decided = found[DECISIONS]
         cancelled = cancellation(decided)

@@ -24,7 +24,6 @@ from models.tables import (
     PurchaseOrder,
     PurchaseOrderItem,
     ReferenceData,
-    RequestBudget,
     Scope,
     Shipment,
     ShipmentLine,
@@ -32,7 +31,7 @@ from models.tables import (
     WriteLine,
 )
 from models.tables import Mapping as MappingRow
-from tasks.budget import WINDOW
+from tasks.budget import USED
 from tasks.plan.facts import LOOKS_FOR_ABSENCE
 from tasks.wanted import REFERENCE
 
@@ -98,12 +97,6 @@ class Word(NamedTuple):
     value: str | None
 
 
-class Number(NamedTuple):
-    """One number."""
-
-    value: int
-
-
 def _all(table: type[Base]) -> Select[tuple[object, ...]]:
     return select(*table.__table__.c)
 
@@ -130,12 +123,6 @@ MAPPINGS = Rows(
             func.lower(MappingRow.product_description) == any_(_WORDS),
             func.lower(MappingRow.product_code) == any_(_WORDS),
         ),
-    ),
-)
-REQUESTS_USED = Rows(
-    Number,
-    select(func.coalesce(func.sum(RequestBudget.used), 0).label("value")).where(
-        RequestBudget.company == parameter("company", Text()), RequestBudget.slot > func.axkomet_now() - WINDOW
     ),
 )
 PREBOOKS = Rows(Prebook, _all(Prebook).where(Prebook.order_id == _ORDER))
@@ -222,7 +209,7 @@ SITUATION = Together(
     CATALOGUE,
     ZONE,
     MAPPINGS,
-    REQUESTS_USED,
+    USED,
     PREBOOKS,
     ITEMS,
     UNSEEN,

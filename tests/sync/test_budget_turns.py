@@ -31,7 +31,7 @@ def gate_of(sessions: sessionmaker[Session], limit: int, company: str = COMPANY)
 def ask(gate: KometGate, order_id: int, *, first: bool = False) -> bool:
     """Whether an order gets a request for a write."""
     try:
-        with for_order(order_id, first=first):
+        with for_order(order_id, first=first, waited=True):
             gate.enter("prebook.create", write=True, patience=1)
     except NoBudget:
         return False
