@@ -58,7 +58,7 @@ def measure(made: Town, way: str, tasks: int) -> Run:
         spent = [spent_by(pid) - then for pid, then in zip(pids, before, strict=True)]
         held = sum(map(resident, flower))
     print(f"{way}: {tasks / seconds:.0f} tasks a second", file=sys.stderr)
-    return Run(seconds, *spent[:2], sum(spent[2:]), held)
+    return Run(seconds, spent[0], spent[1], sum(spent[2:]), held)
 
 
 @contextmanager

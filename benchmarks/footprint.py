@@ -69,7 +69,7 @@ def measure_worker(calls: int, tasks: int) -> Worker:
             busy = max(busy, resident(made.workers[0]))
             made.processes.work(0.5)
         slow_down(made.worlds[0], 0)
-        made.processes.wait_until(lambda: made.count(OrderState.ORDERED) == 2 * calls, 300, "the last order")
+        made.processes.wait_until(lambda: made.count(OrderState.ORDERED) == 2 * calls, 600, "the last order")
         over_tasks = {}
         for n in range(1, _STEPS + 1):
             made.send_idle(tasks // _STEPS)

@@ -14,8 +14,8 @@ from benchmarks.cost import resident, spent_by
 from benchmarks.site import Site, running_site
 from models.states import Feed, OrderState
 from models.tables import Connection, Order, Scope
-from tasks.celery_tasks import OBSERVE, ORDERS
 from tasks.polling import poll
+from tasks.queues import OBSERVE, ORDERS
 from tasks.runtime import Timing
 from tests.processes.plant import Json, Processes, bare_environment, connections_toml
 from tests.world import World
