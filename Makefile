@@ -11,7 +11,7 @@ UNSHARE := unshare $(if $(filter 0,$(shell id -u)),,--user --map-root-user) --ne
 unexport PYTHONDONTWRITEBYTECODE
 
 # Each is a module of benchmarks/, and a section of a page in docs/.
-MEASURED := faults storm recovery isolation scaling requests throughput reaction growth fairness memory start flower
+MEASURED := faults storm recovery isolation scaling requests throughput reaction growth fairness memory footprint start flower
 
 .PHONY: demo test thorough check lock clean $(MEASURED) reference picture \
 	deploy-test browser-test chromium hosts-test ops-test release audit

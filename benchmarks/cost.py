@@ -19,9 +19,10 @@ def resident(pid: int) -> int:
     return _bytes(Path(f"/proc/{pid}/status"), "VmRSS:")
 
 
-def proportional(pid: int) -> int:
-    """Bytes of a process and all that it started; what several share counts once among them."""
-    return sum(_bytes(Path(f"/proc/{each}/smaps_rollup"), "Pss:") for each in tree_of(pid))
+def proportional(pid: int, *, alone: bool = False) -> int:
+    """Bytes of a process and, but for `alone`, of all that it started; what several share counts once among them."""
+    counted = [pid] if alone else tree_of(pid)
+    return sum(_bytes(Path(f"/proc/{each}/smaps_rollup"), "Pss:") for each in counted)
 
 
 def tree_of(pid: int) -> Iterator[int]:

@@ -25,18 +25,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sqlalchemy import select
-
 from benchmarks.bare import Pair
 from benchmarks.cost import children_of, spent_by
 from benchmarks.plain_celery import BROKER, PAIRS, app, read_orders
 from benchmarks.report import publish, table
 from benchmarks.site import Site, running_site
 from benchmarks.town import DEFAULTS, sell, town
-from models.states import Feed, OrderState
-from models.tables import Connection
-from tasks.polling import poll
-from tasks.runtime import Timing
+from models.states import OrderState
 from tests.world import World
 
 _SELLING = 8
@@ -74,9 +69,7 @@ def run_worker(workers: int, orders: int, latency: float) -> Run:
         slow_down(made.worlds[0], latency)
 
         def job() -> None:
-            with made.processes.sessions.begin() as session:
-                for connection in session.scalars(select(Connection.id)):
-                    poll(session, connection, Feed.SALES_ORDERS, Timing())
+            made.poll()
             made.processes.wait_until(
                 lambda: made.count(OrderState.ORDERED) == orders,
                 _LONGEST_SECONDS,

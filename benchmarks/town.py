@@ -1,16 +1,22 @@
 """A town: connections, and the processes that serve them, with what they cost while something is done."""
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from celery import Celery
+from redis import Redis
 from sqlalchemy import func, select
 
 from benchmarks.cost import resident, spent_by
 from benchmarks.site import Site, running_site
 from models.states import Feed, OrderState
-from models.tables import Order, Scope
+from models.tables import Connection, Order, Scope
+from tasks.polling import poll
+from tasks.queues import OBSERVE, ORDERS
+from tasks.runtime import Timing
 from tests.processes.plant import Json, Processes, bare_environment, connections_toml
 from tests.world import World
 
@@ -45,6 +51,31 @@ class Town:
             role = name.partition("-")[0]
             spent[role] = spent.get(role, 0.0) + spent_by(child.process.pid)
         return spent
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        children = self.processes.children
+        return [child.process.pid for name, child in children.items() if name.startswith("worker")]
+
+    def poll(self) -> None:
+        """Let the sales orders of all connections be read at the next sweep, as `axkomet poll` does."""
+        with self.processes.sessions.begin() as session:
+            for connection in session.scalars(select(Connection.id)):
+                poll(session, connection, Feed.SALES_ORDERS, Timing())
+
+    def send_idle(self, tasks: int) -> None:
+        """Send so many messages that name scopes which are not due: each is read, looked up and acknowledged."""
+        with self.processes.sessions() as session:
+            scopes = itertools.cycle(session.scalars(select(Scope.id).order_by(Scope.id)).all())
+        with Celery(broker=self.site.redis_url) as app:
+            for scope in itertools.islice(scopes, tasks):
+                app.send_task("observe", args=(scope, None), queue=OBSERVE, argsrepr="idle", ignore_result=True)
+
+    def waiting(self) -> int:
+        """Messages that no worker has taken up."""
+        with Redis.from_url(self.site.redis_url) as redis:
+            return sum(int(str(redis.llen(queue))) for queue in (OBSERVE, ORDERS))
 
     def count(self, state: OrderState) -> int:
         """Orders in a state."""
@@ -94,9 +125,8 @@ def measuring(town: Town) -> Iterator[list[Run]]:
     before, began = town.cpu(), time.monotonic()
     yield found
     seconds, after = time.monotonic() - began, town.cpu()
-    workers = [child.process.pid for name, child in town.processes.children.items() if name.startswith("worker")]
     cpu = {name: spent - before[name] for name, spent in after.items()}
-    found.append(Run(seconds, cpu, sum(map(resident, workers)), tuple(town.processes.deaths)))
+    found.append(Run(seconds, cpu, sum(map(resident, town.workers)), tuple(town.processes.deaths)))
 
 
 def environment_of(site: Site, worlds: Iterable[World], pace: float = USUAL_PACE) -> dict[str, str]:

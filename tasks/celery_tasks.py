@@ -18,14 +18,13 @@ from tasks.advance import advance
 from tasks.housekeeping import housekeeping
 from tasks.kinds import KINDS
 from tasks.observe import observe
+from tasks.queues import OBSERVE, ORDERS
 from tasks.runtime import Hint, Runtime
 from tasks.sweep import sweep
 from tasks.turns import serve
 
 log = structlog.get_logger()
 
-#: Queue of each task.
-OBSERVE, ORDERS, MAINTENANCE = "observe", "orders", "maintenance"
 ORDER_TASKS = tuple(dict.fromkeys(kind.task for kind in KINDS.values()))
 _TASKS = {*ORDER_TASKS, "observe"}
 

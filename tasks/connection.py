@@ -3,20 +3,22 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from clients.axerrio.client import AxerrioClient
 from clients.axerrio.settings import AxerrioSettings
-from clients.komet.client import KometClient
 from clients.komet.settings import KometSettings
 from models import tables
 from models.states import CHANGED, WINDOW, Feed, OrderState
 from tasks.dates import is_time_zone
+
+if TYPE_CHECKING:  # heavy, and who only reads the settings calls nobody
+    from clients.axerrio.client import AxerrioClient
+    from clients.komet.client import KometClient
 
 #: Settings that the plan reads.
 _PLANNED_WITH = {
@@ -126,8 +128,8 @@ class Connection:
     #: Of its row in `connections`.
     id: int
     settings: ConnectionSettings
-    komet: KometClient
-    axerrio: AxerrioClient
+    komet: "KometClient"
+    axerrio: "AxerrioClient"
 
     @property
     def writes_allowed(self) -> bool:

@@ -5,19 +5,21 @@ import os
 import socket
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import structlog
 from celery import Celery, signals
+from celery.beat import Service
 from celery.schedules import crontab
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.celery_tasks import MAINTENANCE, OBSERVE, ORDERS, declare, hint_sender
-from tasks.runtime import Runtime
-from tasks.sweep import seen
-from worker.assembly import make_runtime
+from tasks.queues import MAINTENANCE, OBSERVE, ORDERS
 from worker.problems import Problem
-from worker.requests import Requests
 from worker.settings import ServiceUrls, Settings
+
+if TYPE_CHECKING:
+    from tasks.runtime import Runtime
+    from worker.requests import Requests
 
 log = structlog.get_logger()
 
@@ -86,6 +88,11 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
     Raises:
         Problem: see `make_runtime`; found before the worker starts.
     """
+    # Heavy, and beat and Flower need none of it.
+    from tasks.celery_tasks import declare, hint_sender
+    from worker.requests import Requests
+    from worker.wiring import make_runtime
+
     share_one_heap()
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(urls.redis_url, settings)
@@ -130,7 +137,13 @@ def share_one_heap() -> None:
 def run_beat(settings: Settings, urls: ServiceUrls) -> None:
     """Tick until SIGTERM. Its schedule needs no file: any number of beats may run, and a missed tick is nothing."""
     app = make_app(urls.redis_url, settings)
+    signals.beat_init.connect(_tick, weak=False)
     app.start(["--quiet", "beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
+
+
+def _tick(sender: Service, **_: object) -> None:
+    """The first tick comes at once, and not after an interval."""
+    sender.scheduler.apply_entry(sender.scheduler.schedule["sweep"])
 
 
 def run_flower(settings: Settings, urls: ServiceUrls) -> None:
@@ -169,7 +182,7 @@ def worker_name() -> str:
 class _Heart:
     """Notes every few seconds that this worker is alive, and what it asked of both systems, until it shuts down."""
 
-    def __init__(self, runtime: Runtime, requests: Requests) -> None:
+    def __init__(self, runtime: "Runtime", requests: "Requests") -> None:
         self._runtime = runtime
         self._requests = requests
         self._name = worker_name()
@@ -178,6 +191,8 @@ class _Heart:
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
 
     def _beat(self) -> None:
+        from tasks.sweep import seen
+
         while True:
             try:
                 with self._runtime.sessions.begin() as session:

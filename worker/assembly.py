@@ -1,6 +1,5 @@
-"""Puts a process together: settings become sessions, connections and clients."""
+"""What every process and command begins with: times, tokens, the services, and the ledger that is reached."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from redis import Redis, RedisError
@@ -8,24 +7,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from clients.axerrio.client import AxerrioClient
-from clients.http import OpenGate, Tell, tell_nobody
-from clients.komet.client import KometClient
-from clients.pacing import Pacer
 from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
-from tasks.budget import KometGate
-from tasks.connection import Connection, ConnectionSettings, register
-from tasks.runtime import Hint, Runtime, Timing, send_nothing
-from tasks.shares import Lanes, Shares, share_transactions
-from worker.connections import load_connections, read_token
+from tasks.connection import ConnectionSettings
+from tasks.runtime import Timing
+from worker.connections import read_token
 from worker.problems import Exit, Problem
-from worker.requests import Requests
 from worker.settings import ServiceUrls, Settings, resolve_services
 
-#: Seconds that a call to the broker for pacing may take.
-_REDIS_TIMEOUT = 2.0
-#: Database connections beside one for each thread.
-_SPARE_CONNECTIONS = 4
+#: Seconds that a call to the broker may take, where it is no message.
+REDIS_TIMEOUT = 2.0
 
 
 def timing_of(settings: Settings) -> Timing:
@@ -94,7 +84,7 @@ def first_words(error: OperationalError) -> str:
 
 def check_redis(url: str) -> str | None:
     """Why the broker cannot be reached, in a few words; None: it answers."""
-    client = Redis.from_url(url, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT)
+    client = Redis.from_url(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
     try:
         client.ping()
     except RedisError as error:
@@ -102,39 +92,6 @@ def check_redis(url: str) -> str | None:
     finally:
         client.close()
     return None
-
-
-def make_runtime(
-    settings: Settings,
-    urls: ServiceUrls,
-    *,
-    threads: int,
-    send_hints: Callable[[Iterable[Hint]], None] = send_nothing,
-    requests: Requests,
-) -> Runtime:
-    """Everything a worker process works with: connections are read, tokens found, rows made.
-
-    `requests` is told of each call to Komet and Axerrio.
-
-    Raises:
-        Problem: the connections file, a token, the database or its schema is not as it must be.
-    """
-    connections = load_connections(settings.connections)
-    tokens = [tokens_of(settings, each) for each in connections]
-    ledger = open_ledger(urls.database_url, pool_size=threads + _SPARE_CONNECTIONS)
-    with ledger.sessions.begin() as session:
-        ids = [register(session, each) for each in connections]
-    redis = Redis.from_url(
-        urls.redis_url, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT, max_connections=threads
-    )
-    made = {
-        id_: make_connection(id_, each, each_tokens, settings, ledger.sessions, redis, tell=requests.of(id_))
-        for id_, each, each_tokens in zip(ids, connections, tokens, strict=True)
-    }
-    shares = Shares(threads, len(made))
-    if len(made) > 1:
-        share_transactions(ledger.sessions, shares, Lanes())
-    return Runtime(ledger.sessions, made, timing_of(settings), send_hints, shares)
 
 
 def tokens_of(settings: Settings, connection: ConnectionSettings) -> tuple[str, str]:
@@ -146,33 +103,6 @@ def tokens_of(settings: Settings, connection: ConnectionSettings) -> tuple[str, 
     return (
         read_token(settings.connections, connection.name, "Komet", connection.komet),
         read_token(settings.connections, connection.name, "Axerrio", connection.axerrio),
-    )
-
-
-def make_connection(
-    id_: int,
-    connection: ConnectionSettings,
-    tokens: tuple[str, str],
-    settings: Settings,
-    sessions: sessionmaker[Session],
-    redis: Redis,
-    *,
-    komet: Callable[..., KometClient] = KometClient,
-    tell: Tell = tell_nobody,
-) -> Connection:
-    """A connection with its two clients; every Komet request passes the company's budget and pace.
-
-    `komet` makes the client for Komet, of what `KometClient` is made of; `tell` is told how each call ended.
-    """
-    komet_token, axerrio_token = tokens
-    timeout = settings.http_timeout_seconds
-    pacer = Pacer(redis, f"axkomet:pace:{connection.company}", connection.komet.requests_per_second, "komet")
-    gate = KometGate(sessions, pacer, connection.company, connection.komet.daily_requests)
-    return Connection(
-        id_,
-        connection,
-        komet(connection.komet, komet_token, timeout=timeout, gate=gate, tell=tell),
-        AxerrioClient(connection.axerrio, axerrio_token, timeout=timeout, gate=OpenGate(), tell=tell),
     )
 
 

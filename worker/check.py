@@ -23,10 +23,11 @@ from models.tables import Order, PausedMethod, Write
 from tasks.connection import Connection, ConnectionSettings
 from tasks.translation import translated
 from tasks.wanted import canonical, carrier_code_of, catalogue, customer_of
-from worker.assembly import Ledger, check_redis, make_connection, open_ledger, tokens_of
+from worker.assembly import Ledger, check_redis, open_ledger, tokens_of
 from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import Settings, resolve_services
+from worker.wiring import make_connection
 
 Json = dict[str, Any]
 

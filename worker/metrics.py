@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from models.states import HoldCode, OrderState
 from models.tables import Connection, RequestCount
-from tasks.celery_tasks import MAINTENANCE, OBSERVE, ORDERS
+from tasks.queues import MAINTENANCE, OBSERVE, ORDERS
 from tasks.runtime import Timing
 from tasks.upstreams import AWAY, AXERRIO, KOMET, LIMIT, PERSON, TOKEN
 from worker.assembly import Ledger, open_ledger, timing_of

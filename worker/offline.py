@@ -9,10 +9,11 @@ from redis import Redis
 
 from models import tables
 from tasks.connection import Connection
-from worker.assembly import Ledger, make_connection
+from worker.assembly import Ledger
 from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
+from worker.wiring import make_connection
 
 
 @contextmanager

@@ -39,10 +39,11 @@ from tasks.plan.facts import PURCHASE_ORDER_CREATES
 from tasks.polling import make_due
 from tasks.runtime import Runtime
 from tasks.wake import lock_order
-from worker.assembly import Ledger, make_connection, timing_of, tokens_of
+from worker.assembly import Ledger, timing_of, tokens_of
 from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
+from worker.wiring import make_connection
 
 Json = dict[str, Any]
 #: What it settles, what was seen, and what to set where the profile says something else.

@@ -31,9 +31,10 @@ from tasks.scopes import find_or_make, words
 from tasks.situation import MISSES_FOR_GONE, SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
 from tasks.wake import lock_order
-from worker.assembly import Ledger, make_connection, timing_of, tokens_of
+from worker.assembly import Ledger, timing_of, tokens_of
 from worker.settings import ServiceUrls, Settings
 from worker.status import not_called
+from worker.wiring import make_connection
 from worker.witness import Witness
 
 Json = dict[str, Any]

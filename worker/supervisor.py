@@ -85,8 +85,8 @@ class Supervisor:
         embedded = {"database_url": self.postgres, "redis_url": self.valkey}
         self._services = {name: service for name, service in embedded.items() if service}
         self._migrate = migrate
-        self._roles = {role.name: role for role in roles}
-        self._children = {name: Child(name, self.home) for name in self._roles}
+        self._roles = roles
+        self._children: dict[str, Child] = {}
         self._kept: list[_Kept] = []
         self._lock: IO[str] | None = None
         self._signals = 0
@@ -123,13 +123,18 @@ class Supervisor:
                 write_services_file(self.home, {name: self._urls[name] for name in self._services})
             if self._migrate:
                 self._migrate(self.urls.database_url)
-            for role in self._roles.values():
-                self._start_role(role)
-                log.info("started", role=role.name, pid=self.child(role.name).pid)
-                self._kept.append(_Kept(self._children[role.name], partial(self._start_role, role)))
+            for role in self._roles:
+                self.add(role)
         except BaseException:
             self.stop()
             raise
+
+    def add(self, role: Role) -> None:
+        """Start one more role beside those that run, and keep it alive too."""
+        self._children[role.name] = Child(role.name, self.home)
+        self._start_role(role)
+        log.info("started", role=role.name, pid=self.child(role.name).pid)
+        self._kept.append(_Kept(self._children[role.name], partial(self._start_role, role)))
 
     def poll(self) -> None:
         """One look at every process: what died starts again, after a delay that grows from 0.5 to 30 seconds."""

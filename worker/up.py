@@ -3,12 +3,12 @@
 import secrets
 import socket
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 import typer
-from alembic.util import CommandError
-from sqlalchemy import delete, or_
+from sqlalchemy import Engine, delete, or_
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.database import SchemaBusyError, SchemaTooNewError, make_engine, schema_versions, upgrade
@@ -19,13 +19,14 @@ from worker.desk import Json
 from worker.problems import Exit, Problem
 from worker.services import port_taken
 from worker.settings import Settings
-from worker.status import status
 from worker.supervisor import Role, Supervisor, axkomet_command
 
 log = structlog.get_logger()
 
 #: Between two looks at the status until everything is ready, in seconds.
-_READY_PAUSE = 0.5
+_READY_PAUSE = 0.3
+#: Seconds after which metrics and Flower start though not everything is ready.
+_WATCHED_AFTER = 10.0
 
 
 def look(settings: Settings) -> Json:
@@ -34,6 +35,8 @@ def look(settings: Settings) -> Json:
     Raises:
         Problem: the connections file or a service's URL is not as it must be.
     """
+    from worker.status import status
+
     connections = load_connections(settings.connections)
     try:
         urls, ledger = open_services(settings)
@@ -70,6 +73,19 @@ def migrate(database_url: str) -> str | None:
     """
     engine = make_engine(database_url)
     try:
+        versions = schema_versions(engine)
+        return versions.current if versions.current == versions.needed else _upgraded(engine)
+    except OperationalError as error:
+        where = f"{engine.url.host}:{engine.url.port or 5432}"
+        raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None
+    finally:
+        engine.dispose()
+
+
+def _upgraded(engine: Engine) -> str | None:
+    from alembic.util import CommandError  # heavy, and seldom needed
+
+    try:
         upgrade(engine)
     except SchemaBusyError:
         raise Problem(
@@ -79,13 +95,7 @@ def migrate(database_url: str) -> str | None:
         ) from None
     except (SchemaTooNewError, CommandError):  # the latter where another, newer upgrade came between
         raise Problem(unfit(schema_versions(engine))) from None
-    except OperationalError as error:
-        where = f"{engine.url.host}:{engine.url.port or 5432}"
-        raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None
-    else:
-        return schema_versions(engine).current
-    finally:
-        engine.dispose()
+    return schema_versions(engine).current
 
 
 def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
@@ -128,11 +138,12 @@ def run_up(settings: Settings, *, flower: bool) -> None:
         raise Problem(
             f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
         )
-    roles = [Role("metrics", axkomet_command("metrics")), *roles_of(settings, flower=flower)]
-    supervisor = Supervisor(settings, roles, migrate=partial(_prepare, settings.metrics_port))
-    ready = _Ready(settings)
+    worker, beat, *watchers = roles_of(settings, flower=flower)
+    watchers.append(Role("metrics", axkomet_command("metrics")))
+    supervisor = Supervisor(settings, [worker, beat], migrate=partial(_prepare, settings.metrics_port))
+    ready = _Ready(settings, partial(_start, supervisor, watchers))
     if flower:
-        access = roles[-1].env
+        access = watchers[0].env
         typer.echo(
             f"Flower: http://127.0.0.1:{settings.flower_port} user {access['AXKOMET_FLOWER_USER']}"
             + ("" if settings.flower_password else f" password {access['AXKOMET_FLOWER_PASSWORD']}"),
@@ -154,12 +165,22 @@ def _prepare(metrics_port: int, database_url: str) -> None:
         engine.dispose()
 
 
-class _Ready:
-    """Says `ready` once the status is healthy."""
+def _start(supervisor: Supervisor, roles: Sequence[Role]) -> None:
+    for role in roles:
+        supervisor.add(role)
 
-    def __init__(self, settings: Settings) -> None:
+
+class _Ready:
+    """Says `ready` once the status is healthy.
+
+    Who only watches is started then, so that the work begins sooner; and without it where it takes too long.
+    """
+
+    def __init__(self, settings: Settings, start_watchers: Callable[[], object]) -> None:
         self._settings = settings
-        self._said = False
+        self._start_watchers = start_watchers
+        self._said = self._watched = False
+        self._began = time.monotonic()
         self._next = 0.0
 
     def tick(self) -> None:
@@ -169,6 +190,9 @@ class _Ready:
             self._said = look(self._settings)["healthy"]
         except (Problem, SQLAlchemyError) as error:
             log.debug("not ready", error=str(error))
+        if not self._watched and (self._said or time.monotonic() >= self._began + _WATCHED_AFTER):
+            self._start_watchers()
+            self._watched = True
         if self._said:
             typer.echo("ready")
         self._next = time.monotonic() + _READY_PAUSE
