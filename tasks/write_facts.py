@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from clients.errors import RefusalKind
@@ -68,10 +68,14 @@ class WriteReader:
     def read(self, row: OrderRow) -> tuple[WriteFacts, ...]:
         """All writes that cover lines of the order, whoever leads them."""
         own = {line.id: line.line_key for line in row.lines}
-        covering = select(WriteLine.write_id).where(WriteLine.line_id.in_(own))
+        covering = (
+            select(WriteLine.write_id)
+            .where(WriteLine.line_id.in_(own))
+            .union(select(Write.id).where(Write.order_id == row.id))
+        )
         writes = self._session.scalars(
             select(Write)
-            .where(or_(Write.order_id == row.id, Write.id.in_(covering)))
+            .where(Write.id.in_(covering))
             .order_by(Write.id)
             .options(selectinload(Write.lines), joinedload(Write.scope))
             .execution_options(populate_existing=True)
