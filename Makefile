@@ -10,7 +10,7 @@ UNSHARE := unshare $(if $(filter 0,$(shell id -u)),,--user --map-root-user) --ne
 # Every process would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test thorough check lock clean faults storm recovery isolation memory scaling reference picture \
+.PHONY: demo test thorough check lock clean faults storm recovery isolation memory scaling growth reference picture \
 	deploy-test browser-test chromium hosts-test ops-test release audit
 
 demo: $(VENV)/run.stamp  ## a day's orders through a simulated Komet and Axerrio, with faults
@@ -41,7 +41,7 @@ check: $(VENV)/develop.stamp  ## lint, format, types, import directions, lock
 	$(BIN)/lint-imports --no-cache
 	@! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements.lock requirements-develop.lock requirements-deploy.lock
 
-faults storm recovery isolation memory scaling: $(VENV)/develop.stamp  ## measure, and write that section of docs/
+faults storm recovery isolation memory scaling growth: $(VENV)/develop.stamp  ## measure, and write that section of docs/
 	$(BIN)/python -m benchmarks.$@
 
 reference: $(VENV)/develop.stamp  ## write what docs/reference says of the code
