@@ -4,6 +4,7 @@
                  ├─ orders ── order_lines       what is wanted, and what Axerrio holds of ours
                  │    ├────── history
                  │    └────── decisions         what a person decided on one fact
+                 ├─ order_counts                how many orders are at their end
                  ├─ writes ── write_lines       one intended change each, and what it says of each line (sent)
                  ├─ prebooks ── prebook_items   what stands in Komet, as last observed or acknowledged
                  ├─ purchase_orders ── purchase_order_items
@@ -182,6 +183,14 @@ class Scope(Base):
     __table_args__ = (
         UniqueConstraint("connection_id", "feed", "key"),
         Index("ix_scopes_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_scopes_hinted", "connection_id", "hinted_until", postgresql_where=text("hinted_until IS NOT NULL")),
+        Index(
+            "ix_scopes_in_use",
+            "connection_id",
+            "feed",
+            postgresql_where=text("due_at IS NOT NULL OR stopped_reason IS NOT NULL"),
+        ),
+        Index(None, "connection_id", "feed", "last_success_at"),
     )
 
     id: Mapped[int] = _id()
@@ -213,7 +222,7 @@ class Observation(Base):
     """One completed read of a scope. Only a complete one may prove absence."""
 
     __tablename__ = "observations"
-    __table_args__ = (Index("ix_observations_scope_id_began_at", "scope_id", "began_at"),)
+    __table_args__ = (Index("ix_observations_scope_id_began_at", "scope_id", "began_at"), Index(None, "began_at"))
 
     id: Mapped[int] = _id()
     scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id", ondelete="CASCADE"))
@@ -260,6 +269,24 @@ class Order(Base):
         Index("ix_orders_upset", "connection_id", "upset_at", postgresql_where=text("upset_at IS NOT NULL")),
         Index("ix_orders_hinted", "connection_id", "hinted_until", postgresql_where=text("hinted_until IS NOT NULL")),
         Index("ix_orders_held_up", "connection_id", "held_up_by", postgresql_where=text("held_up_by IS NOT NULL")),
+        Index(
+            "ix_orders_open",
+            "connection_id",
+            "state",
+            "reason_code",
+            postgresql_where=text("state NOT IN ('closed', 'cancelled')"),
+        ),
+        Index(
+            "ix_orders_open_departure",
+            "departure_date",
+            "id",
+            postgresql_where=text("state NOT IN ('closed', 'cancelled')"),
+        ),
+        Index("ix_orders_departure", "departure_date", "id"),
+        Index(None, "updated_at"),
+        Index("ix_orders_reason_code", "reason_code", postgresql_where=text("reason_code IS NOT NULL")),
+        Index("ix_orders_held_by", "connection_id", postgresql_where=text("held_by IS NOT NULL")),
+        Index("ix_orders_pending", "connection_id", postgresql_where=text("inbound_answer ->> 'status' = 'pending'")),
     )
 
     id: Mapped[int] = _id()
@@ -345,6 +372,21 @@ class Order(Base):
         return self.axerrio_number or f"prebook {self.wanted['number']}"
 
 
+class OrderCount(Base):
+    """Orders at their end, to be counted without going over them: how many more, or fewer, are in a final state.
+
+    What counts is the sum. A trigger on `orders` adds a row for each that comes to its end or begins anew, so that
+    nobody waits for another; housekeeping makes one row of many.
+    """
+
+    __tablename__ = "order_counts"
+
+    id: Mapped[int] = _id()
+    connection_id: Mapped[int] = _connection_id()
+    state: Mapped[OrderState]
+    change: Mapped[int]
+
+
 class OrderLine(Base):
     """One line: what is wanted."""
 
@@ -384,6 +426,7 @@ class Write(Base):
     __table_args__ = (
         Index(None, "order_id"),
         Index(None, "scope_id"),
+        Index(None, "created_at"),
         Index("ix_writes_in_doubt", "scope_id", postgresql_where=text("state = 'sent'")),
         Index(
             "uq_writes_open_axerrio",
@@ -456,6 +499,12 @@ class WriteLine(Base):
             unique=True,
             postgresql_where=text("is_open"),
         ),
+        Index(None, "line_id"),
+        Index(
+            "ix_write_lines_item_id",
+            text("(sent ->> 'item_id')"),
+            postgresql_where=text("sent ->> 'item_id' IS NOT NULL"),
+        ),
     )
 
     write_id: Mapped[int] = mapped_column(ForeignKey("writes.id", ondelete="CASCADE"))
@@ -475,7 +524,12 @@ class Prebook(Base):
     """A Komet prebook that an order stands in: made by us, or by a Komet user for our vendor. One mark, one prebook."""
 
     __tablename__ = "prebooks"
-    __table_args__ = (UniqueConstraint("connection_id", "prebook_id"), Index(None, "order_id"))
+    __table_args__ = (
+        UniqueConstraint("connection_id", "prebook_id"),
+        Index(None, "order_id"),
+        Index(None, "number"),
+        Index(None, "connection_id", "truck_date"),
+    )
 
     id: Mapped[int] = _id()
     connection_id: Mapped[int] = _connection_id()
@@ -499,7 +553,17 @@ class PrebookItem(Base):
     """An item of such a prebook. Bound to its line once; one that is bound to nothing is a person's."""
 
     __tablename__ = "prebook_items"
-    __table_args__ = (UniqueConstraint("connection_id", "item_id"), Index(None, "line_id"))
+    __table_args__ = (
+        UniqueConstraint("connection_id", "item_id"),
+        Index(None, "line_id"),
+        Index(
+            "ix_prebook_items_ship_date",
+            "connection_id",
+            text("(content ->> 'ship_date')"),
+            postgresql_where=text("boxes > 0 AND content IS NOT NULL"),
+        ),
+        Index("ix_prebook_items_unknown", "connection_id", postgresql_where=text("mapped IS false")),
+    )
 
     id: Mapped[int] = _id()
     connection_id: Mapped[int] = _connection_id()
@@ -536,6 +600,7 @@ class PurchaseOrder(Base):
     __table_args__ = (
         UniqueConstraint("connection_id", "purchase_order_id"),
         Index("ix_purchase_orders_number", "number"),
+        Index(None, "connection_id", "ship_date"),
     )
 
     id: Mapped[int] = _id()
@@ -743,7 +808,11 @@ class UnreadableRecord(Base):
     """A record that could not be read, put aside with its raw text while the others of its page went on."""
 
     __tablename__ = "unreadable_records"
-    __table_args__ = (UniqueConstraint("scope_id", "digest"),)
+    __table_args__ = (
+        UniqueConstraint("scope_id", "digest"),
+        Index("ix_unreadable_records_open", "scope_id", postgresql_where=text("resolved_at IS NULL")),
+        Index(None, "at"),
+    )
 
     id: Mapped[int] = _id()
     scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id", ondelete="CASCADE"))

@@ -9,15 +9,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from models.database import now
 from models.states import Feed, OrderState, WriteState
 from models.tables import (
+    Connection as ConnectionRow,
+)
+from models.tables import (
     History,
     Observation,
     Order,
+    OrderCount,
     OrderLine,
     Prebook,
     Scope,
@@ -59,6 +63,8 @@ def housekeeping(runtime: Runtime) -> str:
         "observations": _in_rounds(runtime, lambda session: _observations(session, moment - OBSERVATIONS_KEPT)),
         "scopes": _in_rounds(runtime, lambda session: _scopes(session, before)),
     }
+    with runtime.sessions.begin() as session:
+        add_up(session)
     log.info("housekeeping", **{name.replace(" ", "_"): count for name, count in removed.items()})
     return ", ".join(f"{count} {name}" for name, count in removed.items()) + " removed"
 
@@ -80,14 +86,11 @@ def _in_rounds(runtime: Runtime, remove: Callable[[Session], int]) -> int:
 
 def _writes(runtime: Runtime, before: datetime) -> int:
     """Writes of orders that ended before a moment, in no order: one whose writes must stay is in nobody's way."""
-    has_writes = or_(
-        select(Write.id).where(Write.order_id == Order.id).exists(),
-        select(WriteLine.write_id)
-        .join(OrderLine, WriteLine.line_id == OrderLine.id)
-        .where(OrderLine.order_id == Order.id)
-        .exists(),
-    )
-    ended = select(Order.id, Order.connection_id).where(has_writes, *_at_rest_since(before))
+    # By age of the writes, not of the orders: those whose writes are gone are more each year, and stay.
+    old = select(Write.id, Write.order_id).where(Write.created_at < before).cte()
+    parts = select(OrderLine.order_id).join(WriteLine, WriteLine.line_id == OrderLine.id)
+    covered = select(old.c.order_id).union(parts.where(WriteLine.write_id.in_(select(old.c.id))))
+    ended = select(Order.id, Order.connection_id).where(Order.id.in_(covered), *_at_rest_since(before))
     some = ended.where(Order.connection_id.in_(runtime.connections)).order_by(func.random()).limit(_ORDERS)
     with runtime.sessions() as session:
         orders = session.execute(some).all()
@@ -156,7 +159,7 @@ def _raw_records(session: Session, before: datetime) -> int:
         )
         .exists()
     )
-    old = or_(UnreadableRecord.resolved_at < before, and_(UnreadableRecord.at < before, ended))
+    old = and_(UnreadableRecord.at < before, or_(UnreadableRecord.resolved_at < before, ended))
     ids = select(UnreadableRecord.id).where(old).limit(_ROWS).with_for_update(skip_locked=True)
     return len(session.scalars(delete(UnreadableRecord).where(UnreadableRecord.id.in_(ids)).returning(1)).all())
 
@@ -182,9 +185,19 @@ def _observations(session: Session, before: datetime) -> int:
     return len(session.scalars(delete(Observation).where(Observation.id.in_(ids)).returning(1)).all())
 
 
+def add_up(session: Session) -> None:
+    """Make one row of the counts of ended orders of each connection and state: whoever asks adds up few."""
+    gone = delete(OrderCount).returning(OrderCount.connection_id, OrderCount.state, OrderCount.change).cte()
+    sums = select(gone.c.connection_id, gone.c.state, func.sum(gone.c.change)).group_by(
+        gone.c.connection_id, gone.c.state
+    )
+    session.execute(insert(OrderCount).from_select(["connection_id", "state", "change"], sums))
+
+
 def _scopes(session: Session, before: datetime) -> int:
     """Dates of Komet's lists that are long past, which nobody waits for and no write shows in."""
     is_past = and_(
+        Scope.connection_id.in_(select(ConnectionRow.id)),
         Scope.feed.in_((Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)),
         Scope.key.regexp_match(r"^\d{4}-\d\d-\d\d$"),
         Scope.key < before.date().isoformat(),

@@ -363,7 +363,9 @@ def _those_that_wait(session: Session, mapping: Wanted) -> set[int]:
 def _release(session: Session, mapping: Wanted) -> tuple[int, ...]:
     """Make due the orders that wait for it."""
     moment = now(session)
-    at_work = select(Order.id).where(Order.connection_id == mapping.connection_id, Order.lease_until > moment)
+    at_work = select(Order.id).where(
+        Order.connection_id == mapping.connection_id, Order.due_at.is_not(None), Order.lease_until > moment
+    )
     rows = lock_orders(session, _those_that_wait(session, mapping) | set(session.scalars(at_work)))
     still = _those_that_wait(session, mapping)
     released = [row for row in rows if row.id in still]

@@ -15,10 +15,13 @@ from tasks.wake import lock_orders
 BATCH = 200
 
 
-def begin_afresh(session: Session, row: Order) -> None:
+def begin_afresh(session: Session, *rows: Order) -> None:
     """Refusals and attempts so far count no more, whichever order led the call."""
-    row.fresh_after_write = session.scalars(select(func.coalesce(func.max(Write.id), 0))).one()
-    row.setbacks, row.not_before = 0, None
+    if rows:
+        newest = session.scalars(select(func.coalesce(func.max(Write.id), 0))).one()
+    for row in rows:
+        row.fresh_after_write = newest
+        row.setbacks, row.not_before = 0, None
 
 
 class Requeued(StrEnum):
@@ -42,18 +45,21 @@ def requeue(session: Session, order_ids: Sequence[int], reason: str) -> dict[int
     """
     moment = now(session)
     became = {}
+    due = []
     for row in lock_orders(session, order_ids):
         if row.state in REFUSED["requeue"]:
             became[row.id] = Requeued.FINAL
         elif row.lease_until is not None and row.lease_until > moment:
             became[row.id] = Requeued.RUNNING
         else:
-            begin_afresh(session, row)
-            row.attempts, row.hinted_until = 0, None
-            row.due_at = moment
-            state = row.state.value
-            session.add(History(order_id=row.id, from_state=state, to_state=state, why=f"Requeued: {reason}"))
+            due.append(row)
             became[row.id] = Requeued.DUE
+    begin_afresh(session, *due)
+    for row in due:
+        row.attempts, row.hinted_until = 0, None
+        row.due_at = moment
+        state = row.state.value
+        session.add(History(order_id=row.id, from_state=state, to_state=state, why=f"Requeued: {reason}"))
     return became
 
 

@@ -647,23 +647,22 @@ def _forgive(runtime: Runtime, connection_id: int, method: str) -> None:
     """Orders that stopped because a kind of write was refused begin afresh."""
     if method not in tuple(Kind):
         return
-    of_order = or_(
-        Write.order_id == Order.id,
-        Write.id.in_(
-            select(WriteLine.write_id)
-            .join(OrderLine, WriteLine.line_id == OrderLine.id)
-            .where(OrderLine.order_id == Order.id)
-        ),
-    )
-    refused = select(Write.id).where(
-        of_order,
+    refused = and_(
         Write.kind == Kind(method),
         Write.state == WriteState.REFUSED,
         Write.refusal == RefusalKind.RIGHT.value,
         Write.id > Order.fresh_after_write,
     )
+    led = select(Write.id).where(Write.order_id == Order.id, refused).exists()
+    shared = (
+        select(Write.id)
+        .join(WriteLine, WriteLine.write_id == Write.id)
+        .join(OrderLine, WriteLine.line_id == OrderLine.id)
+        .where(OrderLine.order_id == Order.id, refused)
+        .exists()
+    )
     stopped = select(Order.id).where(
-        Order.connection_id == connection_id, Order.reason_code == HoldCode.REJECTED.value, refused.exists()
+        Order.connection_id == connection_id, Order.reason_code == HoldCode.REJECTED.value, or_(led, shared)
     )
     with runtime.sessions.begin() as session:
         for row in lock_orders(session, list(session.scalars(stopped))):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from clients.komet.convert import awb_text
@@ -43,7 +43,8 @@ _CHUNK = 500
 class OrderFilter:
     """Which orders are meant; None and empty mean all."""
 
-    state: OrderState | None = None
+    #: Any of these.
+    states: Sequence[OrderState] = ()
     connection: str | None = None
     origin: str | None = None
     reason: str | None = None
@@ -75,9 +76,19 @@ class AmbiguousKeyError(Exception):
 
 def find_orders(session: Session, wanted: OrderFilter) -> list[Json]:
     """Orders as the interface shows them, without history and writes; the nearest departure first."""
+    rows = session.scalars(_meant(wanted).options(selectinload(Order.lines))).all()
+    return [view for first in range(0, len(rows), _CHUNK) for view in _views(session, rows[first : first + _CHUNK])]
+
+
+def find_names(session: Session, wanted: OrderFilter) -> dict[int, str]:
+    """The same orders by the ids of their rows: as people call them."""
+    return {row.id: row.name for row in session.scalars(_meant(wanted))}
+
+
+def _meant(wanted: OrderFilter) -> Select[Order]:
     query = select(Order).join(Connection, Order.connection_id == Connection.id)
-    if wanted.state is not None:
-        query = query.where(Order.state == wanted.state)
+    if wanted.states:
+        query = query.where(Order.state.in_(wanted.states))
     if wanted.connection is not None:
         query = query.where(Connection.name == wanted.connection)
     if wanted.origin is not None:
@@ -88,9 +99,7 @@ def find_orders(session: Session, wanted: OrderFilter) -> list[Json]:
         query = query.where(Order.updated_at >= wanted.since)
     if wanted.departing is not None:
         query = query.where(Order.departure_date == wanted.departing)
-    query = query.order_by(Order.departure_date, Order.id).limit(wanted.limit).options(selectinload(Order.lines))
-    rows = session.scalars(query).all()
-    return [view for first in range(0, len(rows), _CHUNK) for view in _views(session, rows[first : first + _CHUNK])]
+    return query.order_by(Order.departure_date, Order.id).limit(wanted.limit)
 
 
 def find_row(session: Session, key: str) -> Order | None:
@@ -156,19 +165,32 @@ def _known_as(row: Order) -> str:
 
 
 _of_box = select(OrderLine.order_id).join(Box, Box.line_id == OrderLine.id).distinct()
+#: The other systems' ids are found by connection and id, whatever the connection.
+_everywhere = select(Connection.id)
+
+
+def _either(one: Select[int], other: Select[int]) -> Select[int]:
+    """What either finds, each by its own index."""
+    return select(one.union(other).subquery().c[0])
 
 
 def _by_key(key: str) -> dict[str, Select[int]]:
     return {
-        "axerrio": select(Order.id).where(or_(Order.axerrio_key == key, Order.axerrio_number == key)),
-        "prebook": select(Prebook.order_id).where(or_(Prebook.prebook_id == key, Prebook.number == key)),
+        "axerrio": _either(
+            select(Order.id).where(Order.connection_id.in_(_everywhere), Order.axerrio_key == key),
+            select(Order.id).where(Order.axerrio_number == key),
+        ),
+        "prebook": _either(
+            select(Prebook.order_id).where(Prebook.connection_id.in_(_everywhere), Prebook.prebook_id == key),
+            select(Prebook.order_id).where(Prebook.number == key),
+        ),
         "po": select(Prebook.order_id)
         .join(PrebookItem, PrebookItem.prebook_row == Prebook.id)
         .join(PurchaseOrderItem, PurchaseOrderItem.prebook_item_id == PrebookItem.item_id)
         .join(PurchaseOrder, PurchaseOrderItem.purchase_order_row == PurchaseOrder.id)
         .where(PurchaseOrderItem.connection_id == PrebookItem.connection_id, PurchaseOrder.number == key)
         .distinct(),
-        "box": _of_box.where(Box.connection_id.in_(select(Connection.id)), Box.box_code == key),
+        "box": _of_box.where(Box.connection_id.in_(_everywhere), Box.box_code == key),
         "awb": _of_box.where(Box.awb.in_({key, awb_text(key)[0]})),
     }
 
@@ -195,7 +217,10 @@ def _views(session: Session, rows: Sequence[Order]) -> list[Json]:
     purchased: dict[tuple[int, str], list[PurchaseOrderItem]] = {}
     for bought in session.scalars(
         select(PurchaseOrderItem)
-        .where(PurchaseOrderItem.prebook_item_id.in_([each.item_id for of in items.values() for each in of]))
+        .where(
+            PurchaseOrderItem.connection_id.in_({row.connection_id for row in rows}),
+            PurchaseOrderItem.prebook_item_id.in_([each.item_id for of in items.values() for each in of]),
+        )
         .order_by(PurchaseOrderItem.id)
         .options(selectinload(PurchaseOrderItem.purchase_order))
     ):

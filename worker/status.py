@@ -3,21 +3,22 @@
 The shape is that of the public interface: every key is always there, and what is missing is null.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, and_, distinct, func, not_, or_, select
+from sqlalchemy import Select, and_, column, distinct, func, not_, or_, select, true, values
 from sqlalchemy.orm import Session
 
 from models.database import now
-from models.states import OPEN, Feed, WriteState
+from models.states import FINAL, Feed, WriteState
 from models.tables import (
     Connection,
     ConnectionNote,
     Order,
+    OrderCount,
     PausedMethod,
     Process,
     Proof,
@@ -122,14 +123,17 @@ class _Facts:
 
 
 def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
-    orders: dict[int, dict[str, int]] = defaultdict(dict)
-    by_state = select(Order.connection_id, Order.state, func.count()).group_by(Order.connection_id, Order.state)
-    for id_, state, count in session.execute(by_state):
-        orders[id_][state.value] = count
-    open_: dict[int, dict[str | None, int]] = defaultdict(dict)
-    by_reason = select(Order.connection_id, Order.reason_code, func.count()).where(Order.state.in_(OPEN))
-    for id_, reason, count in session.execute(by_reason.group_by(Order.connection_id, Order.reason_code)):
-        open_[id_][reason] = count
+    orders: dict[int, Counter[str]] = defaultdict(Counter)
+    ended = select(OrderCount.connection_id, OrderCount.state, func.sum(OrderCount.change))
+    for id_, state, count in session.execute(ended.group_by(OrderCount.connection_id, OrderCount.state)):
+        if count:
+            orders[id_][state.value] = int(count)
+    open_: dict[int, Counter[str | None]] = defaultdict(Counter)
+    alike = (Order.connection_id, Order.state, Order.reason_code)
+    counted = select(*alike, func.count()).where(Order.state.not_in(FINAL)).group_by(*alike)
+    for id_, state, reason, count in session.execute(counted):
+        orders[id_][state.value] += count
+        open_[id_][reason] += count
     oldest = select(Order.connection_id, func.min(Order.due_at)).where(Order.due_at <= moment)
     in_doubt = select(Write.connection_id, func.count()).where(
         Write.state == WriteState.SENT, Write.deadline_at < moment
@@ -163,12 +167,13 @@ def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
             session.scalars(
                 select(Scope)
                 .where(
+                    _in_use,
                     or_(
                         Scope.stopped_reason.is_not(None),
                         Scope.due_at < _late(timing, moment),
                         Scope.failures >= INTERVALS,
                         and_(Scope.feed == Feed.SALES_ORDERS, Scope.last_success_at.is_(None)),
-                    )
+                    ),
                 )
                 .order_by(Scope.feed, Scope.key)
             )
@@ -190,31 +195,43 @@ def _late(timing: Timing, moment: datetime) -> datetime:
     return gone_before(moment, timing.poll)
 
 
+#: Scopes that are read, or stand still: of the others only when they were read is of interest. As the index has it.
+_in_use = or_(Scope.due_at.is_not(None), Scope.stopped_reason.is_not(None))
+
+
 def _feeds(session: Session, moment: datetime) -> dict[int, list[Json]]:
     """How fresh each feed is: of several scopes the one that was read last, and of what is wrong the worst."""
     found: dict[int, list[Json]] = defaultdict(list)
     stopped = Scope.stopped_reason.is_not(None)
     columns = (
-        Scope.connection_id,
-        Scope.feed,
-        func.max(Scope.last_success_at).label("last_success_at"),
-        func.max(Scope.cursor).label("cursor"),
-        func.min(Scope.due_at).filter(not_(stopped)).label("due_at"),
-        func.max(Scope.failures).label("failures"),
-        func.bool_or(stopped).label("stopped"),
+        func.max(Scope.cursor),
+        func.min(Scope.due_at).filter(not_(stopped)),
+        func.max(Scope.failures),
+        func.bool_or(stopped),
     )
-    for row in session.execute(
-        select(*columns).group_by(Scope.connection_id, Scope.feed).order_by(Scope.connection_id, Scope.feed)
-    ):
-        overdue = (moment - row.due_at).total_seconds() if row.due_at else 0.0
-        found[row.connection_id].append(
+    in_use = select(Scope.connection_id, Scope.feed, *columns).where(_in_use)
+    stands = {
+        (connection_id, feed): rest
+        for connection_id, feed, *rest in session.execute(in_use.group_by(Scope.connection_id, Scope.feed))
+    }
+    # Dates are many, and most are past: of each feed the newest read is found by the index on it.
+    feeds = values(column("feed", Scope.feed.type), name="feeds").data([(feed,) for feed in Feed])
+    of_feed = (Scope.connection_id == Connection.id, Scope.feed == feeds.c.feed)
+    newest = select(func.max(Scope.last_success_at)).where(*of_feed).scalar_subquery()
+    reads = select(Connection.id, feeds.c.feed, newest).join(feeds, true())
+    for connection_id, feed, read_at in session.execute(reads.order_by(Connection.id, feeds.c.feed)):
+        if read_at is None and (connection_id, feed) not in stands:
+            continue
+        cursor, due_at, failures, is_stopped = stands.get((connection_id, feed), (None, None, 0, False))
+        overdue = (moment - due_at).total_seconds() if due_at else 0.0
+        found[connection_id].append(
             {
-                "name": row.feed.value,
-                "last_success_at": iso(row.last_success_at),
-                "cursor": row.cursor,
+                "name": feed.value,
+                "last_success_at": iso(read_at),
+                "cursor": cursor,
                 "overdue_seconds": max(0.0, overdue),
-                "failures": row.failures,
-                "stopped": row.stopped,
+                "failures": failures,
+                "stopped": is_stopped,
             }
         )
     return found

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.canonical import Origin
 from models.database import now
-from models.states import OPEN, HoldCode, OrderState
+from models.states import FINAL, HoldCode, OrderState
 from models.tables import Connection, Order
 from tasks.dates import today_in
 from worker.desk import OrderFilter, find_orders
@@ -88,7 +88,7 @@ def turns(session: Session) -> dict[tuple[str, str], tuple[int, int]]:
     counted = (
         select(*alike, func.min(Order.next_command), func.count(), func.count().filter(leaves))
         .join(Connection, Order.connection_id == Connection.id)
-        .where(Order.state.in_(OPEN))
+        .where(Order.state.not_in(FINAL))
         .group_by(*alike)
     )
     found: dict[tuple[str, str], tuple[int, int]] = {}

@@ -1,6 +1,6 @@
 """Axerrio's articles: what an admin maps, by code and description."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -23,13 +23,17 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
         set_aside(session, claim, records)
         words: set[str] = set()
+        there, gone = [], []
         for record in records:
+            place = {"connection_id": connection.id, "key": record.content.key, "sequence": record.sequence or 0}
             match record.content:
-                case canonical.CatalogueArticle(key=key, code=code, description=description):
-                    _put(session, connection.id, record, key, code=code, description=description, is_deleted=False)
+                case canonical.CatalogueArticle(code=code, description=description):
+                    there.append(place | {"code": code, "description": description, "is_deleted": False})
                     words |= {code.casefold(), description.casefold()}
-                case canonical.Tombstone(key=key):
-                    _put(session, connection.id, record, key, is_deleted=True)
+                case canonical.Tombstone():
+                    gone.append(place | {"code": "", "description": "", "is_deleted": True})
+        _put(session, there, ("sequence", "is_deleted", "code", "description"))
+        _put(session, gone, ("sequence", "is_deleted"))
         return _rejected_for_want_of(session, connection.id, words)
 
     return read_page(runtime, connection, claim, connection.axerrio.articles_after, store)
@@ -37,33 +41,29 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
 
 def _rejected_for_want_of(session: Session, connection_id: int, words: Collection[str]) -> Sequence[Order]:
     """Orders born in Komet with a line that waits for one of these articles: as if they had not been sent yet."""
+    if not words:
+        return []
     waiting = (
         select(Order.id)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .where(
             Order.connection_id == connection_id,
             Order.origin == canonical.Origin.KOMET.value,
+            OrderLine.waits_for.is_not(None),
             func.lower(OrderLine.waits_for).in_(words),
         )
     )
     rows = lock_orders(session, set(session.scalars(waiting)))
-    for row in rows:
-        begin_afresh(session, row)
+    begin_afresh(session, *rows)
     return rows
 
 
-def _put(session: Session, connection_id: int, record: FeedRecord, key: str, **values: str | bool) -> None:
-    """Articles have no version: the higher sequence counts."""
-    row = insert(Article).values(
-        connection_id=connection_id,
-        key=key,
-        sequence=record.sequence or 0,
-        **({"code": "", "description": ""} | values),
-    )
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=["connection_id", "key"],
-            set_=values | {"sequence": record.sequence or 0},
-            where=Article.sequence < (record.sequence or 0),
+def _put(session: Session, rows: Sequence[Mapping[str, object]], renewed: Sequence[str]) -> None:
+    """Store articles. They have no version: the higher sequence counts, and renews these columns of what is there."""
+    if rows:
+        put = insert(Article.__table__)  # type: ignore[arg-type]
+        renew = {name: put.excluded[name] for name in renewed}
+        newer = put.on_conflict_do_update(
+            index_elements=["connection_id", "key"], set_=renew, where=Article.sequence < put.excluded.sequence
         )
-    )
+        session.execute(newer, rows)

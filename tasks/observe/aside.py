@@ -15,29 +15,36 @@ from tasks.scopes import Claim
 log = structlog.get_logger()
 
 
-def put_aside(session: Session, claim: Claim, record: Unreadable) -> str:
-    """Keep a record and why it could not be read; the same record read again is one row.
+def put_aside(session: Session, claim: Claim, records: Iterable[Unreadable]) -> list[str]:
+    """Keep records and why they could not be read; the same record read again is one row.
 
     Returns:
-        Its digest.
+        Their digests.
     """
-    digest = hashlib.sha256(record.raw.encode()).hexdigest()
-    values = insert(UnreadableRecord).values(
-        scope_id=claim.scope_id,
-        digest=digest,
-        record_key=record.key,
-        sequence=record.sequence,
-        reason=record.reason,
-        raw=record.raw,
-    )
-    session.execute(values.on_conflict_do_update(index_elements=["scope_id", "digest"], set_={"resolved_at": None}))
-    log.warning("record put aside", key=record.key, reason=record.reason)
-    return digest
+    rows = [
+        {
+            "scope_id": claim.scope_id,
+            "digest": hashlib.sha256(record.raw.encode()).hexdigest(),
+            "record_key": record.key,
+            "sequence": record.sequence,
+            "reason": record.reason,
+            "raw": record.raw,
+        }
+        for record in records
+    ]
+    if rows:
+        kept = insert(UnreadableRecord.__table__)  # type: ignore[arg-type]
+        session.execute(
+            kept.on_conflict_do_update(index_elements=["scope_id", "digest"], set_={"resolved_at": None}), rows
+        )
+    for row in rows:
+        log.warning("record put aside", key=row["record_key"], reason=row["reason"])
+    return [str(row["digest"]) for row in rows]
 
 
 def put_aside_all(session: Session, claim: Claim, records: Iterable[Unreadable]) -> None:
     """Keep those of a whole list; what was put aside from it before and is in it no more is resolved."""
-    digests = [put_aside(session, claim, record) for record in records]
+    digests = put_aside(session, claim, records)
     resolve(session, claim, UnreadableRecord.digest.not_in(digests))
 
 

@@ -48,10 +48,10 @@ def may_be_ours(
     """
     moment = now(session)
     # By Komet's own answer, or since it was seen; one that a person merely named may be another.
-    known = (
-        select(Prebook.write_id)
-        .join(Write, Prebook.write_id == Write.id)
-        .where(or_(Prebook.content_hash.is_not(None), Write.acknowledged_at.is_not(None)))
+    is_known = (
+        select(Prebook.id)
+        .where(Prebook.write_id == Write.id, or_(Prebook.content_hash.is_not(None), Write.acknowledged_at.is_not(None)))
+        .exists()
     )
     writes = session.execute(
         select(Scope.key, Write)
@@ -66,7 +66,7 @@ def may_be_ours(
                 (Write.state == WriteState.ABSENT) & (Write.settled_at > moment - _DOUBTFUL),
                 (Write.state == WriteState.DONE) & Write.shown_at.is_(None),
             ),
-            Write.id.not_in(known),
+            ~is_known,
         )
         .options(selectinload(Write.lines).joinedload(WriteLine.line))
     ).all()

@@ -124,8 +124,7 @@ def _put_aside(session: Session, connection: Connection, claim: Claim, listing: 
         put_aside_all(session, claim, listing.unreadable)
         return
     window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
-    for unreadable in listing.unreadable:
-        put_aside(session, replace(claim, scope_id=window.id), unreadable)
+    put_aside(session, replace(claim, scope_id=window.id), listing.unreadable)
 
 
 def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Known]:
@@ -216,16 +215,19 @@ def _changed(session: Session, connection: Connection, found: Sequence[_Known]) 
     ]
 
 
-def _expected(connection: Connection, claim: Claim) -> tuple[ColumnElement[bool], ...]:
-    """Items that a list must show: seen before, holding boxes, and with a ship date that is not past."""
+def _expected(connection: Connection, claim: Claim, until: date | None) -> tuple[ColumnElement[bool], ...]:
+    """Items that a list must show: seen before, holding boxes, with a ship date that is not past, nor after a day."""
     today = today_in(claim.began_at, connection.settings.time_zone).isoformat()
     ship_date = PrebookItem.content["ship_date"].as_string()
+    departs = select(Order.departure_date).where(Order.id == Prebook.order_id).scalar_subquery()
+    in_time = ship_date >= today if until is None else ship_date.between(today, until.isoformat())
     return (
         PrebookItem.connection_id == connection.id,
         PrebookItem.boxes > 0,
         PrebookItem.content.is_not(None),
         PrebookItem.as_of < claim.began_at,
-        or_(ship_date >= today, ship_date.is_(None) & (Order.departure_date >= date.fromisoformat(today))),
+        or_(in_time, ship_date.is_(None)),  # of items alone, so that the index on their ship dates finds them
+        or_(ship_date.is_not(None), departs >= date.fromisoformat(today)),
     )
 
 
@@ -235,14 +237,14 @@ def _unshown(
     claim: Claim,
     listing: Listing[canonical.Prebook],
     *also: ColumnElement[bool],
+    until: date | None = None,
 ) -> dict[int, int]:
     """Order by id of each item that the list should show and does not."""
     shown = [item.item_id for record in listing.records for item in record.items]
     rows = session.execute(
         select(PrebookItem.id, Prebook.order_id)
         .join(Prebook, PrebookItem.prebook_row == Prebook.id)
-        .join(Order, Prebook.order_id == Order.id)
-        .where(*_expected(connection, claim), PrebookItem.item_id.not_in(shown), *also)
+        .where(*_expected(connection, claim, until), PrebookItem.item_id.not_in(shown), *also)
     )
     return dict(rows.all())
 
@@ -254,10 +256,8 @@ def _lost(
     if claim.key != WINDOW or not listing.complete:
         return {}
     yesterday = today_in(claim.began_at, connection.settings.time_zone) - timedelta(days=1)
-    last = (yesterday + timedelta(days=connection.settings.komet.profile.max_range_days)).isoformat()
-    ship_date = PrebookItem.content["ship_date"].as_string()
-    inside = or_(ship_date <= last, ship_date.is_(None))
-    return _unshown(session, connection, claim, listing, inside, PrebookItem.missing < MISSES_FOR_GONE)
+    last = yesterday + timedelta(days=connection.settings.komet.profile.max_range_days)
+    return _unshown(session, connection, claim, listing, PrebookItem.missing < MISSES_FOR_GONE, until=last)
 
 
 def _misses(session: Session, connection: Connection, claim: Claim, listing: Listing[canonical.Prebook]) -> bool:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import structlog
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from clients.axerrio.client import FeedRecord
 from clients.errors import ClientError, Refused, Unanswered
@@ -28,8 +28,7 @@ from tasks.connection import Connection
 from tasks.dates import is_time_zone, today_in
 from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
-from tasks.observe.aside import put_aside
-from tasks.observe.sequence import FORGOTTEN, read_page
+from tasks.observe.sequence import FORGOTTEN, read_page, set_aside
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
@@ -110,6 +109,8 @@ class _Store:
         self._claim = claim
         self._zone = zone
         self._now = now(session)
+        #: Rows that a newer version came for: they begin afresh.
+        self._renewed: list[Order] = []
 
     def page(self, records: Sequence[FeedRecord]) -> list[Order]:
         """Store the records.
@@ -117,6 +118,7 @@ class _Store:
         Returns:
             The locked rows of the orders that the page changed.
         """
+        set_aside(self._session, self._claim, records)
         rows = self._rows(records)
         born_here = [row for row in rows.values() if row.origin == Origin.AXERRIO]
         watch = Watch(self._session, self._connection, self._claim.scope_id, born_here)
@@ -125,7 +127,7 @@ class _Store:
             row: Order | None = None
             match record.content:
                 case Unreadable() as unreadable:
-                    row = self._put_aside(unreadable, rows)
+                    row = self._stop(unreadable, rows)
                 case Tombstone(key=key):
                     row = self._bury(rows.get(key), record.sequence)
                 case CanonicalOrder(origin=Origin.KOMET) as order:
@@ -134,6 +136,7 @@ class _Store:
                     row = self._store(order, record.sequence or 0, rows)
             if row is not None:
                 changed[id(row)] = row
+        begin_afresh(self._session, *self._renewed)
         watch.close()
         return list(changed.values())
 
@@ -152,6 +155,9 @@ class _Store:
             )
         )
         rows = lock_orders(self._session, list(ids))
+        with_lines = select(Order).where(Order.id.in_([row.id for row in rows])).options(selectinload(Order.lines))
+        if rows:
+            self._session.scalars(with_lines.execution_options(populate_existing=True)).all()
         return {key: row for row in rows for key in (row.axerrio_key, row.external_id) if key is not None}
 
     def _echo(self, order: CanonicalOrder, row: Order | None) -> Order | None:
@@ -177,9 +183,8 @@ class _Store:
             line.axerrio_line_key = keys.get(line.line_key) or line.axerrio_line_key
         return row
 
-    def _put_aside(self, record: Unreadable, rows: Mapping[str, Order]) -> Order | None:
-        """Keep the raw text, and hold the order that it belongs to, if we know it."""
-        put_aside(self._session, self._claim, record)
+    def _stop(self, record: Unreadable, rows: Mapping[str, Order]) -> Order | None:
+        """A record that is put aside: hold the order that it belongs to, if we know it."""
         row = rows.get(record.key or "")
         if row is None or (record.sequence is not None and record.sequence <= row.sequence):
             return None
@@ -218,7 +223,7 @@ class _Store:
         self._update(row, order, sequence)
         if row.skipped is not None:
             row.skipped = self._skipped(order)
-        begin_afresh(self._session, row)
+        self._renewed.append(row)
         if row.begun_version is None and order.references is not None:
             _Seed(self._session, self._connection, row, order, self._now).seed()
         return row

@@ -139,9 +139,7 @@ def _wake_waiters(runtime: Runtime, connection: Connection, waiting: set[int]) -
 
 def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> None:
     """Keep the records that could not be read."""
-    for record in records:
-        if isinstance(record.content, Unreadable):
-            put_aside(session, claim, record.content)
+    put_aside(session, claim, (each.content for each in records if isinstance(each.content, Unreadable)))
 
 
 #: In place of a record's sequence after its feed was reset: where it stands in the feed now is not known.

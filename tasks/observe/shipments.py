@@ -26,8 +26,10 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         stored = select(Shipment).where(Shipment.connection_id == connection.id, Shipment.key.in_(keys))
         known = {row.key: row for row in session.scalars(stored)}
         moment = now(session)
-        changed = [row.id for record in records if (row := _keep(session, connection, record, known, moment))]
-        carried = select(ShipmentLine.order_key).where(ShipmentLine.shipment_id.in_(changed)).distinct()
+        changed = [row for record in records if (row := _keep(session, connection, record, known, moment))]
+        session.flush()
+        _carry(session, changed)
+        carried = select(ShipmentLine.order_key).where(ShipmentLine.shipment_id.in_([row.id for row in changed]))
         return lock_by_key(session, connection, set(session.scalars(carried)))
 
     return read_page(runtime, connection, claim, connection.axerrio.shipments_after, store)
@@ -51,9 +53,17 @@ def _keep(
                 known[shipment.key] = row
             row.version, row.sequence, row.is_deleted = shipment.version, sequence, False
             row.content, row.as_of = content, moment
-            session.flush()
-            for order_key in {line.order_key for line in shipment.lines}:
-                carried = insert(ShipmentLine).values(shipment_id=row.id, order_key=order_key)
-                session.execute(carried.on_conflict_do_nothing())
             return row
     return None
+
+
+def _carry(session: Session, rows: Sequence[Shipment]) -> None:
+    """Note which orders shipments carry; those that an older version carried stay noted."""
+    carried = [
+        {"shipment_id": row.id, "order_key": order_key}
+        for row in rows
+        for order_key in {line["order_key"] for line in row.content["lines"]}
+    ]
+    if carried:
+        lines = insert(ShipmentLine.__table__)  # type: ignore[arg-type]
+        session.execute(lines.on_conflict_do_nothing(), carried)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,7 +48,7 @@ def list_orders(
     from worker.screens import order_list
 
     wanted = OrderFilter(
-        state=state_of(state),
+        states=[state_of(state)] if state else [],
         connection=connection,
         origin=origin,
         reason=reason,
@@ -103,7 +102,7 @@ def requeue(
     """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed --dry-run."""
     from tasks.requeue import BATCH, Requeued, requeue_all
     from worker.assembly import open_services
-    from worker.desk import OrderFilter, find_orders, find_row
+    from worker.desk import OrderFilter, find_names, find_row
     from worker.screens import progress
 
     if bool(keys) + bool(state) + every != 1:
@@ -117,6 +116,8 @@ def requeue(
         origin=origin,
         since=moment_of("--since", since),
         departing=date_of("--departing", departing),
+        limit=limit,
+        states=[state_of(each) for each in ([state] if state else _CAN_BE_REQUEUED)],
     )
     settings = load()
     urls, ledger = open_services(settings)
@@ -126,10 +127,7 @@ def requeue(
             rows = [by_key(find_row, session, key) for key in keys]
             numbers = {row.id: row.name for row in rows}
         else:
-            states = [state] if state else _CAN_BE_REQUEUED
-            found = [each for name in states for each in find_orders(session, replace(wanted, state=state_of(name)))]
-            found.sort(key=lambda each: (each["departure_date"], each["id"]))
-            numbers = {order["id"]: order["name"] for order in found[:limit]}
+            numbers = find_names(session, wanted)
     if not numbers:
         raise Problem("No order matches.", Exit.NOTHING)
     if dry_run:
