@@ -78,8 +78,8 @@ class Claim:
     requested: int
     #: Records of it were put aside.
     lacks_records: bool
-    #: Orders wait for it.
-    is_awaited: bool
+    #: An order waits for it that cannot go on without.
+    is_urgent: bool
     began_at: datetime
     #: Of its company's reads.
     pace: Pace = field(default_factory=Pace)
@@ -203,7 +203,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
     aside = select(UnreadableRecord.id).where(
         UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None)
     )
-    waits = select(Wait.order_id).where(Wait.scope_id == Scope.id)
+    waits = select(func.bool_or(Wait.active)).where(Wait.scope_id == Scope.id).scalar_subquery()
     taken = session.execute(
         update(Scope)
         .where(
@@ -213,12 +213,12 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.scope_lease), hinted_until=None)
-        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), waits.exists())
+        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), waits)
         .execution_options(populate_existing=True)
     ).first()
     if taken is None:
         return None
-    scope, began_at, lacks_records, is_awaited = taken
+    scope, began_at, lacks_records, is_urgent = taken
     return Claim(
         scope.id,
         scope.connection_id,
@@ -229,9 +229,9 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
         owner,
         scope.requested,
         lacks_records,
-        is_awaited,
+        is_urgent is True,
         began_at,
-        is_idle=_is_on_demand(scope) and not is_awaited and scope.requested <= scope.served,
+        is_idle=_is_on_demand(scope) and is_urgent is None and scope.requested <= scope.served,
     )
 
 

@@ -70,7 +70,7 @@ def observe(runtime: Runtime, scope_id: int) -> str:
 def _observe(runtime: Runtime, connection: Connection, claim: Claim, obstacles: Obstacles) -> str:
     words = scopes.words(claim)
     try:
-        with unblocking() if claim.is_awaited or obstacles.any_of(claim.feed) else nullcontext():
+        with unblocking() if claim.is_urgent or obstacles.any_of(claim.feed) else nullcontext():
             hints = READERS[claim.feed](runtime, connection, claim)
     except ReadLostError:
         return f"{words}: it took too long, and somebody else read on"

@@ -165,12 +165,11 @@ def test_when_requests_come_free_the_nearest_truck_goes_first(make_ledger: Calla
         for key in keys:
             order = ledger.order(key)
             assert (order["held_up_by"], order["attempts"], order["writes"]) == (BUDGET, 0, [])
-        with ledger.runtime.sessions.begin() as session:  # three come free
+        with ledger.runtime.sessions.begin() as session:  # three come free: for two creates and a look
             session.execute(update(RequestBudget).values(used=17))
         ledger.live(3900, pace=300)
         made = {key for key in keys if ledger.writes(key, "komet.prebook.create") == ["done"]}
-        assert made == {keys[1]}
-        assert ledger.writes(keys[1], "komet.purchase.order.create") == ["done"], "a look, and it goes on before others"
+        assert made == {keys[1], keys[3]}
         assert {ledger.order(key)["held_up_by"] for key in set(keys) - made} == {BUDGET}
     ledger.pass_time(86_400)
     ledger.live(300)
