@@ -172,6 +172,6 @@ def test_when_requests_come_free_the_nearest_truck_goes_first(make_ledger: Calla
         assert made == {keys[1], keys[3]}
         assert {ledger.order(key)["held_up_by"] for key in set(keys) - made} == {BUDGET}
     ledger.pass_time(86_400)
-    ledger.live(300)
+    ledger.live(6 * 3600, pace=600)
     for key in keys:
         assert_exactly_once(world, key)
