@@ -32,8 +32,6 @@ DEFAULTS = {
 }
 #: Requests a second, as a connection has it that says nothing of it.
 USUAL_PACE = 5.0
-#: Requests a day: reads are no slower for want of them.
-_PLENTY = 1_000_000
 #: Orders that are confirmed in one call.
 _BATCH = 1000
 
@@ -144,7 +142,7 @@ def environment_of(site: Site, worlds: Iterable[World], pace: float = USUAL_PACE
     for world in worlds:
         name = world.name.upper()
         entry = world.entry()
-        entry["komet"] |= {"token_env": f"KOMET_{name}", "requests_per_second": pace, "daily_requests": _PLENTY}
+        entry["komet"] |= {"token_env": f"KOMET_{name}", "requests_per_second": pace}
         entry["axerrio"] |= {"token_env": f"AXERRIO_{name}"}
         entries.append(entry)
         tokens |= {f"KOMET_{name}": world.komet_token, f"AXERRIO_{name}": world.axerrio_token}
