@@ -64,13 +64,17 @@ class Town:
             for connection in session.scalars(select(Connection.id)):
                 poll(session, connection, Feed.SALES_ORDERS, Timing())
 
-    def send_idle(self, tasks: int) -> None:
-        """Send so many messages that name scopes which are not due: each is read, looked up and acknowledged."""
+    def send_idle(self, tasks: int, *, late: bool = False) -> None:
+        """Send so many messages that name scopes which are not due: each is read, looked up and acknowledged.
+
+        With `late` they came so late that another was sent, and the look-up is one statement.
+        """
+        until = "2000-01-01T00:00:00+00:00" if late else None
         with self.processes.sessions() as session:
             scopes = itertools.cycle(session.scalars(select(Scope.id).order_by(Scope.id)).all())
         with Celery(broker=self.site.redis_url) as app:
             for scope in itertools.islice(scopes, tasks):
-                app.send_task("observe", args=(scope, None), queue=OBSERVE, argsrepr="idle", ignore_result=True)
+                app.send_task("observe", args=(scope, until), queue=OBSERVE, argsrepr="idle", ignore_result=True)
 
     def waiting(self) -> int:
         """Messages that no worker has taken up."""

@@ -137,11 +137,11 @@ def share_one_heap() -> None:
 def run_beat(settings: Settings, urls: ServiceUrls) -> None:
     """Tick until SIGTERM. Its schedule needs no file: any number of beats may run, and a missed tick is nothing."""
     app = make_app(urls.redis_url, settings)
-    signals.beat_init.connect(_tick, weak=False)
+    signals.beat_init.connect(tick_at_once, weak=False)
     app.start(["--quiet", "beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={settings.log_level}"])
 
 
-def _tick(sender: Service, **_: object) -> None:
+def tick_at_once(sender: Service, **_: object) -> None:
     """The first tick comes at once, and not after an interval."""
     sender.scheduler.apply_entry(sender.scheduler.schedule["sweep"])
 
