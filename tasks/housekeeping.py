@@ -188,9 +188,9 @@ def _observations(session: Session, before: datetime) -> int:
 def add_up(session: Session) -> None:
     """Make one row of the counts of ended orders of each connection and state: whoever asks adds up few."""
     gone = delete(OrderCount).returning(OrderCount.connection_id, OrderCount.state, OrderCount.change).cte()
-    sums = select(gone.c.connection_id, gone.c.state, func.sum(gone.c.change)).group_by(
-        gone.c.connection_id, gone.c.state
-    )
+    count = func.sum(gone.c.change)
+    sums = select(gone.c.connection_id, gone.c.state, count).group_by(gone.c.connection_id, gone.c.state)
+    sums = sums.having(count != 0)
     session.execute(insert(OrderCount).from_select(["connection_id", "state", "change"], sums))
 
 

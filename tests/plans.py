@@ -64,7 +64,8 @@ def whole_scans(engine: Engine, statements: Statements) -> list[tuple[str, str]]
         partial = set(
             connection.scalars(text("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL"))
         )
-        connection.execute(text("SET enable_seqscan = off"))  # where one is left, no index serves
+        for way in ("seqscan", "hashjoin", "mergejoin"):  # where the whole is read all the same, no index serves
+            connection.execute(text(f"SET enable_{way} = off"))
         raw = connection.connection.cursor()
         for statement, values in statements.values.items():
             if not statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):

@@ -139,7 +139,7 @@ def make_samples(ledger: Ledger, world: World, *, standing: int = 3) -> Samples:
     ended = [ledger.order(key)["id"] for key in (*keys, f"prebook:{sold['id']}", withdrawn)]
     samples = Samples(ended, [ledger.order(key)["id"] for key in waiting])
     with ledger.session() as session:
-        states: dict[int, str] = dict(session.execute(text("SELECT id, state FROM orders")).tuples().all())
+        states = {row.id: str(row.state) for row in session.execute(text("SELECT id, state FROM orders"))}
     assert {states[each] for each in ended} == {"closed", "cancelled"}, states
     assert {states[each] for each in samples.open} == {"mapping_required", "held", "ordered"}, states
     return samples

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, delete, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.database import make_engine, make_sessions, now, schema_versions, upgrade
-from models.states import Kind, WriteState
+from models.states import FINAL, Kind, OrderState, WriteState
 from models.tables import (
     Base,
     Connection,
     Order,
+    OrderCount,
     OrderLine,
     Prebook,
     PrebookItem,
@@ -26,6 +27,7 @@ from models.tables import (
     Write,
     WriteLine,
 )
+from tasks.housekeeping import add_up
 from tasks.wake import lock_orders
 
 #: Everything that a schema holds, as PostgreSQL itself words it.
@@ -199,6 +201,35 @@ def test_an_item_stands_once_in_a_connection(session: Session, make: Callable[[O
     session.add_all(make(make_order(session, "SO-2")))
     with pytest.raises(IntegrityError, match="_items_connection_id_item_id"):
         session.flush()
+
+
+# -- orders at their end are counted ---------------------------------------------------------------------------
+
+
+def assert_counted(session: Session) -> None:
+    """The sums are what going over all orders gives."""
+    alike = (Order.connection_id, Order.state)
+    there = session.execute(select(*alike, func.count()).where(Order.state.in_(FINAL)).group_by(*alike)).all()
+    sums = select(OrderCount.connection_id, OrderCount.state, func.sum(OrderCount.change))
+    grouped = session.execute(sums.group_by(OrderCount.connection_id, OrderCount.state)).all()
+    assert {tuple(row) for row in there} == {tuple(row) for row in grouped if row[2]}
+
+
+def test_orders_at_their_end_are_counted_however_they_come_and_go(session: Session) -> None:
+    orders = [make_order(session, f"SO-{n}") for n in range(4)]
+    assert_counted(session)
+    for moves in (["closed", "cancelled", "closed", "held"], ["held", "closed", "closed", "failed"]):
+        for order, state in zip(orders, moves, strict=True):
+            order.state = OrderState(state)
+        session.flush()
+        assert_counted(session)
+        add_up(session)
+        assert_counted(session)
+    assert session.scalar(select(func.count()).select_from(OrderCount)) == 1
+    session.execute(delete(Order).where(Order.id == orders[2].id))
+    assert_counted(session)
+    session.execute(delete(Connection))
+    assert session.scalar(select(func.count()).select_from(OrderCount)) == 0
 
 
 # -- locks and the clock ---------------------------------------------------------------------------------------
