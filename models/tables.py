@@ -285,6 +285,7 @@ class Order(Base):
         Index("ix_orders_departure", "departure_date", "id"),
         Index(None, "updated_at"),
         Index("ix_orders_reason_code", "reason_code", postgresql_where=text("reason_code IS NOT NULL")),
+        Index("ix_orders_over_limit", "connection_id", postgresql_where=text("over_limit_since IS NOT NULL")),
         Index("ix_orders_held_by", "connection_id", postgresql_where=text("held_by IS NOT NULL")),
         Index("ix_orders_pending", "connection_id", postgresql_where=text("inbound_answer ->> 'status' = 'pending'")),
     )

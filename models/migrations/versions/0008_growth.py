@@ -32,6 +32,7 @@ _INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_orders_departure", "orders", ["departure_date", "id"], None),
     ("ix_orders_updated_at", "orders", ["updated_at"], None),
     ("ix_orders_reason_code", "orders", ["reason_code"], "reason_code IS NOT NULL"),
+    ("ix_orders_over_limit", "orders", ["connection_id"], "over_limit_since IS NOT NULL"),
     ("ix_orders_held_by", "orders", ["connection_id"], "held_by IS NOT NULL"),
     ("ix_orders_pending", "orders", ["connection_id"], "inbound_answer ->> 'status' = 'pending'"),
     ("ix_scopes_hinted", "scopes", ["connection_id", "hinted_until"], "hinted_until IS NOT NULL"),
