@@ -53,9 +53,7 @@ def test_the_pace_is_of_what_is_left_and_is_shared() -> None:
 def rationed(make_ledger: Callable[..., Ledger], world: World) -> Ledger:
     """A ledger whose company has 1,000 requests a day, and has brought one order through."""
     ledger = make_ledger(komet=world.entry()["komet"] | {"daily_requests": LIMIT})
-    key = world.place()
-    ledger.live(20 * 60, pace=300)
-    assert ledger.state(key) == OrderState.ORDERED
+    ledger.earn_proof(20 * 60, pace=300)
     return ledger
 
 

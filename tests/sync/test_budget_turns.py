@@ -154,7 +154,7 @@ def limited(ledger: Ledger, limit: int) -> Iterator[None]:
 def test_when_requests_come_free_the_nearest_truck_goes_first(make_ledger: Callable[..., Ledger], world: World) -> None:
     entry = world.entry()["komet"]
     ledger = make_ledger(komet=entry | {"daily_requests": 20})
-    ledger.earn_proof()
+    ledger.earn_proof(4 * 3600, pace=600)
     with ledger.runtime.sessions.begin() as session:
         session.add(RequestBudget(company=ledger.settings.company, slot=func.axkomet_now(), used=20))
     with limited(ledger, 20):
@@ -172,6 +172,6 @@ def test_when_requests_come_free_the_nearest_truck_goes_first(make_ledger: Calla
         assert made == {keys[1], keys[3]}
         assert {ledger.order(key)["held_up_by"] for key in set(keys) - made} == {BUDGET}
     ledger.pass_time(86_400)
-    ledger.live(300)
+    ledger.live(6 * 3600, pace=600)
     for key in keys:
         assert_exactly_once(world, key)
