@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from heapq import heappop, heappush
 from statistics import median, quantiles
 from typing import Any
@@ -125,12 +125,12 @@ class Today(World):
     """Both systems as they stood at one moment."""
 
     @cached_property
-    def company(self) -> Json:  # type: ignore[override]
+    def company(self) -> Json:
         """Everything of the company."""
         return World.company.fget(self)  # type: ignore[attr-defined, no-any-return]
 
     @cached_property
-    def tenant(self) -> Json:  # type: ignore[override]
+    def tenant(self) -> Json:
         """Everything of the tenant."""
         return World.tenant.fget(self)  # type: ignore[attr-defined, no-any-return]
 
@@ -178,13 +178,13 @@ class Simulation:
             heappush(events, (seconds, len(events) + 1000 * int(seconds), what))
 
         for sale in self.day:
-            at(sale.at, lambda sale=sale: self._confirm(sale))
+            at(sale.at, partial(self._confirm, sale))
         for n in range(int(7 * HOUR / _ROUND), int(22 * HOUR / _ROUND)):
             at(n * _ROUND, self._people)
         days = sorted({sale.departure for sale in self.day})
         for hour in _SHIPMENTS:
             for n, departure in enumerate(days):
-                at(hour * HOUR + n * HOUR / 4 + 60, lambda departure=departure: self._ship(departure))
+                at(hour * HOUR + n * HOUR / 4 + 60, partial(self._ship, departure))
         while events:
             seconds, _, what = heappop(events)
             self._live(seconds)
@@ -345,7 +345,7 @@ class Simulation:
             .group_by(Order.axerrio_key, History.to_state)
         )
         with self.ledger.session() as session:
-            at: Json = {(key, state): moment for key, state, moment in session.execute(first)}
+            at = {(key, state): moment for key, state, moment in session.execute(first)}
             at |= {(key, ""): moment for key, moment in session.execute(select(Order.axerrio_key, Order.created_at))}
         calm = [key for key, sale in self.keys.items() if not sale.is_changed and not sale.is_cancelled]
         return {
@@ -375,7 +375,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             times = simulation.times()
         finally:
             ledger.close()
-        calls = Counter(world.company["requests"])
+        calls: Counter[str] = Counter(world.company["requests"])
     print(*wrong, sep="\n", file=sys.stderr)
     least = least_calls(simulation.day, simulation.shipments)
     asked = {name: calls[name] for name in least} | {_SOONER: sum(read.is_early for read in simulation.reads)}

@@ -187,10 +187,13 @@ class Ledger:
     def session(self) -> Session:
         return self.runtime.sessions()
 
-    def earn_proof(self) -> str:
-        """Bring one order through, so that absence is proof for both creates; gives its key."""
+    def earn_proof(self, seconds: float = 180, *, pace: float | None = None) -> str:
+        """Bring one order through, so that absence is proof for both creates; gives its key.
+
+        Where few requests are allowed it takes longer than the usual seconds.
+        """
         key = self.world.place()
-        self.live(180)
+        self.live(seconds, pace=pace)
         assert self.state(key) == OrderState.ORDERED, self.order(key)
         return key
 
