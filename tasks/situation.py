@@ -160,7 +160,7 @@ class _Reading:
             unreadable=row.unreadable,
             skipped=row.skipped,
             lines=self._lines(found, order, axerrio),
-            writes=WriteReader(self._session, self._connection, self._timing).facts(row, found),
+            writes=WriteReader(self._session, self._connection, self._timing, row, found).facts(),
             references_applied=_maybe(References, row.references_applied),
             report_applied=_maybe(ApprovalReport, row.report_applied),
             today=today_in(self._now, found[ZONE][0].value or settings.time_zone),

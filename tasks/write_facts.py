@@ -1,6 +1,7 @@
 """What is known of an order's writes: where they stand, and what the looks since then say of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, func, select, true
@@ -10,7 +11,7 @@ from clients.errors import RefusalKind
 from models.database import now
 from models.prepared import Found
 from models.states import Kind, WriteState
-from models.tables import Json, PrebookItem, Proof, PurchaseOrderItem
+from models.tables import Json, PrebookItem, PurchaseOrderItem
 from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.dates import today_in
@@ -25,61 +26,54 @@ _DELETES = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
 class WriteReader:
-    """Reads the writes of one order within one transaction."""
+    """Tells of the writes of one order, as its situation was read in a transaction.
 
-    def __init__(self, session: Session, connection: Connection, timing: Timing) -> None:
+    Args:
+        session: its transaction.
+        connection: of the order.
+        timing: of the process.
+        row: the order, with its lines.
+        found: its situation.
+    """
+
+    def __init__(self, session: Session, connection: Connection, timing: Timing, row: OrderRow, found: Found) -> None:
         self._session = session
         self._connection = connection
         self._timing = timing
         self._now = now(session)
-
-    def facts(self, row: OrderRow, found: Found) -> tuple[WriteFacts, ...]:
-        """All writes that cover lines of the order, whoever leads them.
-
-        Args:
-            row: the order, with its lines.
-            found: its situation as it was read.
-        """
-        own = {line.id: line.line_key for line in row.lines}
-        proofs = {each.kind: each for each in found[PROOFS]}
-        lines_of: dict[int, list[WriteLineRow]] = {}
-        for each in found[WRITE_LINES]:
-            lines_of.setdefault(each.write_id, []).append(each)
-        looks_of: dict[int, list[LookRow]] = {}
+        self._row = row
+        self._own = {line.id: line.line_key for line in row.lines}
+        self._writes = found[WRITES]
+        self._proofs = {each.kind: each for each in found[PROOFS]}
+        self._lines: defaultdict[int, list[WriteLineRow]] = defaultdict(list)
+        for line in found[WRITE_LINES]:
+            self._lines[line.write_id].append(line)
+        self._looks: defaultdict[int | None, list[LookRow]] = defaultdict(list)
         for look in found[LOOKS]:
-            looks_of.setdefault(look.scope_id, []).append(look)
+            self._looks[look.scope_id].append(look)
+
+    def facts(self) -> tuple[WriteFacts, ...]:
+        """All writes that cover lines of the order, whoever leads them."""
         facts = []
-        for write in found[WRITES]:
-            all_lines = lines_of.get(write.id, [])
+        for write in self._writes:
             groups: dict[tuple[WriteState, str | None], list[WriteLineRow]] = {}
-            for each in all_lines:
-                if each.line_id in own:
+            for each in self._lines[write.id]:
+                if each.line_id in self._own:
                     groups.setdefault(_state_of_line(write, each), []).append(each)
             if not groups:
                 groups[write.state, write.error] = []
-            looked = looks_of.get(write.scope_id or 0, [])
-            for (state, error), lines in groups.items():
-                facts.append(
-                    self._facts(row, write, state, error, lines, all_lines, own, proofs.get(write.kind), looked)
-                )
+            facts += [self._facts(write, state, error, lines) for (state, error), lines in groups.items()]
         return tuple(facts)
 
     def _facts(
-        self,
-        row: OrderRow,
-        write: WriteRow,
-        state: WriteState,
-        error: str | None,
-        lines: Sequence[WriteLineRow],
-        all_lines: Sequence[WriteLineRow],
-        own: Mapping[int, str],
-        proof: Proof | None,
-        looked: Sequence[LookRow],
+        self, write: WriteRow, state: WriteState, error: str | None, lines: Sequence[WriteLineRow]
     ) -> WriteFacts:
+        """Of those of its lines that stand so."""
+        own, looked = self._own, self._looks[write.scope_id]
         anchor = write.deadline_at if state is WriteState.SENT else write.settled_at
         seen, since = Looks(), Looks()
         if anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
-            seen = looks(looked, anchor + grace(proof, self._timing))
+            seen = looks(looked, anchor + grace(self._proofs.get(write.kind), self._timing))
             since = looks(looked, anchor) if state is WriteState.REFUSED else since
         refusal = RefusalKind(write.refusal) if write.refusal else None
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
@@ -96,22 +90,23 @@ class WriteReader:
             reads=seen.all,
             may_be=write.may_be,
             may_be_id=write.may_be_id,
-            absence_is_proof=state is WriteState.SENT and self._is_proof(write, all_lines, proof),
-            counts=write.id > row.fresh_after_write and not self._is_forgiven(write),
-            is_shared=any(each.line_id not in own for each in all_lines),
-            is_led=write.order_id == row.id,
+            absence_is_proof=state is WriteState.SENT and self._is_proof(write),
+            counts=write.id > self._row.fresh_after_write and not self._is_forgiven(write),
+            is_shared=any(each.line_id not in own for each in self._lines[write.id]),
+            is_led=write.order_id == self._row.id,
             looks_since_settled=since.complete,
             strikes=write.strikes,
             is_excused=write.excused,
             refusal=refusal,
             error=error,
-            trace=_trace(row, write, write.key or ""),
+            trace=_trace(self._row, write, write.key or ""),
             look_key=write.key or "",
             sent={own[each.line_id]: each.sent for each in lines if each.sent is not None},
         )
 
-    def _is_proof(self, write: WriteRow, lines: Sequence[WriteLineRow], proof: Proof | None) -> bool:
+    def _is_proof(self, write: WriteRow) -> bool:
         """Not being seen proves that it never arrived: earned, or what it would have changed is seen unchanged."""
+        lines = self._lines[write.id]
         says = [each.sent for each in lines if each.sent is not None and each.is_open]
         if write.kind in _DELETES:
             table = PrebookItem if write.kind is Kind.PREBOOK_ITEM_DELETE else PurchaseOrderItem
@@ -126,6 +121,7 @@ class WriteReader:
         if write.kind is Kind.BOX_CODE_CHANGE:
             old = {change[0] for each in says for change in each["changes"]}
             return bool(old) and old <= self._codes_shown(lines)
+        proof = self._proofs.get(write.kind)
         earned = proof is not None and proof.earned_at is not None
         return earned and (write.kind is Kind.AWB_ADD or self._inside_window(says))
 
