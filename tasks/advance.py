@@ -43,11 +43,11 @@ from sqlalchemy.orm import Session
 from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
 from models.canonical import Origin
 from models.database import now
-from models.prepared import Prepared, parameter
+from models.prepared import Found, Prepared, parameter
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
 from tasks import guard, proofs, scopes, upstreams
-from tasks.budget import BUDGET, for_order, waits_for_turn
+from tasks.budget import AHEAD, BUDGET, for_order, seconds_until_free
 from tasks.connection import Connection
 from tasks.context import bound
 from tasks.failpoints import reach
@@ -247,7 +247,7 @@ def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decisi
     may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
     # What is held up keeps nothing else of the order from going on.
     work: list[Write | PlannedWrite] = [*(session.get_one(Write, each) for each in plan.repeats), *plan.writes]
-    first, obstacle = _next_free(session, run, row, situation, work, done, may_write=may_write)
+    first, obstacle = _next_free(session, run, row, reader.found, situation, work, done, may_write=may_write)
     if first is not None and may_write:
         row.next_task = KINDS[first.kind].task
         if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
@@ -274,6 +274,7 @@ def _next_free(
     session: Session,
     run: _Run,
     row: Order,
+    found: Found,
     situation: Situation,
     work: Sequence[Write | PlannedWrite],
     done: list[str],
@@ -286,10 +287,10 @@ def _next_free(
     """
     if not work or not run.connection.writes_allowed:
         return None, None
-    obstacles = Obstacles(session, row.connection_id, run.runtime.timing)
+    obstacles = Obstacles(session, row.connection_id, run.runtime.timing, found)
     held_up: list[tuple[Write | PlannedWrite, Obstacle]] = []
     for each in work:
-        obstacle = obstacles.of(each.kind.value) or _budget(session, run, row, situation, each)
+        obstacle = obstacles.of(each.kind.value) or _budget(session, run, found, situation, each)
         if obstacle is None:
             return each, None
         held_up.append((each, obstacle))
@@ -301,15 +302,15 @@ def _next_free(
 
 
 def _budget(
-    session: Session, run: _Run, row: Order, situation: Situation, each: Write | PlannedWrite
+    session: Session, run: _Run, found: Found, situation: Situation, each: Write | PlannedWrite
 ) -> Obstacle | None:
     """The company's requests of the day are used up, or those left are for orders that leave earlier."""
     if isinstance(each, Write) or each.kind not in KOMET_WRITES:
         return None
-    settings = run.connection.settings
-    first = _was_begun_anew(situation, each)
-    seconds = waits_for_turn(session, settings.company, settings.komet.daily_requests, row.id, first=first)
-    return Obstacle(BUDGET, now(session) + timedelta(seconds=seconds)) if seconds is not None else None
+    if situation.requests_left > (0 if _was_begun_anew(situation, each) else found.number(AHEAD)):
+        return None
+    seconds = seconds_until_free(session, run.connection.settings.company)
+    return Obstacle(BUDGET, now(session) + timedelta(seconds=seconds))
 
 
 def _was_begun_anew(situation: Situation, planned: PlannedWrite) -> bool:

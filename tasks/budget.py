@@ -108,7 +108,7 @@ _SCOPES = Rows(
     ),
 )
 #: Orders of a company that wait for a request and leave before an order.
-_AHEAD = Rows(
+AHEAD = Rows(
     Number,
     select(func.count().label("value"))
     .select_from(Order)
@@ -118,7 +118,7 @@ _AHEAD = Rows(
 )
 _BUDGET = Together(USED)
 _PACE = Together(USED, _SCOPES)
-_TURN = Together(USED, _AHEAD)
+_TURN = Together(USED, AHEAD)
 
 
 def budget_of(session: Session, company: str, limit: int) -> Budget:
@@ -187,14 +187,6 @@ def _asking(claimant: _Claimant) -> Iterator[None]:
         _claimant.reset(token)
 
 
-def waits_for_turn(session: Session, company: str, limit: int, order_id: int, *, first: bool) -> float | None:
-    """Seconds until it is worth while for an order to ask again; None: it may take a request now."""
-    found = _TURN.read(session, company=company, order_id=order_id)
-    if Budget(limit, found.number(USED)).left > (0 if first else found.number(_AHEAD)):
-        return None
-    return seconds_until_free(session, company)
-
-
 def seconds_until_free(session: Session, company: str) -> float:
     """Seconds until the oldest requests leave the window."""
     oldest = session.scalar(
@@ -260,7 +252,7 @@ class KometGate:
             found = _TURN.read(session, company=self._company, order_id=claimant.order_id)
             budget = Budget(self._limit, found.number(USED))
             all_of_it = write or claimant.unblocks
-            ahead = found.number(_AHEAD) if write and not claimant.first else 0
+            ahead = found.number(AHEAD) if write and not claimant.first else 0
             if (budget.left if all_of_it else budget.left_for_reads) <= ahead:
                 raise NoBudget(
                     "komet",

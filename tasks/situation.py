@@ -85,6 +85,9 @@ MISSES_FOR_GONE = 2
 class SituationReader:
     """Reads the situation of one order within one transaction."""
 
+    #: All that `SITUATION` asked for, when an order was read last.
+    found: Found
+
     def __init__(self, session: Session, connection: Connection, timing: Timing) -> None:
         self._session = session
         self._connection = connection
@@ -95,7 +98,9 @@ class SituationReader:
         lines = select(OrderLine).where(OrderLine.order_id == row.id).order_by(OrderLine.position, OrderLine.id)
         fresh = self._session.scalars(lines.execution_options(populate_existing=True))
         set_committed_value(row, "lines", list(fresh))
-        return _Reading(self._session, self._connection, self._timing, row).situation()
+        reading = _Reading(self._session, self._connection, self._timing, row)
+        self.found = reading.found
+        return reading.situation()
 
 
 class _Reading:
@@ -112,7 +117,7 @@ class _Reading:
         orders = [self._wanted] if self._record is None else [self._wanted, self._record]
         days = [order.departure_date for order in orders]
         days += [line.departure_date for order in orders for line in order.lines]
-        self._found = SITUATION.read(
+        self.found = SITUATION.read(
             session,
             order_id=row.id,
             connection_id=row.connection_id,
@@ -124,14 +129,14 @@ class _Reading:
             company=connection.settings.company,
         )
         self._now = now(session)
-        self._looks = self._found[LOOKS]
-        self._mappings = self._found[MAPPINGS]
-        self._proofs = {each.kind: each for each in self._found[PROOFS]}
-        self._writes = self._found[WRITES]
+        self._looks = self.found[LOOKS]
+        self._mappings = self.found[MAPPINGS]
+        self._proofs = {each.kind: each for each in self.found[PROOFS]}
+        self._writes = self.found[WRITES]
 
     def situation(self) -> Situation:
         """As the plan knows it."""
-        row, found, settings = self._row, self._found, self._connection.settings
+        row, found, settings = self._row, self.found, self._connection.settings
         (reference,) = found[CATALOGUE]
         known = catalogue_of(reference.value)
         order = self._wanted

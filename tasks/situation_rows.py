@@ -31,8 +31,9 @@ from models.tables import (
     WriteLine,
 )
 from models.tables import Mapping as MappingRow
-from tasks.budget import USED
+from tasks.budget import AHEAD, USED
 from tasks.plan.facts import LOOKS_FOR_ABSENCE
+from tasks.upstreams import REFUSED_METHODS, UPSTREAMS
 from tasks.wanted import REFERENCE
 
 _ORDER = parameter("order_id", BigInteger())
@@ -223,6 +224,9 @@ SITUATION = Together(
     WRITE_LINES,
     PROOFS,
     LOOKS,
+    UPSTREAMS,
+    REFUSED_METHODS,
+    AHEAD,
 )
 
 

@@ -64,12 +64,10 @@ _ASKS_FOR_TOKEN = {KOMET: "komet.boxtype.list", AXERRIO: "axerrio.identity"}
 
 
 _CONNECTION = parameter("connection_id", BigInteger())
-_UPSTREAMS = Rows(Upstream, select(*Upstream.__table__.c).where(Upstream.connection_id == _CONNECTION))
-_REFUSED_METHODS = Rows(
-    PausedMethod, select(*PausedMethod.__table__.c).where(PausedMethod.connection_id == _CONNECTION)
-)
+UPSTREAMS = Rows(Upstream, select(*Upstream.__table__.c).where(Upstream.connection_id == _CONNECTION))
+REFUSED_METHODS = Rows(PausedMethod, select(*PausedMethod.__table__.c).where(PausedMethod.connection_id == _CONNECTION))
 #: What is to be said against a connection's systems and methods.
-_TROUBLE = Together(_UPSTREAMS, _REFUSED_METHODS)
+_TROUBLE = Together(UPSTREAMS, REFUSED_METHODS)
 
 
 @dataclass(frozen=True)
@@ -135,13 +133,20 @@ def waiting_feeds(names: Collection[str]) -> list[Feed]:
 
 
 class Obstacles:
-    """What keeps a connection's calls from being made, as it stands at this moment."""
+    """What keeps a connection's calls from being made, as it stands at this moment.
 
-    def __init__(self, session: Session, connection_id: int, timing: Timing) -> None:
+    Args:
+        session: its transaction.
+        connection_id: of its row.
+        timing: of the process.
+        found: what was asked together with `UPSTREAMS` and `REFUSED_METHODS`; None: they are asked for.
+    """
+
+    def __init__(self, session: Session, connection_id: int, timing: Timing, found: Found | None = None) -> None:
         self._session = session
         self._timing = timing
-        found = _TROUBLE.read(session, connection_id=connection_id)
-        known, refused = found[_UPSTREAMS], found[_REFUSED_METHODS]
+        found = found or _TROUBLE.read(session, connection_id=connection_id)
+        known, refused = found[UPSTREAMS], found[REFUSED_METHODS]
         self._closed = {each.system: each for each in known if each.closed_by is not None}
         self._paused = {each.method: each for each in refused if each.paused_since is not None}
         self._ill = {each.system for each in known if each.closed_by is not None or each.misses}
@@ -278,7 +283,7 @@ def answered(
     """
     found = _TROUBLE.read(session, connection_id=connection_id)
     opened = _reset(session, found, system_of(next(iter(methods))), began_at)
-    for row in found[_REFUSED_METHODS]:
+    for row in found[REFUSED_METHODS]:
         since = row.paused_since
         if row.method in methods and (since is None or (began_at is not None and began_at >= since)):
             gone = delete(PausedMethod).where(
@@ -300,7 +305,7 @@ def read_well(runtime: Runtime, connection: Connection, feed: Feed, began_at: da
 
 def _reset(session: Session, found: Found, system: str, began_at: datetime | None) -> tuple[str, ...]:
     """The system answered; gives its name if that opened it."""
-    row = next((each for each in found[_UPSTREAMS] if each.system == system), None)
+    row = next((each for each in found[UPSTREAMS] if each.system == system), None)
     if row is None or (not row.misses and row.closed_since is None):
         return ()
     of_system = and_(Upstream.connection_id == row.connection_id, Upstream.system == system)
