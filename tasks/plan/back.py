@@ -17,16 +17,8 @@ from models.canonical import (
     PurchaseOrderStatus,
     References,
 )
-from models.states import HoldCode, Kind, WriteState
-from tasks.plan.facts import (
-    LOOKS_FOR_ABSENCE,
-    PURCHASE_ORDER_CREATES,
-    Hold,
-    Json,
-    LineFacts,
-    PlannedWrite,
-    PurchaseOrderItemFacts,
-)
+from models.states import HoldCode, Kind
+from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PurchaseOrderItemFacts
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step, is_shipped
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
@@ -56,7 +48,7 @@ class Back:
         keys = tuple(line.line_key for line in s.lines if line.prebook_items)
         references = self.references()
         in_step = references == (s.references_applied or References())
-        if not in_step and self.may_link and not self._more_shows_soon:
+        if not in_step and self.may_link:
             writes.append(PlannedWrite(Kind.EXTERNAL_REFERENCES, keys, references=references))
         report = self._report()
         if report is not None and in_step and self._may(Kind.PROCUREMENT_STATUS):
@@ -75,17 +67,6 @@ class Back:
     def may_link(self) -> bool:
         """The write-back can go: it is not under way, and Axerrio did not refuse it for good."""
         return self.can_be_told and self._may(Kind.EXTERNAL_REFERENCES)
-
-    @property
-    def _more_shows_soon(self) -> bool:
-        """Komet took a purchase order, and a look will show its items: their ids go back with all others at once."""
-        return any(
-            write.kind in PURCHASE_ORDER_CREATES
-            and write.state is WriteState.DONE
-            and not write.shown
-            and write.looks < LOOKS_FOR_ABSENCE
-            for write in self.s.writes
-        )
 
     def hold(self) -> Hold | None:
         """Axerrio refused a write for good, or the order born in Komet."""
