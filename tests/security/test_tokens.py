@@ -162,7 +162,7 @@ def test_no_secret_shows_anywhere(
     assert len(heard) > 100
     said = plant.logs()
     assert said.count("Traceback (most recent call last)") >= 4, "errors of our own were there to be seen"
-    assert said.count("…") > 10, "what was hidden was there to be seen"
+    assert said.count("…") > 5, "what was hidden was there to be seen"
 
 
 def trouble(plant: Plant, world: PlantedWorld) -> list[str]:
