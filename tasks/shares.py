@@ -5,6 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
@@ -13,6 +14,8 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 _LANES = 2
 #: Seconds after which work counts half; so many times another's work, and so many seconds, is much more than his.
 _HALF_LIFE, _MUCH_MORE, _LITTLE = 10.0, 2.0, 0.2
+#: Seconds that a thread waits for its connection's share.
+_MOMENT = 0.25
 
 
 class Shares:
@@ -31,18 +34,23 @@ class Shares:
         self._connections = connections
         self._held: Counter[int] = Counter()
         self._denied: set[int] = set()
-        self._lock = threading.Lock()
+        self._waiting = 0
+        self._lock = threading.Condition()
         self._mine = threading.local()
 
     @contextmanager
     def thread(self, connection_id: int, *, is_read: bool) -> Iterator[bool]:
-        """Count the running thread as the connection's; gives False where it has its share already."""
+        """Count the running thread as the connection's; gives False where it has its share already.
+
+        A few may wait a moment for the share: what is sent away comes back as another message, and that costs more.
+        """
         with self._lock:
-            held = self._held[connection_id]
-            free = self._threads - self._held.total()
-            idle = self._connections - sum(each > 0 for each in self._held.values())
-            kept = min(idle, self._threads // 4)
-            granted = held == 0 or self._connections == 1 or (held < free + is_read and free > kept)
+            granted = self._may_have(connection_id, is_read=is_read)
+            if not granted and self._waiting < self._threads // 4:
+                self._waiting += 1
+                may_have = partial(self._may_have, connection_id, is_read=is_read)
+                granted = self._lock.wait_for(may_have, _MOMENT)
+                self._waiting -= 1
             self._held[connection_id] += granted
             if not granted:
                 self._denied.add(connection_id)
@@ -53,6 +61,14 @@ class Shares:
             self._mine.connection_id = None
             with self._lock:
                 self._held[connection_id] -= granted
+                self._lock.notify_all()
+
+    def _may_have(self, connection_id: int, *, is_read: bool) -> bool:
+        held = self._held[connection_id]
+        free = self._threads - self._held.total()
+        idle = self._connections - sum(each > 0 for each in self._held.values())
+        kept = min(idle, self._threads // 4)
+        return held == 0 or self._connections == 1 or (held < free + is_read and free > kept)
 
     def was_denied(self, connection_id: int) -> bool:
         """Something of the connection was denied a thread since this was last asked."""

@@ -16,7 +16,7 @@ from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
 
 #: Messages on their way at a time for the orders of one connection, and as many for its scopes.
-MOST_HINTS = 32
+MOST_HINTS = 8
 _NOW = func.axkomet_now(type_=DateTime(timezone=True))
 #: Each table under another name. Made once, as an alias is dear, and here with its columns: SQLAlchemy makes what
 #: belongs to an alias when it is first asked for, and where two threads ask at once, one may keep a column of the table
@@ -93,8 +93,8 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
 
     Returns:
         Hints to send after the commit, for the nearest departures first and as far as the connection's bound allows:
-        the others get theirs in turn, and one that has a message on its way needs no other. An order that is being
-        worked on gets one too: it goes away quietly, and the sweep finds the order due once its lease is over.
+        the others get theirs in turn, and one that has a message on its way, or is being worked on, needs none: whoever
+        works on it looks again after each call, and if he dies the sweep finds it due.
     """
     rows = sorted(rows, key=lambda row: (row.departure_date, row.id))
     if not rows:
@@ -104,7 +104,8 @@ def wake(session: Session, rows: Iterable[Order], connection: Connection, timing
     hints = []
     for row in rows:
         row.due_at = moment
-        if room > 0 and (row.hinted_until is None or row.hinted_until <= moment):
+        is_at_work = row.lease_until is not None and row.lease_until > moment
+        if room > 0 and not is_at_work and (row.hinted_until is None or row.hinted_until <= moment):
             room -= 1
             row.hinted_until = moment + timedelta(seconds=timing.hint)
             hints.append(hint_of(row, connection.settings.name))
