@@ -15,6 +15,8 @@ from redis.exceptions import ConnectionError as BrokerConnectionError
 
 log = structlog.get_logger()
 
+#: Seconds that events of tasks wait for others.
+_TOLD_AFTER = 0.25
 #: Seconds between two tries to reach a broker that is away.
 _LONGEST_PAUSE = 5
 
@@ -24,6 +26,9 @@ _WRONG_SHAPES = (TypeError, ValueError, LookupError, AttributeError, RecursionEr
 
 class HardyConsumer(Consumer):  # type: ignore[misc]
     """Celery's reader of messages, which goes on after any of them."""
+
+    #: Events are to be told in a moment.
+    _tells = False
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
         """What is done with each message that came: where that fails by its shape, it is thrown away."""
@@ -52,6 +57,19 @@ class HardyConsumer(Consumer):  # type: ignore[misc]
         """Celery waits two seconds longer after each try to reach the broker, up to half a minute; here, up to five."""
         conn.ensure_connection = partial(conn.ensure_connection, interval_max=_LONGEST_PAUSE)
         return super().ensure_connected(conn)
+
+    def on_send_event_buffered(self) -> None:
+        """Celery tells of each event in the next turn of its loop; here, those of a moment are told in one message.
+
+        A message costs the interpreter as much for one event as for twenty.
+        """
+        if self.hub and not self._tells:
+            self._tells = True
+            self.hub.call_soon(self.hub.call_later, _TOLD_AFTER, self._tell)  # its timer is no thread's but its own
+
+    def _tell(self) -> None:
+        self._tells = False
+        self._flush_events()
 
     def loop(self, *arguments: Any) -> None:
         """Read messages; what is no message at all is gone once it was read, and the connection is made anew."""
