@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 #: Transactions that run at once: they are where the work is done, and more of them only wait for the interpreter.
-_LANES = 2
+_LANES = 3
 #: Seconds after which work counts half; so many times another's work, and so many seconds, is much more than his.
 _HALF_LIFE, _MUCH_MORE, _LITTLE = 10.0, 2.0, 0.2
 #: Seconds that a thread waits for its connection's share.
