@@ -115,17 +115,20 @@ def run_plain(orders: int, latency: float) -> Run:
             "--loglevel=ERROR",
         ]
         env = os.environ | {BROKER: site.redis_url, PAIRS: json.dumps(_pairs(worlds))}
-        app.conf.broker_url = site.redis_url
-        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:
+        # Not the app's own pool, which keeps the connections of an earlier run.
+        with (
+            app.connection_for_write(site.redis_url) as broker,
+            subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process,
+        ):
             try:
-                _until(lambda: bool(app.control.ping(timeout=1)), "the plain worker")
+                _until(lambda: bool(app.control.ping(timeout=1, connection=broker)), "the plain worker")
 
                 def cpu() -> dict[str, float]:
                     return {"worker": spent_by(process.pid), "Valkey": spent_by(site.valkey.pid)}
 
                 def job() -> None:
                     for pair in range(_SELLING):
-                        read_orders.delay(pair)
+                        read_orders.apply_async((pair,), connection=broker)
                     log = _Log(site)
                     _until(lambda: log.more().count("PUT external-references") >= orders, "the last order")
 

@@ -4,8 +4,8 @@ Messages   a connection has a bounded number on their way for its orders, and as
            that waits in the ledger, and whenever one was served, the next of its connection takes its place. A row
            says in `hinted_until` which message is on its way for it. One that was so late that another was sent
            finds nothing to do, so that late messages do not breed.
-Threads    see `Shares`: work that finds its connection's share used up goes away at once, and its row stays due until
-           another piece of its connection's work was done. Nobody waits for another connection's system.
+Threads    see `Shares`: work that finds its connection's share used up waits a moment and goes away, and its row stays
+           due until another piece of its connection's work was done. Nobody waits for another connection's system.
 Work       see `Lanes`: transactions, in which a process works, take turns by connection.
 """
 
