@@ -3,25 +3,26 @@
     python -m benchmarks.growth [--sizes N …] [--runs N]
 
 A handful of real orders is brought through both systems; PostgreSQL copies them with all that an order leaves behind,
-until so many are stored, one in a hundred open. At each size the same is done as often, warm, and the median counts:
-once as the clock has it, with the answers of the simulated systems, and once PostgreSQL's part alone. Exit code 1 where
-either grows by more than half from the smallest size to the biggest.
+until so many are stored, one in a hundred open; each size has a database of its own. The same is done in all of them
+in turn, warm, and the median counts: as the clock has it, with the answers of the simulated systems; PostgreSQL's part
+is told beside it. Exit code 1 where anything takes more than half as long again at the biggest size as at the smallest.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Engine, event, func, select, text, update
+from sqlalchemy import Engine, event, func, make_url, select, text, update
 
 from benchmarks.report import publish, table
-from benchmarks.site import running_site
+from benchmarks.site import Site, running_site
+from models.database import make_engine, upgrade
 from models.states import CHANGED, WINDOW, Feed, OrderState
 from models.tables import Order, Scope
 from tasks.observe import observe
@@ -165,19 +166,50 @@ def _nothing() -> None:
     """There is nothing to be done before."""
 
 
-def measure(engine: Engine, runs: int, before: Callable[[], object], look: Callable[[], object]) -> Cost:
-    """The median of so many runs, after two that count for nothing."""
-    whole, in_postgres = [], []
+#: An engine, what is done before each look, and the look.
+_Look = tuple[Engine, Callable[[], object], Callable[[], object]]
+
+
+def measure(runs: int, looks: Sequence[_Look]) -> list[Cost]:
+    """The median of so many runs of each, in turn, so that all have the same weather; two before count for nothing."""
+    whole: list[list[float]] = [[] for _ in looks]
+    in_postgres: list[list[float]] = [[] for _ in looks]
+    statements = [0] * len(looks)
     for run in range(runs + 2):
-        before()
-        with counting(engine) as spent:
-            began = time.perf_counter()
-            assert look() not in ("nothing due", None)
-            seconds = time.perf_counter() - began
-        if run >= 2:
-            whole.append(seconds)
-            in_postgres.append(spent.seconds)
-    return Cost(median(whole), median(in_postgres), spent.statements)
+        for n, (engine, before, look) in enumerate(looks):
+            before()
+            with counting(engine) as spent:
+                began = time.perf_counter()
+                assert look() not in ("nothing due", None)
+                seconds = time.perf_counter() - began
+            statements[n] = spent.statements
+            if run >= 2:
+                whole[n].append(seconds)
+                in_postgres[n].append(spent.seconds)
+    return [Cost(median(whole[n]), median(in_postgres[n]), statements[n]) for n in range(len(looks))]
+
+
+def _set(site: Site, settings: Sequence[str], *then: str) -> None:
+    """Settings of PostgreSQL, and what is done once they count."""
+    engine = make_engine(site.database_url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        for each in (*(f"ALTER SYSTEM SET {setting}" for setting in settings), "SELECT pg_reload_conf()", *then):
+            connection.execute(text(each))
+    engine.dispose()
+
+
+def _in_a_database_of_its_own(site: Site, size: int) -> Ledger:
+    engine = make_engine(site.database_url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE stored_{size}"))
+    engine.dispose()
+    url = make_url(site.database_url).set(database=f"stored_{size}").render_as_string(hide_password=False)
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    world = site.world(f"stored-{size}")
+    return Ledger(world, url, world.connection())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -186,32 +218,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES)
     parser.add_argument("--runs", type=int, default=15)
     given = parser.parse_args(arguments)
-    costs: dict[str, list[Cost]] = {}
-    filled = 0.0
-    with running_site() as site:
-        world = site.world()
-        ledger = Ledger(world, site.database_url, world.connection())
-        try:
-            for setting in _FILLING:
-                with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    connection.execute(text(f"ALTER SYSTEM SET {setting}"))
-                    connection.execute(text("SELECT pg_reload_conf()"))
-            samples = make_samples(ledger, world, standing=_REAL - 2)
-            looks = Looks(ledger, samples)
-            for size in given.sizes:
-                began = time.monotonic()
-                stock(ledger, samples, size - size // _OPEN_PART, size // _OPEN_PART)
-                filled = time.monotonic() - began
-                print(f"{size} orders stored in {filled:.0f} s", file=sys.stderr)
-                for words, (before, look) in looks.all().items():
-                    costs.setdefault(words, []).append(measure(ledger.engine, given.runs, before, look))
-        finally:
-            ledger.close()
+    with ExitStack() as stack:
+        site = stack.enter_context(running_site())
+        _set(site, _FILLING)
+        ledgers, looks = [], []
+        for size in given.sizes:
+            ledger = _in_a_database_of_its_own(site, size)
+            stack.callback(ledger.close)
+            samples = make_samples(ledger, ledger.world, standing=_REAL - 2)
+            began = time.monotonic()
+            stock(ledger, samples, size - size // _OPEN_PART, size // _OPEN_PART)
+            filled = time.monotonic() - began
+            print(f"{size} orders stored in {filled:.0f} s", file=sys.stderr)
+            ledgers.append(ledger)
+            looks.append(Looks(ledger, samples).all())
+        _set(site, (), "CHECKPOINT")
+        costs = {
+            words: measure(
+                given.runs, [(ledger.engine, *of_size[words]) for ledger, of_size in zip(ledgers, looks, strict=True)]
+            )
+            for words in looks[0]
+        }
     rows, is_flat = [], True
     for words, found in costs.items():
         first, last = found[0], found[-1]
         ratios = last.seconds / first.seconds, last.in_postgres / first.in_postgres
-        holds = max(ratios) <= _MOST
+        holds = ratios[0] <= _MOST
         is_flat = is_flat and holds
         rows.append(
             [
