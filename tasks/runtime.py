@@ -45,6 +45,11 @@ class Timing:
         return max(10.0, 3 * self.sweep)
 
     @property
+    def between_polls(self) -> float:
+        """How long after a read its feed is due again: the next sweep finds it, so that reads are a poll apart."""
+        return max(self.poll - self.sweep, self.poll / 2)
+
+    @property
     def coalesce(self) -> float:
         """How long a scope waits for others that want the same read."""
         return min(1.0, self.poll / 4)

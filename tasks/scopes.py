@@ -27,6 +27,8 @@ from tasks.runtime import Hint, Timing, new_owner
 #: The whole window, and feeds for which no order waits, are read once in so many polls, but so often at least.
 _POLLS_FOR_ALL = 15
 _SELDOM = 6 * 3600.0
+#: A read that is asked for waits so many seconds for others that want the same.
+_SOON = 0.2
 #: Reference data is read anew so often.
 REFERENCE_INTERVAL = 86_400.0
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
@@ -136,11 +138,17 @@ def wait_for(
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     pace = pace_of(session, settings) if rationed else Pace()
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
-    return request(session, fresh, timing, after)
+    # Who has requests in plenty need not wait for others that want the same read.
+    return request(session, fresh, timing, after, within=min(timing.coalesce, max(_SOON, pace.active)))
 
 
 def request(
-    session: Session, scope_ids: Collection[int], timing: Timing, after: Mapping[int, float] | None = None
+    session: Session,
+    scope_ids: Collection[int],
+    timing: Timing,
+    after: Mapping[int, float] | None = None,
+    *,
+    within: float | None = None,
 ) -> list[Hint]:
     """Make the scopes due within a moment, for everybody who asks within it.
 
@@ -149,12 +157,13 @@ def request(
         scope_ids: of their rows.
         timing: of the process.
         after: seconds since a scope's last read that lie between at least, where it is rationed.
+        within: seconds of the moment; None: as long as others that want the same read are waited for.
     """
     if not scope_ids:
         return []
     hints = []
     moment = now(session)
-    soon = moment + timedelta(seconds=timing.coalesce)
+    soon = moment + timedelta(seconds=timing.coalesce if within is None else within)
     for scope in _locked(session, *scope_ids):
         scope.requested += 1
         due_at = soon
@@ -162,9 +171,10 @@ def request(
             due_at = max(soon, scope.last_success_at + timedelta(seconds=after[scope.id]))
         if scope.due_at is None or scope.due_at > due_at:
             scope.due_at = due_at
-            if due_at == soon:
+            delay = (due_at - moment).total_seconds()
+            if delay <= timing.coalesce:  # else the sweep finds it
                 scope.hinted_until = moment + timedelta(seconds=timing.hint)
-                hints.append(Hint("observe", scope.id, words(scope), timing.coalesce, scope.hinted_until))
+                hints.append(Hint("observe", scope.id, words(scope), delay, scope.hinted_until))
     return hints
 
 
@@ -307,13 +317,13 @@ def _next_read(
         return moment
     if scope.requested > scope.served:
         return moment + timedelta(seconds=max(timing.coalesce, pace.active))
-    passive = max(timing.poll, pace.passive)
+    passive = max(timing.between_polls, pace.passive)
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
         return moment + timedelta(seconds=max(timing.poll, min(_POLLS_FOR_ALL * passive, _SELDOM)))
     if scope.feed in _BY_SEQUENCE:
-        return moment + timedelta(seconds=timing.poll)
+        return moment + timedelta(seconds=timing.between_polls)
     if is_urgent:
-        return moment + timedelta(seconds=max(timing.poll, pace.active))
+        return moment + timedelta(seconds=max(timing.between_polls, pace.active))
     if is_waited_for or scope.key == CHANGED:
         return moment + timedelta(seconds=passive)
     return moment + timedelta(seconds=REFERENCE_INTERVAL) if scope.feed is Feed.KOMET_REFERENCE else None
