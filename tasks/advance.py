@@ -165,8 +165,6 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
                 run = _Run(runtime, connection, order_id, owner, task)
                 decision = _decide(session, run, row, [])
             return _advance(run, decision)
-        except LeaseLostError:
-            return "another run took over"
         except Exception as error:
             with runtime.sessions.begin() as session:
                 _stumbled(session, order_id, owner, error, runtime.timing)
