@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -93,27 +92,23 @@ class Prepared:
     """A statement over tables, whose parameters are bound by name. What it returns is as the driver reads it."""
 
     def __init__(self, statement: ClauseElement) -> None:
-        self._made = statement
-
-    @cached_property
-    def _statement(self) -> tuple[str, dict[str, Any]]:
-        """The text, and the values that stand in the statement itself."""
-        compiled = self._made.compile(
+        # Compiled here, before there are threads: see `tasks.wake`.
+        compiled = statement.compile(
             dialect=PGDialect_psycopg(),  # type: ignore[no-untyped-call]
             compile_kwargs={"render_postcompile": True},
         )
-        constants = {
+        self._text = str(compiled)
+        #: The values that stand in the statement itself.
+        self._constants = {
             name: value.value if isinstance(value, Enum) else value
             for name, value in compiled.params.items()
             if value is not _GIVEN
         }
-        return str(compiled), constants
 
     def run(self, session: Session, **values: object) -> CursorResult[*tuple[Any, ...]]:
         """Run it in the session's transaction; what the session holds unwritten is written first."""
         session.flush()
-        text, constants = self._statement
-        return session.connection().exec_driver_sql(text, constants | values)
+        return session.connection().exec_driver_sql(self._text, self._constants | values)
 
 
 class Together:

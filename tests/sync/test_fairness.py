@@ -20,7 +20,7 @@ from tasks.runtime import Hint, Runtime
 from tasks.shares import Shares
 from tasks.sweep import sweep
 from tasks.turns import serve
-from tasks.wake import MOST_HINTS
+from tasks.wake import MOST_HINTS, wake
 from tests.sync.conftest import Ledger
 from tests.world import World
 
@@ -157,6 +157,18 @@ def test_what_was_served_makes_room_for_the_next_of_its_connection(ledger: Ledge
     assert serve(queue.runtime, Order, next(iter(other)), None, no_work) == "done"
     sweep(queue.runtime)
     assert orders(queue.take()) == list(other), "it stays due"
+
+
+def test_an_order_that_is_worked_on_needs_no_message(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    read_feed(ledger, Queue(ledger))
+    (connection,) = ledger.runtime.connections.values()
+    with ledger.runtime.sessions.begin() as session:
+        row = session.get_one(Order, ledger.order(key)["id"])
+        row.lease_until, row.hinted_until = now(session) + timedelta(seconds=30), None
+        assert wake(session, [row], connection, ledger.timing) == []
+        row.lease_until = now(session) - timedelta(seconds=1)
+        assert [hint.row_id for hint in wake(session, [row], connection, ledger.timing)] == [row.id]
 
 
 def test_late_messages_do_not_breed(ledger: Ledger, world: World) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -137,3 +138,27 @@ def test_a_transaction_waits_for_its_turn(sessions: sessionmaker[Session]) -> No
     thread.join(10)
     assert told == ["worked"]
     assert shares.whose is None
+
+
+def test_who_finds_the_share_used_up_gets_what_comes_free_in_a_moment() -> None:
+    shares, told = Shares(threads=8, connections=2), list[bool]()
+
+    def ask() -> None:
+        with shares.thread(1, is_read=False) as granted:
+            told.append(granted)
+
+    with ExitStack() as held:
+        for _ in range(3):
+            assert held.enter_context(shares.thread(1, is_read=False))
+        with shares.thread(1, is_read=False) as fourth:
+            assert fourth
+            (thread,) = together(ask)
+            assert told == [], "four of eight are its share"
+        thread.join(10)
+        assert told == [True]
+        assert held.enter_context(shares.thread(1, is_read=False))
+        began = time.monotonic()
+        ask()
+        assert told == [True, False]
+        assert time.monotonic() - began < 5, "and nobody waits for long"
+    assert shares.was_denied(1)
