@@ -107,7 +107,7 @@ def measure_up() -> dict[str, int]:
 
 def role_of(pid: int) -> str:
     """What a process of `axkomet up` is, by its command line."""
-    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").split()
     names = {"postgres": "PostgreSQL", "valkey-server": "Valkey"}
     return names.get(Path(words[0]).name) or words[2]
 
