@@ -249,6 +249,7 @@ def rest(session: Session, claim: Claim) -> None:
     """Give an idle read back: it is due again once somebody waits."""
     (scope,) = _locked(session, claim.scope_id)
     scope.due_at = None
+    scope.failures, scope.last_error = 0, None  # of a read that nobody waits for, that is no trouble any more
     _release(scope, claim)
 
 
