@@ -25,9 +25,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from celery import Celery
+
 from benchmarks.bare import Pair
 from benchmarks.cost import children_of, spent_by
-from benchmarks.plain_celery import BROKER, PAIRS, app, read_orders
+from benchmarks.plain_celery import BROKER, PAIRS, read_orders
 from benchmarks.report import publish, table
 from benchmarks.site import Site, running_site
 from benchmarks.town import DEFAULTS, sell, town
@@ -115,20 +117,19 @@ def run_plain(orders: int, latency: float) -> Run:
             "--loglevel=ERROR",
         ]
         env = os.environ | {BROKER: site.redis_url, PAIRS: json.dumps(_pairs(worlds))}
-        # Not the app's own pool, which keeps the connections of an earlier run.
         with (
-            app.connection_for_write(site.redis_url) as broker,
+            Celery(broker=site.redis_url) as client,
             subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process,
         ):
             try:
-                _until(lambda: bool(app.control.ping(timeout=1, connection=broker)), "the plain worker")
+                _until(lambda: bool(client.control.ping(timeout=1)), "the plain worker")
 
                 def cpu() -> dict[str, float]:
                     return {"worker": spent_by(process.pid), "Valkey": spent_by(site.valkey.pid)}
 
                 def job() -> None:
                     for pair in range(_SELLING):
-                        read_orders.apply_async((pair,), connection=broker)
+                        client.send_task(read_orders.name, (pair,))
                     log = _Log(site)
                     _until(lambda: log.more().count("PUT external-references") >= orders, "the last order")
 
