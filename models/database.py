@@ -25,7 +25,8 @@ _OPTIONS = (
 #: Without these, an answer that never comes is waited for two hours, and what was sent is repeated for 15 minutes.
 _SILENCE = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 10_000}
 _CLOCK = "clock"
-_NOW = select(func.axkomet_now(type_=DateTime(timezone=True)))
+#: What the ledger's clock shows, within a statement.
+CLOCK = func.axkomet_now(type_=DateTime(timezone=True))
 #: Between two tries to upgrade, in seconds.
 _UPGRADE_PAUSE = 1.0
 
@@ -68,7 +69,7 @@ def now(session: Session) -> datetime:
     transaction = session.get_transaction() or session.begin()
     clock: _Clock | None = session.info.get(_CLOCK)
     if clock is None or clock.transaction is not transaction:
-        clock = tell_time(session, session.execute(_NOW).scalar_one())
+        clock = tell_time(session, session.execute(select(CLOCK)).scalar_one())
     return clock.moment + timedelta(seconds=time.monotonic() - clock.read_at)
 
 

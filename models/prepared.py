@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from models.database import tell_time
+from models.database import CLOCK, tell_time
 
 Record = TypeVar("Record")
 _ROWS = "rows"
@@ -122,8 +122,7 @@ class Together:
             .scalar_subquery()
             for each in queries
         ]
-        clock = func.axkomet_now(type_=DateTime(timezone=True))
-        self._prepared = Prepared(select(func.json_build_array(*arrays), clock))
+        self._prepared = Prepared(select(func.json_build_array(*arrays), CLOCK))
 
     def read(self, session: Session, **values: object) -> Found:
         """Ask, and learn what time it is; what the session holds unwritten is written first.

@@ -24,7 +24,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CompoundSelect,
-    DateTime,
     Interval,
     Text,
     and_,
@@ -42,7 +41,7 @@ from sqlalchemy.orm import Session
 
 from clients.errors import ClientError, NoBudget, NotSent, NoTurn, RefusalKind, Refused
 from models.canonical import Origin
-from models.database import now
+from models.database import CLOCK, now
 from models.prepared import Found, Prepared, parameter
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Scope, Shipment, ShipmentLine, Write, WriteLine
@@ -522,8 +521,7 @@ def _act(run: _Run, chosen: _Chosen) -> str:
     return f"{words} done"
 
 
-_moment = func.axkomet_now(type_=DateTime(timezone=True))
-_lease_ends = _moment + parameter("lease", Interval())
+_lease_ends = CLOCK + parameter("lease", Interval())
 _LEASED = Prepared(
     update(Order)
     .where(Order.id == parameter("order_id", BigInteger()), Order.lease_owner == parameter("owner", Text()))
@@ -547,8 +545,8 @@ _SENT = Prepared(
     .values(
         state=WriteState.SENT,
         attempts=Write.attempts + 1,
-        sent_at=_moment,
-        deadline_at=_moment + parameter("timeout", Interval()),
+        sent_at=CLOCK,
+        deadline_at=CLOCK + parameter("timeout", Interval()),
     )
     .returning(Write.sent_at)
 )

@@ -56,7 +56,6 @@ class WriteRow(NamedTuple):
     mark: str | None
     scope_id: int | None
     #: Of its scope.
-    feed: Feed | None
     key: str | None
     deadline_at: datetime | None
     acknowledged_at: datetime | None
@@ -167,9 +166,7 @@ LABELS = Rows(
 DECISIONS = Rows(Decision, _all(Decision).where(Decision.order_id == _ORDER).order_by(Decision.id))
 WRITES = Rows(
     WriteRow,
-    select(
-        *(Write.__table__.c[name] for name in WriteRow._fields if name not in ("feed", "key")), Scope.feed, Scope.key
-    )
+    select(*(Write.__table__.c[name] for name in WriteRow._fields if name != "key"), Scope.key)
     .outerjoin_from(Write, Scope, Write.scope_id == Scope.id)
     .where(Write.id.in_(_write_ids))
     .order_by(Write.id),

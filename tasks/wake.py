@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, DateTime, Select, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from models.database import now, tell_time
+from models.database import CLOCK, now, tell_time
 from models.states import WriteState
 from models.tables import Connection as ConnectionRow
 from models.tables import Order, OrderLine, Scope, Wait, Write
@@ -17,7 +17,6 @@ from tasks.runtime import Hint, Runtime, Timing
 
 #: Messages on their way at a time for the orders of one connection, and as many for its scopes.
 MOST_HINTS = 8
-_NOW = func.axkomet_now(type_=DateTime(timezone=True))
 #: Each table under another name. Made once, as an alias is dear, and here with its columns: SQLAlchemy makes what
 #: belongs to an alias when it is first asked for, and where two threads ask at once, one may keep a column of the table
 #: itself for good.
@@ -44,7 +43,7 @@ def lock_orders(session: Session, order_ids: Collection[int] | CompoundSelect[in
     """
     if not isinstance(order_ids, CompoundSelect) and not order_ids:
         return []
-    rows = select(Order, _NOW).where(Order.id.in_(order_ids)).order_by(Order.id)
+    rows = select(Order, CLOCK).where(Order.id.in_(order_ids)).order_by(Order.id)
     locked = rows.with_for_update(key_share=True, of=Order).execution_options(populate_existing=True)
     found = session.execute(locked).all()
     if found:
