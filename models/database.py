@@ -1,5 +1,6 @@
 """The way to the ledger: engine, sessions, the one clock, migrations."""
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg.errors import DeadlockDetected, LockNotAvailable
-from sqlalchemy import DateTime, Engine, create_engine, func, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import DateTime, Engine, create_engine, event, func, select, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 if TYPE_CHECKING:  # heavy, and only migrations need it: every command reads the schema's version
     from alembic.config import Config
@@ -29,6 +32,9 @@ _CLOCK = "clock"
 CLOCK = func.axkomet_now(type_=DateTime(timezone=True))
 #: Between two tries to upgrade, in seconds.
 _UPGRADE_PAUSE = 1.0
+#: A connection that was used within so many seconds is taken for alive: to ask costs as much as a small statement.
+_ALIVE_SECONDS = 1.0
+_USED_AT = "used_at"
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,30 @@ def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
         pool_size: connections kept; one more is never opened.
         options: further server options, such as `-c axkomet.clock_offset=60s`.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         pool_use_lifo=True,  # few are in use mostly, and each has statements that it prepared
         connect_args={"connect_timeout": 3, **_SILENCE, "options": f"{_OPTIONS} {options}".strip()},
     )
+
+    @event.listens_for(engine, "checkin")
+    def used(_connection: PoolProxiedConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        """What `pool_pre_ping` does at each use."""
+        if time.monotonic() - record.info.get(_USED_AT, math.inf) < _ALIVE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    return engine
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
