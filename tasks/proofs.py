@@ -4,14 +4,16 @@ Komet shows a vendor token only items with ship date, vendor and cost (Get a det
 fills these in is not known until one of our own creates was seen.
 """
 
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models.database import now
-from models.states import HoldCode, WriteState
+from models.states import HoldCode, Kind, WriteState
 from models.tables import Observation, Order, Proof, Write
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
@@ -27,8 +29,8 @@ def grace(proof: Proof | None, timing: Timing) -> timedelta:
     return timedelta(seconds=max(timing.grace, _LAGS * proof.longest_lag if proof else 0.0))
 
 
-def shown(session: Session, write: Write, claim: Claim) -> bool:
-    """A look showed the write: adopt it if nobody answered, and earn proof by it if Komet had acknowledged it.
+def shown(session: Session, writes: Iterable[Write], claim: Claim) -> bool:
+    """A look showed the writes: adopt what nobody answered, and earn proof by what Komet had acknowledged.
 
     The lag that is kept is the time from the acknowledgement to the last look that began after it and did not show
     the write: the one that does show it may have come late for reasons of its own, such as reads that failed.
@@ -36,34 +38,42 @@ def shown(session: Session, write: Write, claim: Claim) -> bool:
     Returns:
         Proof was earned by it: what is held for want of proof can be judged anew, after the commit.
     """
-    if write.shown_at is not None:
+    acknowledged: defaultdict[Kind, list[Write]] = defaultdict(list)
+    for write in writes:
+        if write.shown_at is not None:
+            continue
+        write.shown_at = now(session)
+        if write.state is not WriteState.DONE:
+            write.settled_at = write.shown_at
+            write.state = WriteState.DONE
+            for line in write.lines:
+                line.is_open = False
+        if write.acknowledged_at is not None:
+            acknowledged[write.kind].append(write)
+    if not acknowledged:
         return False
-    write.shown_at = now(session)
-    if write.state is not WriteState.DONE:
-        write.settled_at = write.shown_at
-        write.state = WriteState.DONE
-        for line in write.lines:
-            line.is_open = False
-    if write.acknowledged_at is None:
-        return False
-    missed = session.scalar(
+    last_look = session.scalar(
         select(func.max(Observation.began_at)).where(
-            Observation.scope_id == claim.scope_id,
-            Observation.complete,
-            Observation.began_at > write.acknowledged_at,
-            Observation.began_at < claim.began_at,
+            Observation.scope_id == claim.scope_id, Observation.complete, Observation.began_at < claim.began_at
         )
     )
-    lag = (missed - write.acknowledged_at) / timedelta(seconds=1) if missed else 0.0
-    proof = session.get(Proof, (write.connection_id, write.kind), with_for_update=True)
+    earned = [_earn(session, kind, acknowledged[kind], last_look) for kind in sorted(acknowledged)]
+    return any(earned)
+
+
+def _earn(session: Session, kind: Kind, writes: Sequence[Write], last_look: datetime | None) -> bool:
+    """Writes of a kind show that were acknowledged; a look before this one showed none of them."""
+    connection_id = writes[0].connection_id
+    proof = session.get(Proof, (connection_id, kind), with_for_update=True)
     if proof is None:
-        values = insert(Proof).values(connection_id=write.connection_id, kind=write.kind)
-        session.execute(values.on_conflict_do_nothing())
-        proof = session.get_one(Proof, (write.connection_id, write.kind), with_for_update=True)
-    proof.longest_lag = max(proof.longest_lag, lag)
+        session.execute(insert(Proof).values(connection_id=connection_id, kind=kind).on_conflict_do_nothing())
+        proof = session.get_one(Proof, (connection_id, kind), with_for_update=True)
+    since = min(each.acknowledged_at for each in writes if each.acknowledged_at is not None)
+    if last_look is not None and last_look > since:
+        proof.longest_lag = max(proof.longest_lag, (last_look - since).total_seconds())
     if proof.earned_at is not None:
         return False
-    proof.earned_at, proof.revoked_why = write.shown_at, None
+    proof.earned_at, proof.revoked_why = now(session), None
     return True
 
 

@@ -12,15 +12,15 @@ from tasks.kinds.shipping import record_boxes, rename_box
 from tasks.scopes import Claim
 
 
-def adopt(session: Session, claim: Claim, line_ids: Collection[int]) -> list[bool]:
+def adopt(session: Session, claim: Claim, line_ids: Collection[int]) -> bool:
     """Take what the codes of these lines' boxes say.
 
     Returns:
-        For each write that shows: whether it earned proof of absence.
+        A write that shows earned proof of absence by it.
     """
     shown = _codes_shown(session, line_ids)
     if not any(shown.values()):
-        return []
+        return False
     earned = []
     for line in _parts(session, line_ids):
         codes = shown.get(line.line_id, {})
@@ -37,7 +37,7 @@ def adopt(session: Session, claim: Claim, line_ids: Collection[int]) -> list[boo
             .where(Box.connection_id == claim.connection_id, Box.box_code == code)
             .values(purchase_order_item_id=item_id)
         )
-    return earned
+    return any(earned)
 
 
 def _codes_shown(session: Session, line_ids: Collection[int]) -> dict[int, dict[str, str]]:
@@ -120,4 +120,4 @@ def _settle(session: Session, claim: Claim, line: WriteLine) -> bool:
     write = line.write
     if write.state is WriteState.SENT and any(each.is_open for each in write.lines):
         return False
-    return proofs.shown(session, write, claim)
+    return proofs.shown(session, [write], claim)

@@ -46,9 +46,7 @@ def note_gone(session: Session, claim: Claim, item: Item) -> None:
     if not asked:
         return
     item.deleted_at = item.deleted_at or now(session)
-    for line in asked:
-        if line.write.state is WriteState.SENT:
-            proofs.shown(session, line.write, claim)
+    proofs.shown(session, [line.write for line in asked if line.write.state is WriteState.SENT], claim)
 
 
 def is_stale(session: Session, claim: Claim, item: Item, timing: Timing) -> bool:

@@ -6,7 +6,7 @@ and the whole window of vendor ship dates, which alone can say that something is
 
 import hashlib
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -18,7 +18,7 @@ from clients.komet.client import Listing
 from clients.komet.convert import bind_items
 from models import canonical
 from models.states import CHANGED, WINDOW, Feed, Kind, WriteState
-from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
+from models.tables import Json, Order, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in
@@ -64,8 +64,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         reader = _Store(session, connection, claim, known, learned, runtime.timing)
         born_there = [row for row in rows.values() if row.origin == canonical.Origin.KOMET]
         watch = Watch(session, connection, claim.scope_id, born_there)
-        for each in changed:
-            reader.store(rows[each.order_id], each)
+        reader.store(rows, changed)
         reader.miss(lost, rows)
         ids = {each.seen.prebook_id for each in found}
         strangers = [record for record in listing.records if record.prebook_id not in ids]
@@ -285,7 +284,8 @@ def _take_up(
     if not strangers:
         return []
     doubtful = born_in_komet.may_be_ours(session, connection, strangers, reader.known.box_types)
-    born = []
+    born: dict[int, Order] = {}
+    found = []
     for seen in strangers:
         if seen.prebook_id in doubtful:
             _report_doubt(session, connection, seen, doubtful[seen.prebook_id])
@@ -293,11 +293,12 @@ def _take_up(
         row = born_in_komet.begin(session, connection, seen)
         if row is not None:
             digest = hashlib.sha256(seen.model_dump_json().encode()).hexdigest()
-            reader.store(row, _Known(seen, row.id, None, digest))
-            born.append(row)
+            found.append(_Known(seen, row.id, None, digest))
+            born[row.id] = row
+    reader.store(born, found)
     if any(seen.mark is None for seen in strangers if seen.prebook_id in doubtful):
         scopes.expect(session, connection.id, Feed.KOMET_PREBOOKS, WINDOW, pause)
-    return born
+    return list(born.values())
 
 
 def _report_doubt(session: Session, connection: Connection, seen: canonical.Prebook, order_id: int | None) -> None:
@@ -316,7 +317,7 @@ def _report_doubt(session: Session, connection: Connection, seen: canonical.Preb
 
 
 class _Store:
-    """Stores the prebooks of one list."""
+    """Stores the prebooks of one list: in as many statements for many of them as for one."""
 
     def __init__(
         self,
@@ -333,13 +334,47 @@ class _Store:
         self.known = known
         self._learned = learned
         self._timing = timing
+        #: By prebook id, by item id, and by row.
+        self._prebooks: dict[str, Prebook] = {}
+        self._items: dict[str, PrebookItem] = {}
+        self._writes: dict[int, Write] = {}
 
-    def store(self, row: Order, found: _Known) -> None:
-        """Store one."""
-        session, seen = self._session, found.seen
+    def store(self, rows: Mapping[int, Order], changed: Sequence[_Known]) -> None:
+        """Store some, each of its order's row."""
+        if not changed:
+            return
+        self._read(changed)
+        shown = [self._store(rows[each.order_id], each) for each in changed]
+        self._learned.proof |= proofs.shown(self._session, [each for each in shown if each is not None], self._claim)
+
+    def _read(self, changed: Sequence[_Known]) -> None:
+        """What is known of them, in this transaction."""
+        session, fresh = self._session, {"populate_existing": True}
+        of_ids = select(Prebook).where(
+            Prebook.connection_id == self._connection.id,
+            Prebook.prebook_id.in_([each.seen.prebook_id for each in changed]),
+        )
+        stored = session.scalars(of_ids.options(selectinload(Prebook.items)), execution_options=fresh)
+        self._prebooks = {each.prebook_id: each for each in stored}
+        # Looked up in the whole connection: Axerrio's references may have named it under another prebook.
+        items = select(PrebookItem).where(
+            PrebookItem.connection_id == self._connection.id,
+            PrebookItem.item_id.in_([item.item_id for each in changed for item in each.seen.items]),
+        )
+        self._items = {each.item_id: each for each in session.scalars(items)}
+        writes = select(Write).where(Write.id.in_([each.write_id for each in changed])).order_by(Write.id)
+        with_lines = selectinload(Write.lines).joinedload(WriteLine.line)
+        locked = session.scalars(writes.options(with_lines).with_for_update(of=Write), execution_options=fresh)
+        self._writes = {each.id: each for each in locked}
+        lines = select(Order).where(Order.id.in_([each.order_id for each in changed]))
+        session.scalars(lines.options(selectinload(Order.lines)), execution_options=fresh).all()
+
+    def _store(self, row: Order, found: _Known) -> Write | None:
+        """Store one; gives the create that it shows by its mark."""
+        seen = found.seen
         prebook = self._prebook(row, found)
         if prebook is None:
-            return
+            return None
         header = {
             "customer_code": seen.customer_code,
             "carrier_id": seen.carrier_id,
@@ -349,26 +384,22 @@ class _Store:
         prebook.truck_date = seen.truck_date or prebook.truck_date
         prebook.baseline, prebook.content = prebook.baseline or header, header
         prebook.content_hash, prebook.as_of = found.digest, self._claim.began_at
-        # Looked up in the whole connection: Axerrio's references may have named it under another prebook.
-        ids = [item.item_id for item in seen.items]
-        known_items = select(PrebookItem).where(
-            PrebookItem.connection_id == self._connection.id, PrebookItem.item_id.in_(ids)
-        )
-        items = {item.item_id: item for item in session.scalars(known_items)}
         for item in seen.items:
-            self._item(prebook, items.get(item.item_id), item)
-        session.flush()
+            self._item(prebook, self._items.get(item.item_id), item)
         if row.origin == canonical.Origin.KOMET:
             alive = [item.item_id for item in prebook.items if item.boxes and item.missing < MISSES_FOR_GONE]
-            born_in_komet.update(session, self._connection, row, seen, alive)
-            session.flush()
+            born_in_komet.update(self._session, self._connection, row, seen, alive)
+            self._session.flush()
             self._bind_own(row, prebook)
         else:
             self._bind(row, prebook, found)
             self._report_strays(row, prebook, found)
         self._learn_products(prebook)
-        if found.write_id is not None:
-            self._adopt(prebook, found)
+        write = self._writes.get(found.write_id or 0)
+        if write is None or write.mark != seen.mark:
+            return None
+        write.result = {"id": prebook.prebook_id, "number": prebook.number}
+        return write
 
     def miss(self, lost: dict[int, int], rows: dict[int, Order]) -> None:
         """Count what a full read did not show; what is gone from a prebook born in Komet is wanted no more."""
@@ -390,12 +421,7 @@ class _Store:
 
     def _prebook(self, row: Order, found: _Known) -> Prebook | None:
         """Its row; None where it is known more recently than this look began."""
-        of_id = select(Prebook).where(
-            Prebook.connection_id == self._connection.id, Prebook.prebook_id == found.seen.prebook_id
-        )
-        prebook = self._session.scalar(
-            of_id.options(selectinload(Prebook.items)).execution_options(populate_existing=True)
-        )
+        prebook = self._prebooks.get(found.seen.prebook_id)
         if prebook is None:
             prebook = Prebook(
                 connection_id=self._connection.id,
@@ -407,6 +433,7 @@ class _Store:
                 items=[],
             )
             self._session.add(prebook)
+            self._prebooks[prebook.prebook_id] = prebook
             return prebook
         return None if prebook.as_of >= self._claim.began_at else prebook
 
@@ -416,8 +443,9 @@ class _Store:
                 connection_id=self._connection.id, item_id=seen.item_id, touched=False, unknown_products=[], boxes=0
             )
             # What a person made or nobody knew of, a person may have covered: purchase orders are looked at first.
-            made = self._session.get(Write, prebook.write_id) if prebook.write_id is not None else None
+            made = self._writes.get(prebook.write_id or 0)
             item.touched = made is None or made.acknowledged_at is None
+            self._items[item.item_id] = item
         elif (item.boxes, item.mapped) != (seen.boxes, seen.mapped):
             item.touched = True
         if item not in prebook.items:
@@ -447,29 +475,29 @@ class _Store:
     def _bind(self, row: Order, prebook: Prebook, found: _Known) -> None:
         """Bind items to the lines that were sent in this prebook: once, and never anew."""
         bound = {item.line_id for item in prebook.items if item.line_id is not None}
-        sent: dict[str, Json] = {}
-        if found.write_id is not None:
-            covered = select(WriteLine).where(WriteLine.write_id == found.write_id).join(WriteLine.line)
-            for each in self._session.scalars(covered.order_by(OrderLine.position, OrderLine.id)):
-                if each.line_id not in bound and each.sent is not None:
-                    sent[each.line.line_key] = each.sent
+        write = self._writes.get(found.write_id or 0)
+        if write is not None:
+            parts = sorted(write.lines, key=lambda each: (each.line.position, each.line.id))
+            sent = {
+                each.line.line_key: each.sent for each in parts if each.line_id not in bound and each.sent is not None
+            }
         else:
             sent = {line.line_key: line.seeded for line in row.lines if line.id not in bound and line.seeded}
         stored = {item.item_id: item for item in prebook.items if item.line_id is None}
-        free = [item for item in found.seen.items if item.item_id in stored]
+        seen = [item for item in found.seen.items if item.item_id in stored]
         ids = {line.line_key: line.id for line in row.lines}
-        binding = bind_items(sent, free, box_types=self.known.box_types)
+        binding = bind_items(sent, seen, box_types=self.known.box_types)
         for line_key, item_id in binding.pairs.items():
             item = stored[item_id]
             item.line_id, item.sent = ids[line_key], sent[line_key]
             item.is_tied = line_key in binding.tied
-        self._session.flush()
 
     def _report_strays(self, row: Order, prebook: Prebook, found: _Known) -> None:
         """An item that is bound to nothing is a person's: reported, and left alone."""
         shown = {item.item_id: item for item in found.seen.items}
-        waits = {each.line_id for each in self._unbound_lines(prebook, found)}
-        if waits:
+        bound = {item.line_id for item in prebook.items}
+        write = self._writes.get(found.write_id or 0)
+        if write is not None and any(each.line_id not in bound for each in write.lines):
             return  # it may yet be one of ours
         for item in prebook.items:
             seen = shown.get(item.item_id)
@@ -477,11 +505,6 @@ class _Store:
                 what = f"{seen.boxes} boxes of {seen.product_description or 'a product without a name'}"
                 said = f"Prebook {found.seen.number} holds an item that is not ours: {what}. It is left alone."
                 note_once(self._session, row, said)
-
-    def _unbound_lines(self, prebook: Prebook, found: _Known) -> Collection[WriteLine]:
-        bound = {item.line_id for item in prebook.items if item.line_id is not None}
-        covered = select(WriteLine).where(WriteLine.write_id == found.write_id)
-        return [each for each in self._session.scalars(covered) if each.line_id not in bound]
 
     def _learn_products(self, prebook: Prebook) -> None:
         """Which products Komet does not know, from items that are certainly a line's; what it knows now is told."""
@@ -493,13 +516,6 @@ class _Store:
             self._learned.mapped |= before - {each["article"] for each in unknown}
             if item.unknown_products != unknown:
                 item.unknown_products = unknown
-
-    def _adopt(self, prebook: Prebook, found: _Known) -> None:
-        write = self._session.get_one(Write, found.write_id, with_for_update=True, populate_existing=True)
-        if write.mark != found.seen.mark:
-            return
-        write.result = {"id": prebook.prebook_id, "number": prebook.number}
-        self._learned.proof |= proofs.shown(self._session, write, self._claim)
 
 
 def _unknown_products(sent: Json, content: Json) -> list[Json]:

@@ -47,7 +47,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     records = (*listing.records, *(elsewhere.records if elsewhere else ()))
     is_whole = listing.complete and (elsewhere is None or elsewhere.complete)
     nowhere = [number for number in moved if is_whole and number not in {record.number for record in records}]
-    earned = False
     with runtime.sessions.begin() as session:
         put_aside_all(session, claim, (*listing.unreadable, *(elsewhere.unreadable if elsewhere else ())))
         items = _our_items(session, connection, records)
@@ -58,8 +57,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         affected = {order_id for each in changed for order_id in each.order_ids}
         lost = _lost(session, connection, nowhere)
         rows = lock_orders(session, {*waiting, *affected, *lost.values()})
-        for each in changed:
-            earned |= _Store(session, connection, claim, items, runtime.timing).store(each)
+        earned = _Store(session, connection, claim, items, runtime.timing).store(changed)
         for item_id in lost:
             _miss(session, claim, session.get_one(PurchaseOrderItem, item_id))
         hides = not listing.records and _should_show(session, connection, claim)
@@ -239,7 +237,7 @@ def _changed(
 
 
 class _Store:
-    """Stores the purchase orders of one list."""
+    """Stores the purchase orders of one list: in as many statements for many of them as for one."""
 
     def __init__(
         self, session: Session, connection: Connection, claim: Claim, items: dict[str, PrebookItem], timing: Timing
@@ -249,24 +247,49 @@ class _Store:
         self._claim = claim
         self._items = items
         self._timing = timing
+        #: By the ids of the purchase orders and of their items.
+        self._stored: dict[str, PurchaseOrder] = {}
+        self._bought: dict[str, PurchaseOrderItem] = {}
 
-    def store(self, ours: _Ours) -> bool:
-        """Store one; True when it earned proof of absence."""
-        session, claim, seen = self._session, self._claim, ours.seen
-        row = session.scalar(
-            select(PurchaseOrder)
-            .where(
-                PurchaseOrder.connection_id == self._connection.id,
-                PurchaseOrder.purchase_order_id == seen.purchase_order_id,
-            )
-            .options(selectinload(PurchaseOrder.items))
-            .execution_options(populate_existing=True)
+    def store(self, changed: Sequence[_Ours]) -> bool:
+        """Store some; True when that earned proof of absence."""
+        if not changed:
+            return False
+        session = self._session
+        self._read(changed)
+        stored = [each for each in changed if self._store(each)]
+        shown = [item for each in stored for item in each.seen.items if item.prebook_item_id in self._items]
+        linked = [self._items[item.prebook_item_id or ""] for item in shown]
+        earned = proofs.shown(session, _shown_by(shown, _unshown(session, linked)).values(), self._claim)
+        earned |= boxes.adopt(session, self._claim, {item.line_id for item in linked if item.line_id is not None})
+        session.flush()
+        return earned
+
+    def _read(self, changed: Sequence[_Ours]) -> None:
+        """What is known of them, in this transaction."""
+        of_ids = select(PurchaseOrder).where(
+            PurchaseOrder.connection_id == self._connection.id,
+            PurchaseOrder.purchase_order_id.in_([each.seen.purchase_order_id for each in changed]),
         )
+        fresh = of_ids.options(selectinload(PurchaseOrder.items)).execution_options(populate_existing=True)
+        self._stored = {row.purchase_order_id: row for row in self._session.scalars(fresh)}
+        # Looked up in the whole connection: an item may have moved here from another purchase order.
+        items = select(PurchaseOrderItem).where(
+            PurchaseOrderItem.connection_id == self._connection.id,
+            PurchaseOrderItem.item_id.in_([item.item_id for each in changed for item in each.seen.items]),
+        )
+        self._bought = {item.item_id: item for item in self._session.scalars(items)}
+
+    def _store(self, ours: _Ours) -> bool:
+        """Store one; False where it is known more recently than this look began."""
+        session, claim, seen = self._session, self._claim, ours.seen
+        row = self._stored.get(seen.purchase_order_id)
         if row is None:
             row = PurchaseOrder(connection_id=self._connection.id, purchase_order_id=seen.purchase_order_id, items=[])
             session.add(row)
+            self._stored[seen.purchase_order_id] = row
         elif row.as_of >= claim.began_at:
-            return False  # known more recently than this look began
+            return False
         row.number, row.ship_date = seen.number, seen.ship_date
         row.status = seen.status.value if seen.status else None
         row.status_text = seen.status_text
@@ -274,31 +297,23 @@ class _Store:
         if seen.status is None:
             log.warning("unknown status", purchase_order=seen.number, status=seen.status_text)
         known = {item.item_id: item for item in row.items}
-        elsewhere = select(PurchaseOrderItem).where(
-            PurchaseOrderItem.connection_id == self._connection.id,
-            PurchaseOrderItem.item_id.in_([item.item_id for item in seen.items]),
-        )
-        by_id = {item.item_id: item for item in session.scalars(elsewhere)}
         for item in seen.items:
             if item.prebook_item_id in self._items:
                 known.pop(item.item_id, None)
-                self._item(row, by_id.get(item.item_id), item)
+                self._item(row, item)
         for gone in known.values():  # its purchase order is here, and the item is not
             if gone.boxes and gone.missing < MISSES_FOR_GONE and gone.as_of < claim.began_at:
                 _miss(session, claim, gone)
             elif not gone.boxes:
                 gone.missing = 0
                 deletions.note_gone(session, claim, gone)
-        session.flush()
-        linked = [self._items[item.prebook_item_id] for item in seen.items if item.prebook_item_id in self._items]
-        writes = _shown_by(seen.items, _unshown(session, linked))
-        earned = [proofs.shown(session, write, claim) for write in writes.values()]
-        earned += boxes.adopt(session, claim, {item.line_id for item in linked if item.line_id is not None})
-        session.flush()
-        return any(earned)
+        return True
 
-    def _item(self, row: PurchaseOrder, stored: PurchaseOrderItem | None, seen: canonical.PurchaseOrderItem) -> None:
-        stored = stored or PurchaseOrderItem(connection_id=self._connection.id, item_id=seen.item_id, boxes=0)
+    def _item(self, row: PurchaseOrder, seen: canonical.PurchaseOrderItem) -> None:
+        stored = self._bought.get(seen.item_id)
+        if stored is None:
+            stored = PurchaseOrderItem(connection_id=self._connection.id, item_id=seen.item_id, boxes=0)
+            self._bought[seen.item_id] = stored
         if stored not in row.items:  # new, or moved here from another purchase order
             row.items.append(stored)
         stored.prebook_item_id = seen.prebook_item_id or ""
