@@ -106,8 +106,9 @@ class Prepared:
         }
 
     def run(self, session: Session, **values: object) -> CursorResult[*tuple[Any, ...]]:
-        """Run it in the session's transaction; what the session holds unwritten is written first."""
-        session.flush()
+        """Run it in the session's transaction; what the session holds unwritten is written first, as for any query."""
+        if session.autoflush:
+            session.flush()
         return session.connection().exec_driver_sql(self._text, self._constants | values)
 
 
@@ -125,7 +126,7 @@ class Together:
         self._prepared = Prepared(select(func.json_build_array(*arrays), CLOCK))
 
     def read(self, session: Session, **values: object) -> Found:
-        """Ask, and learn what time it is; what the session holds unwritten is written first.
+        """Ask, and learn what time it is; what the session holds unwritten is written first, as for any query.
 
         Args:
             session: in its transaction.

@@ -23,16 +23,13 @@ import structlog
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CompoundSelect,
     Interval,
     Text,
     and_,
     case,
     func,
-    literal,
     or_,
     select,
-    union,
     update,
 )
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -58,7 +55,7 @@ from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime, Timing, new_owner
 from tasks.situation import SituationReader
 from tasks.upstreams import Call, Obstacle, Obstacles, Pause, Verdict
-from tasks.wake import hint_of, lock_order, lock_orders, wake_those_that_wait_for
+from tasks.wake import hint_of, lock_order, lock_orders_of, wake_those_that_wait_for
 
 log = structlog.get_logger()
 
@@ -190,21 +187,24 @@ def _advance(run: _Run, decision: _Decision) -> str:
     return ", ".join(done) or "nothing to send"
 
 
+_lease_ends = CLOCK + parameter("lease", Interval())
+_CLAIMED = (
+    update(Order)
+    .where(
+        Order.id == parameter("order_id", BigInteger()),
+        Order.due_at <= CLOCK,
+        or_(Order.lease_until.is_(None), Order.lease_until < CLOCK),
+    )
+    .values(lease_owner=parameter("owner", Text()), lease_until=_lease_ends, due_at=_lease_ends, hinted_until=None)
+    .returning(Order)
+    .execution_options(synchronize_session=False)
+)
+
+
 def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> Order | None:
     """The order's row, locked and ours; None: it is not due, or somebody else works on it."""
-    moment = func.axkomet_now()
-    until = moment + timedelta(seconds=timing.order_lease)
-    return session.scalar(
-        update(Order)
-        .where(
-            Order.id == order_id,
-            Order.due_at <= moment,
-            or_(Order.lease_until.is_(None), Order.lease_until < moment),
-        )
-        .values(lease_owner=owner, lease_until=until, due_at=until, hinted_until=None)
-        .returning(Order)
-        .execution_options(synchronize_session=False)
-    )
+    lease = timedelta(seconds=timing.order_lease)
+    return session.scalar(_CLAIMED, {"order_id": order_id, "owner": owner, "lease": lease})
 
 
 def _let_go(session: Session, order_id: int, owner: str, pause: timedelta) -> None:
@@ -237,6 +237,11 @@ def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decisi
     situation = reader.read(row)
     if _apply_verdicts(session, row, situation, run.runtime.timing):
         situation = reader.read(row)
+    with session.no_autoflush:  # nothing that follows asks for what it changes: all of it is written at the commit
+        return _decided(session, run, row, reader.found, situation, done)
+
+
+def _decided(session: Session, run: _Run, row: Order, found: Found, situation: Situation, done: list[str]) -> _Decision:
     plan = make_plan(situation)
     guard.record(row, situation, plan)
     record_state(session, row, plan)
@@ -244,7 +249,7 @@ def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decisi
     may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
     # What is held up keeps nothing else of the order from going on.
     work: list[Write | PlannedWrite] = [*(session.get_one(Write, each) for each in plan.repeats), *plan.writes]
-    first, obstacle = _next_free(session, run, row, reader.found, situation, work, done, may_write=may_write)
+    first, obstacle = _next_free(session, run, row, found, situation, work, done, may_write=may_write)
     if first is not None and may_write:
         row.next_task = KINDS[first.kind].task
         if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
@@ -451,16 +456,18 @@ def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> W
         idempotency_key=f"axkomet-{new_owner()}",
         scope_id=scopes.find_or_make(session, row.connection_id, *frozen.scope).id if frozen.scope else None,
         attempts=0,
+        lines=[
+            WriteLine(line_id=line_id, kind=planned.kind, is_open=True, sent=sent)
+            for line_id, sent in frozen.lines.items()
+        ],
     )
     session.add(write)
-    session.flush()
-    for line_id, sent in frozen.lines.items():
-        session.add(WriteLine(write_id=write.id, line_id=line_id, kind=planned.kind, is_open=True, sent=sent))
-    covered = select(Order).join(OrderLine, OrderLine.order_id == Order.id).where(OrderLine.id.in_(frozen.lines))
-    for each in session.scalars(covered.distinct().order_by(Order.id)) if frozen.warnings else ():
-        for warning in frozen.warnings:
-            note(session, each, f"As sent: {warning}.", write.id)
-    session.flush()
+    if frozen.warnings:
+        session.flush()
+        covered = select(Order).join(OrderLine, OrderLine.order_id == Order.id).where(OrderLine.id.in_(frozen.lines))
+        for each in session.scalars(covered.distinct().order_by(Order.id)):
+            for warning in frozen.warnings:
+                note(session, each, f"As sent: {warning}.", write.id)
     return write
 
 
@@ -472,7 +479,7 @@ def record_state(session: Session, row: Order, plan: Plan) -> None:
         rest = plan.state if plan.state.is_final else OrderState.RECEIVED if wanted else OrderState.CANCELLED
         line.state = plan.line_states.get(line.line_key, rest)
         line.waits_for = plan.waits_for.get(line.line_key)
-    for notice in plan.notices:
+    for notice in dict.fromkeys(plan.notices):
         note_once(session, row, notice)
     if (row.state, row.reason) == (plan.state, plan.reason):
         return
@@ -521,7 +528,6 @@ def _act(run: _Run, chosen: _Chosen) -> str:
     return f"{words} done"
 
 
-_lease_ends = CLOCK + parameter("lease", Interval())
 _LEASED = Prepared(
     update(Order)
     .where(Order.id == parameter("order_id", BigInteger()), Order.lease_owner == parameter("owner", Text()))
@@ -618,7 +624,7 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: d
         What was closed and is open by this.
     """
     with run.runtime.sessions.begin() as session:
-        rows = lock_orders(session, _orders_of(run, write_id))
+        rows = lock_orders_of(session, write_id)
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None:
@@ -639,17 +645,11 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: d
     return opened
 
 
-def _orders_of(run: _Run, write_id: int) -> CompoundSelect[int]:
-    """Ids of the orders that a write covers."""
-    of_lines = select(OrderLine.order_id).join(WriteLine, WriteLine.line_id == OrderLine.id)
-    return union(select(literal(run.order_id)), of_lines.where(WriteLine.write_id == write_id))
-
-
 def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pause | None:
     """It did not end as asked; gives the pause, where the method is paused now."""
     error, pause = verdict.error, None
     with run.runtime.sessions.begin() as session:
-        rows = lock_orders(session, _orders_of(run, write_id))
+        rows = lock_orders_of(session, write_id)
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None or not write.state.is_open:
@@ -699,7 +699,8 @@ def _least_wait(error: ClientError, timing: Timing) -> float:
 def _close(session: Session, write: Write, state: WriteState, why: str | None) -> None:
     write.settled_at = now(session)
     write.state, write.error = state, why
-    _CLOSED.run(session, write_id=write.id)
+    with session.no_autoflush:  # written with what else is said of the write
+        _CLOSED.run(session, write_id=write.id)
 
 
 def _back_off(row: Order, moment: datetime, timing: Timing, at_least: float = 0.0) -> None:

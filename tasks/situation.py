@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 
-from sqlalchemy import Text, cast, func, literal, select
+from sqlalchemy import BigInteger, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -22,7 +22,7 @@ from models.canonical import (
     codes,
 )
 from models.database import now
-from models.prepared import Found
+from models.prepared import Found, parameter
 from models.states import Feed, Kind, WriteState
 from models.tables import Decision, Json, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Shipment
 from models.tables import Order as OrderRow
@@ -78,6 +78,12 @@ from tasks.write_facts import FORGIVEN_AFTER, WriteReader
 
 Model = TypeVar("Model", References, ApprovalReport, Order, InboundOrder)
 
+_LINES = (
+    select(OrderLine)
+    .where(OrderLine.order_id == parameter("order_id", BigInteger()))
+    .order_by(OrderLine.position, OrderLine.id)
+    .execution_options(populate_existing=True)
+)
 #: Full reads that must miss what they should show before it counts as gone.
 MISSES_FOR_GONE = 2
 
@@ -95,9 +101,7 @@ class SituationReader:
 
     def read(self, row: OrderRow) -> Situation:
         """Everything that the plan may know of the order, as it is now."""
-        lines = select(OrderLine).where(OrderLine.order_id == row.id).order_by(OrderLine.position, OrderLine.id)
-        fresh = self._session.scalars(lines.execution_options(populate_existing=True))
-        set_committed_value(row, "lines", list(fresh))
+        set_committed_value(row, "lines", list(self._session.scalars(_LINES, {"order_id": row.id})))
         reading = _Reading(self._session, self._connection, self._timing, row)
         self.found = reading.found
         return reading.situation()

@@ -4,14 +4,16 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, any_, func, or_, select, union
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from models.database import CLOCK, now, tell_time
+from models.prepared import parameter
 from models.states import WriteState
 from models.tables import Connection as ConnectionRow
-from models.tables import Order, OrderLine, Scope, Wait, Write
+from models.tables import Order, OrderLine, Scope, Wait, Write, WriteLine
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
 
@@ -36,16 +38,35 @@ def orders_in_doubt(session: Session, scope_id: int) -> list[int]:
     )
 
 
-def lock_orders(session: Session, order_ids: Collection[int] | CompoundSelect[int]) -> Sequence[Order]:
+def _locked(is_wanted: ColumnElement[bool]) -> Select[Order, datetime]:
+    rows = select(Order, CLOCK).where(is_wanted).order_by(Order.id)
+    return rows.with_for_update(key_share=True, of=Order).execution_options(populate_existing=True)
+
+
+_write_id = parameter("write_id", BigInteger())
+_covered = (
+    select(OrderLine.order_id).join(WriteLine, WriteLine.line_id == OrderLine.id).where(WriteLine.write_id == _write_id)
+)
+_leads = select(Write.order_id).where(Write.id == _write_id)
+_LOCKED = _locked(Order.id == any_(parameter("order_ids", ARRAY(BigInteger()))))
+_LOCKED_OF_WRITE = _locked(Order.id.in_(union(_leads, _covered)))
+
+
+def lock_orders(session: Session, order_ids: Collection[int]) -> Sequence[Order]:
     """The orders' rows as they are now, locked by ascending id, as the tables ask for.
 
     Not `FOR UPDATE`: rows that refer to an order must not wait for it.
     """
-    if not isinstance(order_ids, CompoundSelect) and not order_ids:
-        return []
-    rows = select(Order, CLOCK).where(Order.id.in_(order_ids)).order_by(Order.id)
-    locked = rows.with_for_update(key_share=True, of=Order).execution_options(populate_existing=True)
-    found = session.execute(locked).all()
+    return _lock(session, _LOCKED, {"order_ids": list(order_ids)}) if order_ids else []
+
+
+def lock_orders_of(session: Session, write_id: int) -> Sequence[Order]:
+    """The same for the orders that a write covers, the one that leads it among them."""
+    return _lock(session, _LOCKED_OF_WRITE, {"write_id": write_id})
+
+
+def _lock(session: Session, rows: Select[Order, datetime], values: dict[str, object]) -> Sequence[Order]:
+    found = session.execute(rows, values).all()
     if found:
         tell_time(session, found[-1][1])
     return [row for row, _ in found]
