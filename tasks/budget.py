@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from clients.errors import NoBudget, NoTurn
 from clients.pacing import Pacer
 from models.database import now
-from models.prepared import Number, Prepared, Rows, Together, parameter
+from models.prepared import Found, Number, Prepared, Rows, Together, parameter
 from models.states import WINDOW as WHOLE
 from models.states import Feed
 from models.tables import Connection, Order, RequestBudget, Scope
@@ -95,7 +95,7 @@ USED = Rows(
 )
 _of_company = func.starts_with(Connection.joins, _COMPANY.concat("|"))
 #: Scopes of a company that are read again and again.
-_SCOPES = Rows(
+SCOPES_READ = Rows(
     Number,
     select(func.count().label("value"))
     .select_from(Scope)
@@ -117,7 +117,7 @@ AHEAD = Rows(
     .where(Order.held_up_by == BUDGET, tuple_(Order.departure_date, Order.id) < _MY_PLACE, _of_company),
 )
 _BUDGET = Together(USED)
-_PACE = Together(USED, _SCOPES)
+_PACE = Together(USED, SCOPES_READ)
 _TURN = Together(USED, AHEAD)
 
 
@@ -128,8 +128,12 @@ def budget_of(session: Session, company: str, limit: int) -> Budget:
 
 def pace_of(session: Session, settings: ConnectionSettings) -> Pace:
     """The pace of a connection's reads: all connections of its company share it."""
-    found = _PACE.read(session, company=settings.company)
-    return Budget(settings.komet.daily_requests, found.number(USED)).pace(found.number(_SCOPES))
+    return pace_found(settings, _PACE.read(session, company=settings.company))
+
+
+def pace_found(settings: ConnectionSettings, found: Found) -> Pace:
+    """The same, where `USED` and `SCOPES_READ` were asked together with something else."""
+    return Budget(settings.komet.daily_requests, found.number(USED)).pace(found.number(SCOPES_READ))
 
 
 def requests_used(session: Session) -> dict[str, int]:

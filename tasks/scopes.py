@@ -19,7 +19,7 @@ from models.database import now
 from models.prepared import Rows, Together, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
-from tasks.budget import RATIONED, Pace, pace_of
+from tasks.budget import RATIONED, SCOPES_READ, USED, Pace, pace_found
 from tasks.connection import ConnectionSettings
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
@@ -61,8 +61,8 @@ _SCOPES = Rows(
         ),
     ),
 )
-#: What an order waits for, and the scopes that it is to wait for.
-_WAITING = Together(_WAITS, _SCOPES)
+#: What an order waits for, the scopes that it is to wait for, and how fast they may be read.
+_WAITING = Together(_WAITS, _SCOPES, USED, SCOPES_READ)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def wait_for(
         connection_id=order.connection_id,
         feeds=[feed.value for feed, _ in of_looks],
         keys=[key for _, key in of_looks],
+        company=settings.company,
     )
     known = {(each.feed, each.key): each.id for each in found[_SCOPES]}
     wanted = {
@@ -135,8 +136,8 @@ def wait_for(
         )
         if look.active or scope_id not in present:
             fresh.append(scope_id)
+    pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
-    pace = pace_of(session, settings) if rationed else Pace()
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
     # Who has requests in plenty need not wait for others that want the same read.
     return request(session, fresh, timing, after, within=min(timing.coalesce, max(_SOON, pace.active)))
