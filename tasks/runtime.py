@@ -1,5 +1,6 @@
 """What a process works with: sessions, connections, times, and the way to wake others."""
 
+import random
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -44,10 +45,16 @@ class Timing:
         """How long a message may be on its way before the sweep sends another."""
         return max(10.0, 3 * self.sweep)
 
-    @property
-    def between_polls(self) -> float:
-        """How long after a read its feed is due again: the next sweep finds it, so that reads are a poll apart."""
-        return max(self.poll - self.sweep, self.poll / 2)
+    def between_polls(self, *, first: bool = False) -> float:
+        """How long after a read its feed is due again: one of the next sweeps finds it, so that reads are a poll apart.
+
+        At random, so that connections that began together do not poll together for ever.
+
+        Args:
+            first: the feed was read for the first time: the next read may come any time within a poll.
+        """
+        latest = self.poll * random.random() if first else self.poll  # noqa: S311
+        return max(latest - 2 * self.sweep * random.random(), latest / 2)  # noqa: S311
 
     @property
     def coalesce(self) -> float:

@@ -139,8 +139,12 @@ def wait_for(
     pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
-    # Who has requests in plenty need not wait for others that want the same read.
-    return request(session, fresh, timing, after, within=min(timing.coalesce, max(_SOON, pace.active)))
+    return request(session, fresh, timing, after, within=_soon(timing, pace))
+
+
+def _soon(timing: Timing, pace: Pace) -> float:
+    """Seconds that a read waits for others that want the same: who has requests in plenty need not."""
+    return min(timing.coalesce, max(_SOON, pace.active))
 
 
 def request(
@@ -172,11 +176,17 @@ def request(
             due_at = max(soon, scope.last_success_at + timedelta(seconds=after[scope.id]))
         if scope.due_at is None or scope.due_at > due_at:
             scope.due_at = due_at
-            delay = (due_at - moment).total_seconds()
-            if delay <= timing.coalesce:  # else the sweep finds it
-                scope.hinted_until = moment + timedelta(seconds=timing.hint)
-                hints.append(Hint("observe", scope.id, words(scope), delay, scope.hinted_until))
+            hints += _hints(scope, moment, timing)
     return hints
+
+
+def _hints(scope: Scope, moment: datetime, timing: Timing) -> list[Hint]:
+    """The message for a read that is due within a moment; what is due later the sweep finds."""
+    delay = ((scope.due_at or moment) - moment).total_seconds()
+    if delay > timing.coalesce:
+        return []
+    scope.hinted_until = moment + timedelta(seconds=timing.hint)
+    return [Hint("observe", scope.id, words(scope), delay, scope.hinted_until)]
 
 
 def expect(session: Session, connection_id: int, feed: Feed, key: str, seconds: float) -> None:
@@ -259,9 +269,18 @@ def _is_on_demand(scope: Scope) -> bool:
     return scope.feed in RATIONED and scope.key not in (CHANGED, WINDOW)
 
 
+class Finished(NamedTuple):
+    """What is to be told of a read that was recorded."""
+
+    #: Ids of the orders that wait actively: they are judged anew by this look.
+    waiting: list[int]
+    #: For the next read, where it was asked for while this one ran.
+    hints: list[Hint]
+
+
 def finish(
     session: Session, claim: Claim, *, complete: bool, records: int, timing: Timing, again: bool = False
-) -> list[int]:
+) -> Finished:
     """Record a read that succeeded, and say when the scope is due next.
 
     Args:
@@ -271,9 +290,6 @@ def finish(
         records: number of records it brought.
         timing: of the process.
         again: the feed has more; read on at once.
-
-    Returns:
-        Ids of the orders that wait actively: they are judged anew by this look.
     """
     moment = now(session)
     session.add(
@@ -287,15 +303,24 @@ def finish(
     )
     (scope,) = _locked(session, claim.scope_id)
     scope.served = max(scope.served, claim.requested)
+    is_first = scope.last_success_at is None
     scope.last_success_at = moment
     scope.failures, scope.last_error = 0, None
     waits = session.execute(select(Wait.order_id, Wait.active).where(Wait.scope_id == claim.scope_id)).all()
     active = sorted(order_id for order_id, is_active in waits if is_active)
     scope.due_at = _next_read(
-        scope, moment, timing, claim.pace, is_waited_for=bool(waits), is_urgent=bool(active), again=again
+        scope,
+        moment,
+        timing,
+        claim.pace,
+        is_first=is_first,
+        is_waited_for=bool(waits),
+        is_urgent=bool(active),
+        again=again,
     )
     _release(scope, claim)
-    return active
+    was_asked = scope.requested > scope.served and not again
+    return Finished(active, _hints(scope, moment, timing) if was_asked else [])
 
 
 def read_on(session: Session, claim: Claim, connection: str, timing: Timing) -> Hint:
@@ -311,6 +336,7 @@ def _next_read(
     timing: Timing,
     pace: Pace,
     *,
+    is_first: bool,
     is_waited_for: bool,
     is_urgent: bool,
     again: bool,
@@ -318,14 +344,15 @@ def _next_read(
     if again:
         return moment
     if scope.requested > scope.served:
-        return moment + timedelta(seconds=max(timing.coalesce, pace.active))
-    passive = max(timing.between_polls, pace.passive)
+        return moment + timedelta(seconds=max(_soon(timing, pace), pace.active))
+    between_polls = timing.between_polls(first=is_first and not _is_on_demand(scope))
+    passive = max(between_polls, pace.passive)
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
         return moment + timedelta(seconds=max(timing.poll, min(_POLLS_FOR_ALL * passive, _SELDOM)))
     if scope.feed in _BY_SEQUENCE:
-        return moment + timedelta(seconds=timing.between_polls)
+        return moment + timedelta(seconds=between_polls)
     if is_urgent:
-        return moment + timedelta(seconds=max(timing.between_polls, pace.active))
+        return moment + timedelta(seconds=max(between_polls, pace.active))
     if is_waited_for or scope.key == CHANGED:
         return moment + timedelta(seconds=passive)
     return moment + timedelta(seconds=REFERENCE_INTERVAL) if scope.feed is Feed.KOMET_REFERENCE else None

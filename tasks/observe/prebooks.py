@@ -71,7 +71,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         _suspect(session, claim, strangers, known)
         born = _take_up(session, connection, strangers, reader, max(claim.pace.passive, runtime.timing.poll))
         hides = claim.key != CHANGED and not listing.records and _should_show(session, connection, claim)
-        scopes.finish(
+        finished = scopes.finish(
             session,
             claim,
             complete=listing.complete and not hides and not _marks_are_hidden(found),
@@ -87,7 +87,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
                 session, [scopes.find_or_make(session, connection.id, claim.feed, WINDOW).id], runtime.timing
             )
         watch.close()
-        hints = wake(session, [*rows.values(), *born], connection, runtime.timing)
+        hints = finished.hints + wake(session, [*rows.values(), *born], connection, runtime.timing)
     hints += wake_those_that_wait_for(runtime, connection, learned.mapped)
     return hints + (proofs.wake_in_doubt(runtime, connection) if learned.proof else [])
 

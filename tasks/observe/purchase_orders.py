@@ -61,14 +61,14 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         for item_id in lost:
             _miss(session, claim, session.get_one(PurchaseOrderItem, item_id))
         hides = not listing.records and _should_show(session, connection, claim)
-        scopes.finish(
+        finished = scopes.finish(
             session,
             claim,
             complete=listing.complete and not hides,
             records=len(records),
             timing=runtime.timing,
         )
-        hints = wake(session, rows, connection, runtime.timing)
+        hints = finished.hints + wake(session, rows, connection, runtime.timing)
     return hints + (proofs.wake_in_doubt(runtime, connection) if earned else [])
 
 

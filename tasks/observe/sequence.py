@@ -80,7 +80,7 @@ def read_page(
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
         # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
         more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= PAGE)
-        actives = scopes.finish(
+        finished = scopes.finish(
             session,
             claim,
             complete=not more,
@@ -88,8 +88,8 @@ def read_page(
             timing=runtime.timing,
             again=more,
         )
-        waiting = set(actives) - {row.id for row in rows}
-        hints = wake(session, rows, connection, runtime.timing)
+        waiting = set(finished.waiting) - {row.id for row in rows}
+        hints = finished.hints + wake(session, rows, connection, runtime.timing)
         if more:
             hints.append(scopes.read_on(session, claim, connection.settings.name, runtime.timing))
     return hints + _wake_waiters(runtime, connection, waiting)
