@@ -2,9 +2,10 @@
 
     python -m benchmarks.reaction [--poll SECONDS] [--rounds N] [--latency MILLISECONDS]
 
-Some connections trade side by side, each one change at a time, at moments that have nothing to do with the polls: an
-order is confirmed in Axerrio, one of its lines gets other boxes, procurement approves it, its labels leave with an air
-waybill, and a Komet user sells a prebook. The effect of each is a call: it is there when the sandbox has answered it.
+Some connections trade side by side, each one change at a time: an order is confirmed in Axerrio, one of its lines gets
+other boxes, procurement approves it, its labels leave with an air waybill, and a Komet user sells a prebook. Changes of
+one kind come at moments that are spread evenly over the poll that shows them, since of a few random ones half would say
+more of the dice than of the worker. The effect of each is a call: it is there when the sandbox has answered it.
 Exit code 1 where half of the effects of one kind take longer than half a poll, or 95 % of them longer than a poll, each
 plus one second and the time that the answers took on the way.
 """
@@ -25,7 +26,8 @@ from tests.world import World
 
 #: Of a poll.
 _SWEEPS = 5 / 60
-_CONNECTIONS = 8
+#: Connections, and those among them whose prebooks are sold in Komet.
+_CONNECTIONS, _IN_KOMET = 8, 2
 _LONGEST_POLLS = 12.0
 _ALLOWED_SECONDS = 1.0
 
@@ -40,15 +42,21 @@ class Effect:
     method: str
     #: Calls that are answered one after the other on the way, the one that shows the change among them.
     calls: int
+    #: The poll that shows the change.
+    poll: str = "GET /sales-orders/sync"
 
 
 PREBOOK = Effect("order confirmed in Axerrio", "prebook in Komet", "prebook.create", 2)
 ORDERED = Effect("order confirmed in Axerrio", "purchase order in Komet", "purchase.order.create", 4)
 LINKED = Effect("order confirmed in Axerrio", "all links in Axerrio", "PUT external-references", 6)
 CHANGED = Effect("line changed in Axerrio", "new purchase order item in Komet", "purchase.order.create", 8)
-APPROVED = Effect("purchase order approved in Komet", "approval in Axerrio", "PUT procurement-status", 2)
-SHIPPED = Effect("labels left in Axerrio", "air waybill in Komet", "purchase.order.items.awb.add", 4)
-SOLD = Effect("prebook sold in Komet", "order in Axerrio", "PUT inbound-orders", 2)
+APPROVED = Effect(
+    "purchase order approved in Komet", "approval in Axerrio", "PUT procurement-status", 2, "purchase.order.list"
+)
+SHIPPED = Effect(
+    "labels left in Axerrio", "air waybill in Komet", "purchase.order.items.awb.add", 4, "GET /shipments/sync"
+)
+SOLD = Effect("prebook sold in Komet", "order in Axerrio", "PUT inbound-orders", 2, "prebook.details.list")
 EFFECTS = (PREBOOK, ORDERED, LINKED, CHANGED, APPROVED, SHIPPED, SOLD)
 
 
@@ -128,46 +136,55 @@ class Watched:
         return found
 
 
-def trade(watched: Watched, rounds: int, measured: Measured, dice: random.Random) -> None:
-    """Let orders of Axerrio go their whole way, one after the other."""
+def trade(watched: Watched, moments: Sequence[float], measured: Measured) -> None:
+    """Let orders of Axerrio go their whole way, one after the other; each change comes so many polls after a poll."""
     world = watched.world
-    for n in range(rounds):
-        began = _moment(watched, measured, dice)
+    for n, moment in enumerate(moments):
+        began = _begin(watched, measured, PREBOOK, moment)
         key = world.place()
         for effect in (PREBOOK, ORDERED):
             measured.seconds[effect].append(watched.wait_for(effect.method) - began)
         linked = watched.wait_for_links(key, 4)
         measured.seconds[LINKED].append(linked - began)
-        began = _moment(watched, measured, dice)
+        began = _begin(watched, measured, CHANGED, moment)
         world.place(key=key, lines=[world.line("1", boxes=5), world.line("2", boxes=2)])
         measured.seconds[CHANGED].append(watched.wait_for(CHANGED.method) - began)
         watched.wait_for_links(key, 5)
-        began = _moment(watched, measured, dice)
+        began = _begin(watched, measured, APPROVED, moment)
         world.approve()
         measured.seconds[APPROVED].append(watched.wait_for(APPROVED.method) - began)
         time.sleep(measured.poll)  # the labels were printed by the approval, and are read by now
-        began = _moment(watched, measured, dice)
+        began = _begin(watched, measured, SHIPPED, moment)
         world.in_axerrio("ship", order_keys=[key], awb=f"729-{n:08}")
         measured.seconds[SHIPPED].append(watched.wait_for(SHIPPED.method) - began)
 
 
-def sell(watched: Watched, rounds: int, measured: Measured, dice: random.Random) -> None:
-    """Sell prebooks in Komet, one after the other."""
-    for _ in range(rounds):
-        began = _moment(watched, measured, dice)
+def sell(watched: Watched, moments: Sequence[float], measured: Measured) -> None:
+    """Sell prebooks in Komet, one after the other; each comes so many polls after a poll."""
+    for moment in moments:
+        began = _begin(watched, measured, SOLD, moment)
         watched.world.sell_in_komet()
         measured.seconds[SOLD].append(watched.wait_for(SOLD.method) - began)
 
 
-def _moment(watched: Watched, measured: Measured, dice: random.Random) -> float:
-    """Wait until a moment somewhere in a poll after what the last change brought; gives it as a Unix time."""
-    time.sleep(measured.poll * (0.3 + dice.random()))
+def _begin(watched: Watched, measured: Measured, effect: Effect, moment: float) -> float:
+    """Wait until so many polls after the next poll that would show a change; gives the time, as a Unix time."""
+    watched.forget()
+    watched.wait_for(effect.poll)
+    time.sleep(measured.poll * moment)
     watched.forget()
     return time.time()
 
 
+def _moments(count: int, sellers: int) -> list[list[float]]:
+    """Spread evenly over a poll, in no order: as many for each seller."""
+    spread = [(n + 0.5) / count for n in range(count)]
+    random.Random(count).shuffle(spread)
+    return [spread[n::sellers] for n in range(sellers)]
+
+
 def run(poll: float, rounds: int, latency: float) -> Measured:
-    """Trade on all connections side by side, on one of four in Komet."""
+    """Trade on all connections side by side, on some of them in Komet."""
     measured = Measured(poll, latency)
     times = {"AXKOMET_POLL_SECONDS": str(poll), "AXKOMET_SWEEP_SECONDS": str(poll * _SWEEPS)}
     with town(_CONNECTIONS, 1, DEFAULTS | times) as made:
@@ -175,15 +192,13 @@ def run(poll: float, rounds: int, latency: float) -> Measured:
         for world in made.worlds:
             world.in_axerrio("tenant-settings", print_labels=True)
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            watched = [Watched(world, _LONGEST_POLLS * poll) for world in made.worlds]
+            sellers = watched[:_IN_KOMET]
+            traders = watched[_IN_KOMET:]
             ends = [
-                pool.submit(
-                    sell if n % 4 == 3 else trade,
-                    Watched(world, _LONGEST_POLLS * poll),
-                    4 * rounds if n % 4 == 3 else rounds,
-                    measured,
-                    random.Random(n),
-                )
-                for n, world in enumerate(made.worlds)
+                pool.submit(job, each, moments, measured)
+                for job, those, changes in ((sell, sellers, 4 * rounds), (trade, traders, rounds))
+                for each, moments in zip(those, _moments(changes * len(those), len(those)), strict=True)
             ]
             made.processes.wait_until(lambda: all(each.done() for each in ends), 3600)
             for each in ends:
