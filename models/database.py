@@ -81,7 +81,11 @@ def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Sessions whose rows stay readable after the commit."""
+    """Sessions whose rows stay readable after the commit.
+
+    What is run often uses `begin()`, which ends with a commit, even where it only reads: at a rollback psycopg has
+    PostgreSQL forget all that it prepared on the connection.
+    """
     return sessionmaker(engine, expire_on_commit=False)
 
 

@@ -54,7 +54,7 @@ def housekeeping(runtime: Runtime) -> str:
     Returns:
         How much was removed, for people.
     """
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         moment = now(session)
     before = moment - timedelta(days=runtime.timing.retention_days)
     removed = {
@@ -92,7 +92,7 @@ def _writes(runtime: Runtime, before: datetime) -> int:
     covered = select(old.c.order_id).union(parts.where(WriteLine.write_id.in_(select(old.c.id))))
     ended = select(Order.id, Order.connection_id).where(Order.id.in_(covered), *_at_rest_since(before))
     some = ended.where(Order.connection_id.in_(runtime.connections)).order_by(func.random()).limit(_ORDERS)
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         orders = session.execute(some).all()
     removed, until = 0, time.monotonic() + _LONGEST
     for order_id, connection_id in orders:

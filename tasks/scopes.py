@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, DateTime, Text, and_, delete, func, or_, select, update
+from sqlalchemy import BigInteger, DateTime, Integer, Interval, Text, and_, cast, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
-from models.database import now
-from models.prepared import Rows, Together, parameter
+from models.database import CLOCK, now
+from models.prepared import Number, Rows, Together, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
 from tasks.budget import RATIONED, SCOPES_READ, USED, Pace, pace_found
@@ -61,8 +61,15 @@ _SCOPES = Rows(
         ),
     ),
 )
-#: What an order waits for, the scopes that it is to wait for, and how fast they may be read.
-_WAITING = Together(_WAITS, _SCOPES, USED, SCOPES_READ)
+_others = select(Order.id).where(
+    Order.connection_id == parameter("connection_id", BigInteger()),
+    Order.id != parameter("order_id", BigInteger()),
+    Order.due_at <= CLOCK + parameter("lease", Interval()),  # due, or somebody works on it
+)
+#: 1: other orders of the connection are on their way, and may soon want the same read.
+_OTHERS_AT_WORK = Rows(Number, select(cast(_others.exists(), Integer).label("value")))
+#: What an order waits for, the scopes that it is to wait for, how fast they may be read, and whether others will ask.
+_WAITING = Together(_WAITS, _SCOPES, USED, SCOPES_READ, _OTHERS_AT_WORK)
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ def wait_for(
         feeds=[feed.value for feed, _ in of_looks],
         keys=[key for _, key in of_looks],
         company=settings.company,
+        lease=timedelta(seconds=timing.order_lease),
     )
     known = {(each.feed, each.key): each.id for each in found[_SCOPES]}
     wanted = {
@@ -139,7 +147,8 @@ def wait_for(
     pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
-    return request(session, fresh, timing, after, within=_soon(timing, pace))
+    within = _soon(timing, pace) if found.number(_OTHERS_AT_WORK) else 0.0
+    return request(session, fresh, timing, after, within=within)
 
 
 def _soon(timing: Timing, pace: Pace) -> float:

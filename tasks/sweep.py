@@ -32,7 +32,7 @@ def sweep(runtime: Runtime) -> int:
         seen(session, "beat", "beat")
         session.execute(delete(Process).where(Process.seen_at < now(session) - _FORGOTTEN_AFTER))
     tend(runtime)
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         with_work = {row: set(session.scalars(WITH_WORK[row])) for row in (Order, Scope)}
     due = []
     for connection in runtime.connections.values():

@@ -427,7 +427,7 @@ def judge(runtime: Runtime, call: Call, error: ClientError) -> Verdict:
         error = _judge_refusal(runtime, call, error)
     elif not isinstance(error, NoBudget | NoTurn):
         _missed(runtime, call, error)
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         closed = Obstacles(session, call.connection.id, runtime.timing).of_system(call.system)
     return Verdict(error, closed)
 
@@ -453,7 +453,7 @@ def _judge_refusal(runtime: Runtime, call: Call, error: Refused) -> ClientError:
 
 def _is_closed_by(runtime: Runtime, call: Call, by: str) -> bool:
     of_call = (Upstream.connection_id == call.connection.id, Upstream.system == call.system)
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         return session.scalar(select(Upstream.closed_by).where(*of_call)) == by
 
 

@@ -40,7 +40,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store what stands in the purchase orders that cover our prebook items, and adopt creates that show."""
     listing = connection.komet.list_purchase_orders(ship_date=date.fromisoformat(claim.key))
     shown = {record.number for record in listing.records}
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         moved = [number for number in _awaited(session, claim) if number not in shown]
     # Procurement moves ship dates: a purchase order that somebody waits for and that is not here is asked by number.
     elsewhere = connection.komet.purchase_orders_by_number(moved) if moved else None

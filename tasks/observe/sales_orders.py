@@ -63,7 +63,7 @@ def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
         Order.connection_id == connection.id,
         Order.inbound_answer["status"].as_string() == InboundStatus.PENDING.value,
     )
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         waiting = session.execute(pending.order_by(func.random()).limit(_MOST_PENDING)).all()
     hints: list[Hint] = []
     for order_id, external_id in waiting:
@@ -89,7 +89,7 @@ def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
 def _time_zone(runtime: Runtime, connection: Connection) -> str:
     """Axerrio's time zone, in which departure dates are judged; asked once, from `GET /identity`."""
     of_connection = ConnectionRow.id == connection.id
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         zone = session.scalar(select(ConnectionRow.axerrio_time_zone).where(of_connection))
     if zone is None:
         zone = connection.axerrio.identity().time_zone

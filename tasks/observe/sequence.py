@@ -104,7 +104,7 @@ def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], Feed
         UnreadableRecord.resolved_at.is_(None),
         UnreadableRecord.sequence.between(1, claim.cursor or 0),
     )
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         wanted = {each for each in session.scalars(aside) if each is not None}
     if not wanted:
         return []
