@@ -27,8 +27,6 @@ from tasks.runtime import Hint, Timing, new_owner
 #: The whole window, and feeds for which no order waits, are read once in so many polls, but so often at least.
 _POLLS_FOR_ALL = 15
 _SELDOM = 6 * 3600.0
-#: A read that is asked for waits so many seconds for others that want the same.
-_SOON = 0.2
 #: Reference data is read anew so often.
 REFERENCE_INTERVAL = 86_400.0
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
@@ -147,13 +145,8 @@ def wait_for(
     pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
-    within = _soon(timing, pace) if found.number(_OTHERS_AT_WORK) else 0.0
+    within = timing.coalesce if found.number(_OTHERS_AT_WORK) else 0.0
     return request(session, fresh, timing, after, within=within)
-
-
-def _soon(timing: Timing, pace: Pace) -> float:
-    """Seconds that a read waits for others that want the same: who has requests in plenty need not."""
-    return min(timing.coalesce, max(_SOON, pace.active))
 
 
 def request(
@@ -353,7 +346,7 @@ def _next_read(
     if again:
         return moment
     if scope.requested > scope.served:
-        return moment + timedelta(seconds=max(_soon(timing, pace), pace.active))
+        return moment + timedelta(seconds=max(timing.coalesce, pace.active))
     between_polls = timing.between_polls(first=is_first and not _is_on_demand(scope))
     passive = max(between_polls, pace.passive)
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
