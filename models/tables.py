@@ -35,6 +35,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     Enum,
     ForeignKey,
@@ -46,9 +47,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from models.states import Feed, Kind, OrderState, WriteState
@@ -367,10 +370,17 @@ class Order(Base):
 
     lines: Mapped[list["OrderLine"]] = relationship(order_by="OrderLine.position, OrderLine.id", back_populates="order")
 
-    @property
+    @hybrid_property
     def name(self) -> str:
         """As people call it: its Axerrio number, or until Axerrio gave one its Komet prebook."""
         return self.axerrio_number or f"prebook {self.wanted['number']}"
+
+    @name.inplace.expression
+    @classmethod
+    def _name(cls) -> ColumnElement[str]:
+        return func.coalesce(
+            func.nullif(cls.axerrio_number, ""), literal("prebook ").concat(cls.wanted["number"].astext)
+        )
 
 
 class OrderCount(Base):

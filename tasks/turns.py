@@ -9,19 +9,19 @@ Threads    see `Shares`: work that finds its connection's share used up waits a 
 Work       see `Lanes`: transactions, in which a process works, take turns by connection.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Interval, Text, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.database import now
+from models.database import CLOCK
 from models.prepared import Prepared, parameter
-from models.tables import Base, Order, Scope
+from models.tables import Order, Scope
 from tasks.connection import Connection
 from tasks.runtime import Hint, Runtime, Timing
-from tasks.scopes import words
-from tasks.wake import MOST_HINTS, OTHERS_WAIT, hint_of, room_for_hints
+from tasks.wake import MOST_HINTS, OTHERS_WAIT, room_for_hints
 
 
 def _comes(row: type[Order] | type[Scope]) -> Prepared:
@@ -73,6 +73,43 @@ def serve(
     return came
 
 
+def _next(row: type[Order] | type[Scope], *found: ColumnElement[Any]) -> Prepared:
+    """Messages go for the first of a connection's rows that are due and have none on their way."""
+    connection_id = parameter("connection_id", BigInteger())
+    room = room_for_hints(row, connection_id, CLOCK).scalar_subquery()
+    due = select(row.id).where(
+        row.connection_id == connection_id,
+        row.due_at <= CLOCK,
+        or_(row.hinted_until.is_(None), row.hinted_until <= CLOCK),
+        or_(row.lease_until.is_(None), row.lease_until < CLOCK),
+    )
+    if row is Scope:
+        due = due.where(Scope.stopped_reason.is_(None)).order_by(Scope.due_at, Scope.id)
+    else:
+        due = due.order_by(Order.departure_date, Order.id)
+    most = func.greatest(0, func.least(parameter("most", BigInteger()), room))
+    chosen = due.limit(most).with_for_update(skip_locked=True, key_share=True).cte()
+    sent = update(row).where(row.id.in_(select(chosen.c.id)))
+    until = CLOCK + parameter("lifetime", Interval())
+    return Prepared(sent.values(hinted_until=until).returning(row.id, row.hinted_until, *found))
+
+
+_NEXT: dict[type[Order] | type[Scope], Prepared] = {
+    Order: _next(
+        Order,
+        Order.departure_date.label("place"),
+        Order.next_task.label("task"),
+        Order.name.label("words"),
+    ),
+    Scope: _next(
+        Scope,
+        Scope.due_at.label("place"),
+        literal("observe").label("task"),
+        func.rtrim(cast(Scope.feed, Text) + " " + Scope.key).label("words"),
+    ),
+}
+
+
 def next_hints(
     session: Session,
     row: type[Order] | type[Scope],
@@ -90,29 +127,9 @@ def next_hints(
         timing: of the process.
         most: not more than so many.
     """
-    moment = now(session)
-    due = select(row.id).where(
-        row.connection_id == connection.id,
-        row.due_at <= moment,
-        or_(row.hinted_until.is_(None), row.hinted_until <= moment),
-        or_(row.lease_until.is_(None), row.lease_until < moment),
-    )
-    if row is Scope:
-        due = due.where(Scope.stopped_reason.is_(None)).order_by(Scope.due_at, Scope.id)
-    else:
-        due = due.order_by(Order.departure_date, Order.id)
-    room = func.greatest(0, func.least(most, room_for_hints(row, connection.id, moment).scalar_subquery()))
-    chosen = due.limit(room).with_for_update(skip_locked=True, key_share=True).cte()
-    until = moment + timedelta(seconds=timing.hint)
-    sent = session.scalars(
-        update(row).where(row.id.in_(select(chosen.c.id))).values(hinted_until=until).returning(row)
-    ).all()
-    return _in_turn(sent, connection.settings.name)
-
-
-def _in_turn(sent: Sequence[Base], connection: str) -> list[Hint]:
-    orders = [each for each in sent if isinstance(each, Order)]
-    scopes = [each for each in sent if isinstance(each, Scope)]
-    hints = [Hint("observe", each.id, f"{words(each)} {connection}", until=each.hinted_until) for each in scopes]
-    orders.sort(key=lambda order: (order.departure_date, order.id))
-    return hints + [hint_of(each, connection) for each in orders]
+    lifetime = timedelta(seconds=timing.hint)
+    sent = _NEXT[row].run(session, connection_id=connection.id, most=most, lifetime=lifetime).all()
+    return [
+        Hint(each.task, each.id, f"{each.words} {connection.settings.name}", until=each.hinted_until)
+        for each in sorted(sent, key=lambda each: (each.place, each.id))
+    ]

@@ -82,7 +82,7 @@ def hint_of(row: Order, connection: str) -> Hint:
     return Hint(row.next_task, row.id, f"{row.name} {connection}", until=row.hinted_until)
 
 
-def room_for_hints(row: type[Order] | type[Scope], connection_id: int, moment: datetime) -> Select[int]:
+def room_for_hints(row: type[Order] | type[Scope], connection_id: Any, moment: Any) -> Select[int]:
     """Asks how many more messages may be on their way for a connection's orders, or for its scopes."""
     other = _OTHERS[row]
     return select(MOST_HINTS - func.count()).where(other.connection_id == connection_id, other.hinted_until > moment)
