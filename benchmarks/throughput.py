@@ -256,7 +256,7 @@ def _row(name: str, run: Run, *ratios: str) -> list[object]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, publish, and judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput")
-    parser.add_argument("--orders", type=int, default=80)
+    parser.add_argument("--orders", type=int, default=160)
     parser.add_argument("--latency", type=int, nargs="+", default=[50, 200], help="milliseconds an answer takes")
     given = parser.parse_args(arguments)
     made = [_table(latency, given.orders) for latency in given.latency]

@@ -106,7 +106,7 @@ class Ledger:
         """Do what is due now; gives the ids of scopes and orders."""
         tend(self.runtime)
         moment = func.axkomet_now()
-        with self.runtime.sessions.begin() as session:
+        with self.runtime.sessions() as session:
             scopes = list(session.scalars(select(Scope.id).where(Scope.due_at <= moment)))
             orders = list(session.scalars(select(Order.id).where(Order.due_at <= moment).order_by(Order.id)))
         for scope_id in scopes:
@@ -118,7 +118,7 @@ class Ledger:
     def feed_and_send(self) -> None:
         """Read Axerrio's feed and send what it asks for, without a look at Komet."""
         for _ in range(3):
-            with self.runtime.sessions.begin() as session:
+            with self.runtime.sessions() as session:
                 moment = func.axkomet_now()
                 feeds = select(Scope.id).where(Scope.feed == Feed.SALES_ORDERS, Scope.due_at <= moment)
                 due = list(session.scalars(feeds))
@@ -155,20 +155,20 @@ class Ledger:
             select(Write.id).where(Write.scope_id == Scope.id, Write.state == WriteState.SENT).exists(),
         )
         scopes = select(func.min(Scope.due_at)).where(or_(Scope.id.not_in(in_vain), counts_looks))
-        with self.runtime.sessions.begin() as session:
+        with self.runtime.sessions() as session:
             times = [session.scalar(scopes), session.scalar(select(func.min(Order.due_at)))]
             return min(((each - now(session)).total_seconds() for each in times if each), default=math.inf)
 
     def order(self, key: str) -> Json:
         """The order as the desk shows it."""
-        with self.runtime.sessions.begin() as session:
+        with self.runtime.sessions() as session:
             found = find_order(session, key)
         assert found is not None, f"{key} is not in the ledger"
         return found
 
     def orders(self, keys: Iterable[str]) -> list[Json]:
         """The same of many, at the price of one."""
-        with self.runtime.sessions.begin() as session:
+        with self.runtime.sessions() as session:
             ids = [row.id for key in keys if (row := find_row(session, key))]
             found = {each["id"]: each for each in find_orders(session, OrderFilter())}
         return [found[order_id] for order_id in ids]

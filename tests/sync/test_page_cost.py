@@ -1,15 +1,17 @@
 """What a read costs: as many statements for many records as for few, and no row for what did not change."""
 
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from models.database import now
-from models.states import Feed
-from models.tables import PurchaseOrder, Scope, UnreadableRecord
+from models.states import CHANGED, Feed, OrderState
+from models.tables import Order, PurchaseOrder, Scope, UnreadableRecord
+from tasks.advance import advance
 from tasks.observe import observe, sequence
 from tests.plans import Statements, recording
 from tests.sync.conftest import Ledger
@@ -20,6 +22,8 @@ Json = dict[str, Any]
 #: Statements of a read, its claim included, however many records its page holds.
 _MOST = 25
 _MANY, _LARGEST = 100, 1000
+#: Statements more that a read of eight records may take than one of one.
+_MORE = 2
 _KOMET = (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
 
 
@@ -107,6 +111,45 @@ def changes(sent: Statements) -> set[str]:
     verbs = ("INSERT INTO", "UPDATE", "DELETE FROM")
     found = (re.match(rf"({'|'.join(verbs)}) (\w+)", each) for each in sent.values)
     return {each[0] for each in found if each}
+
+
+def test_new_prebooks_and_purchase_orders_cost_as_many_statements_for_many_as_for_one(
+    ledger: Ledger, world: World
+) -> None:
+    ledger.earn_proof()
+    costs: dict[Feed, list[int]] = {feed: [] for feed in _KOMET}
+    for count in (1, 8):
+        keys = [world.place() for _ in range(count)]
+        ledger.pass_time(ledger.timing.poll)
+        ledger.feed_and_send()
+        costs[Feed.KOMET_PREBOOKS].append(read(ledger, Feed.KOMET_PREBOOKS, CHANGED).count)
+        with ledger.session() as session:
+            rows = session.scalars(select(Order).where(Order.axerrio_key.in_(keys))).all()
+        assert [advance(ledger.runtime, each.id) for each in rows] == ["komet.purchase.order.create done"] * count
+        day = rows[0].departure_date.isoformat()
+        costs[Feed.KOMET_PURCHASE_ORDERS].append(read(ledger, Feed.KOMET_PURCHASE_ORDERS, day).count)
+        ledger.live(60)
+        assert {ledger.state(each) for each in keys} == {OrderState.ORDERED}
+    # A few that go by the message, and by the line that is new.
+    assert all(many <= one + _MORE for one, many in costs.values()), costs
+
+
+def test_who_works_never_rolls_back(ledger: Ledger, world: World) -> None:
+    """At a rollback psycopg has PostgreSQL forget all statements that it prepared on the connection."""
+    key = world.place()
+    rolled_back: list[str] = []
+
+    def note(_connection: object) -> None:
+        callers = [frame.name for frame in traceback.extract_stack() if "/tasks/" in frame.filename]
+        rolled_back.extend(callers[-1:])
+
+    event.listen(ledger.engine, "rollback", note)
+    try:
+        ledger.live(180)
+    finally:
+        event.remove(ledger.engine, "rollback", note)
+    assert ledger.state(key) == OrderState.ORDERED
+    assert rolled_back == []
 
 
 def test_prebooks_and_purchase_orders_that_did_not_change_cost_no_write(ledger: Ledger, world: World) -> None:
