@@ -410,6 +410,7 @@ def _joined(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> P
     """
     if planned.alone:
         return planned
+    session.flush()  # whether another is held for being over the limit may depend on this order's own mark
     moment = now(session)
     mine = select(ShipmentLine.shipment_id).where(ShipmentLine.order_key == row.axerrio_key)
     keys = (
@@ -648,6 +649,7 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: d
 def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pause | None:
     """It did not end as asked; gives the pause, where the method is paused now."""
     error, pause = verdict.error, None
+    hints: list[Hint] = []
     with run.runtime.sessions.begin() as session:
         rows = lock_orders_of(session, write_id)
         row = next((each for each in rows if each.id == run.order_id), None)
@@ -668,7 +670,7 @@ def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pau
             write.refusal = error.kind.value
             _close(session, write, WriteState.REFUSED, error.detail)
             if error.kind is RefusalKind.UNKNOWN_REFERENCE:
-                _read_reference_again(session, row, run.runtime.timing)
+                hints = _read_reference_again(session, row, run.runtime.timing)
         elif isinstance(error, NotSent):
             if write.attempts <= 1:
                 _close(session, write, WriteState.VOID, error.detail)
@@ -685,6 +687,7 @@ def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pau
             if pause is not None:
                 for each in rows:
                     begin_afresh(session, each)
+    run.runtime.send_hints(hints)
     return pause
 
 
@@ -718,6 +721,6 @@ def _axerrio_answers(session: Session, row: Order) -> bool:
     return session.scalar(failures) == 0
 
 
-def _read_reference_again(session: Session, row: Order, timing: Timing) -> None:
+def _read_reference_again(session: Session, row: Order, timing: Timing) -> list[Hint]:
     of_connection = select(Scope.id).where(Scope.connection_id == row.connection_id, Scope.feed == Feed.KOMET_REFERENCE)
-    scopes.request(session, list(session.scalars(of_connection)), timing)
+    return scopes.request(session, list(session.scalars(of_connection)), timing)

@@ -107,8 +107,8 @@ def _adopt_changes(session: Session, line: WriteLine, codes: dict[str, str]) -> 
 
 def _adopt_renamed(session: Session, claim: Claim, shown: dict[int, dict[str, str]]) -> None:
     """A person gave a box its label's code by hand."""
-    every = {code for codes in shown.values() for code in codes}
-    for box in session.scalars(select(Box).where(Box.line_id.in_(shown), Box.box_code.not_in(every))):
+    boxes = session.scalars(select(Box).where(Box.line_id.in_(shown))).all()
+    for box in (each for each in boxes if each.box_code not in shown[each.line_id]):
         label = session.get(Label, (claim.connection_id, box.label_key))
         if label is not None and label.content["box_code"] in shown[box.line_id]:
             rename_box(session, claim.connection_id, box.box_code, label.content["box_code"])

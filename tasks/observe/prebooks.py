@@ -71,23 +71,22 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         _suspect(session, claim, strangers, known)
         born = _take_up(session, connection, strangers, reader, max(claim.pace.passive, runtime.timing.poll))
         hides = claim.key != CHANGED and not listing.records and _should_show(session, connection, claim)
-        finished = scopes.finish(
+        hints = scopes.finish(
             session,
             claim,
             complete=listing.complete and not hides and not _marks_are_hidden(found),
             records=len(listing.records),
             timing=runtime.timing,
-        )
+        ).hints
         if claim.key == CHANGED and listing.complete:
             overlap = timedelta(seconds=connection.settings.komet.profile.updated_overlap_seconds)
             since = (listing.served_at or claim.began_at) - took - overlap
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(changed_since=since))
         if claim.key not in (CHANGED, WINDOW) and _misses(session, connection, claim, listing):
-            scopes.request(
-                session, [scopes.find_or_make(session, connection.id, claim.feed, WINDOW).id], runtime.timing
-            )
+            window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
+            hints += scopes.request(session, [window.id], runtime.timing)
         watch.close()
-        hints = finished.hints + wake(session, [*rows.values(), *born], connection, runtime.timing)
+        hints += wake(session, [*rows.values(), *born], connection, runtime.timing)
     hints += wake_those_that_wait_for(runtime, connection, learned.mapped)
     return hints + (proofs.wake_in_doubt(runtime, connection) if learned.proof else [])
 

@@ -25,14 +25,14 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         put_aside_all(session, claim, (*carriers.unreadable, *box_types.unreadable))
         _replace(session, connection.id, "carriers", carriers.records)
         _replace(session, connection.id, "box_types", box_types.records)
-        scopes.finish(
+        finished = scopes.finish(
             session,
             claim,
             complete=carriers.complete and box_types.complete,
             records=len(carriers.records) + len(box_types.records),
             timing=runtime.timing,
         )
-        return wake(session, rows, connection, runtime.timing)
+        return finished.hints + wake(session, rows, connection, runtime.timing)
 
 
 def _replace(session: Session, connection_id: int, name: str, records: Iterable[Carrier | BoxType]) -> None:
