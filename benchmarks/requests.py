@@ -55,7 +55,7 @@ _HOURS = {7: 4, 8: 10, 9: 14, 10: 14, 11: 12, 12: 6, 13: 10, 14: 12, 15: 11, 16:
 #: Days from today on which orders leave, and how many of ten leave then.
 _DEPARTURES = {2: 5, 3: 3, 4: 2}
 #: Two shipments a ship date, at these hours and a quarter of an hour apart from one date to the next.
-_SHIPMENTS = (15.0, 20.0)
+_SHIPMENTS = (15.0, 22.5)
 _ROUND = HOUR / 4
 _AXERRIO = {Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS, Feed.ARTICLES}
 #: A read is early that comes before so much of its interval has passed.
