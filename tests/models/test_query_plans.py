@@ -32,6 +32,7 @@ Json = dict[str, Any]
 _MAY = {
     "SELECT id, state FROM orders": "the test's own",
     "SELECT min(orders.due_at)": "the test's own",
+    "SELECT min(scopes.due_at)": "the test's own",
     # Orders that are open wait, and a person asks.
     "EXISTS (SELECT waits.scope_id": "waits",
 }
