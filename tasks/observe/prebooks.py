@@ -383,6 +383,7 @@ class _Store:
         prebook.truck_date = seen.truck_date or prebook.truck_date
         prebook.baseline, prebook.content = prebook.baseline or header, header
         prebook.content_hash, prebook.as_of = found.digest, self._claim.began_at
+        write = self._writes.get(found.write_id or 0)
         for item in seen.items:
             self._item(prebook, self._items.get(item.item_id), item)
         if row.origin == canonical.Origin.KOMET:
@@ -391,10 +392,9 @@ class _Store:
             self._session.flush()
             self._bind_own(row, prebook)
         else:
-            self._bind(row, prebook, found)
-            self._report_strays(row, prebook, found)
+            self._bind(row, prebook, seen, write)
+            self._report_strays(row, prebook, seen, write)
         self._learn_products(prebook)
-        write = self._writes.get(found.write_id or 0)
         if write is None or write.mark != seen.mark:
             return None
         write.result = {"id": prebook.prebook_id, "number": prebook.number}
@@ -471,10 +471,9 @@ class _Store:
             item.line_id = item.line_id or ids.get(item.item_id)
         self._session.flush()
 
-    def _bind(self, row: Order, prebook: Prebook, found: _Known) -> None:
+    def _bind(self, row: Order, prebook: Prebook, seen: canonical.Prebook, write: Write | None) -> None:
         """Bind items to the lines that were sent in this prebook: once, and never anew."""
         bound = {item.line_id for item in prebook.items if item.line_id is not None}
-        write = self._writes.get(found.write_id or 0)
         if write is not None:
             parts = sorted(write.lines, key=lambda each: (each.line.position, each.line.id))
             sent = {
@@ -483,26 +482,25 @@ class _Store:
         else:
             sent = {line.line_key: line.seeded for line in row.lines if line.id not in bound and line.seeded}
         stored = {item.item_id: item for item in prebook.items if item.line_id is None}
-        seen = [item for item in found.seen.items if item.item_id in stored]
+        free = [item for item in seen.items if item.item_id in stored]
         ids = {line.line_key: line.id for line in row.lines}
-        binding = bind_items(sent, seen, box_types=self.known.box_types)
+        binding = bind_items(sent, free, box_types=self.known.box_types)
         for line_key, item_id in binding.pairs.items():
             item = stored[item_id]
             item.line_id, item.sent = ids[line_key], sent[line_key]
             item.is_tied = line_key in binding.tied
 
-    def _report_strays(self, row: Order, prebook: Prebook, found: _Known) -> None:
+    def _report_strays(self, row: Order, prebook: Prebook, seen: canonical.Prebook, write: Write | None) -> None:
         """An item that is bound to nothing is a person's: reported, and left alone."""
-        shown = {item.item_id: item for item in found.seen.items}
+        shown = {item.item_id: item for item in seen.items}
         bound = {item.line_id for item in prebook.items}
-        write = self._writes.get(found.write_id or 0)
         if write is not None and any(each.line_id not in bound for each in write.lines):
             return  # it may yet be one of ours
         for item in prebook.items:
-            seen = shown.get(item.item_id)
-            if item.line_id is None and seen is not None and seen.boxes:
-                what = f"{seen.boxes} boxes of {seen.product_description or 'a product without a name'}"
-                said = f"Prebook {found.seen.number} holds an item that is not ours: {what}. It is left alone."
+            stray = shown.get(item.item_id)
+            if item.line_id is None and stray is not None and stray.boxes:
+                what = f"{stray.boxes} boxes of {stray.product_description or 'a product without a name'}"
+                said = f"Prebook {seen.number} holds an item that is not ours: {what}. It is left alone."
                 note_once(self._session, row, said)
 
     def _learn_products(self, prebook: Prebook) -> None:
