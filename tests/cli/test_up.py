@@ -45,9 +45,13 @@ def up(shell: Shell) -> Iterator[Up]:
 
 
 def command_lines(parent: int) -> list[str]:
-    """Of all children of a process."""
-    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip() for pid in pids]
+    """Of all children of a process, once each of them has become what it is to be."""
+    while True:
+        pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        lines = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip() for pid in pids]
+        if all(lines):
+            return lines
+        time.sleep(0.01)
 
 
 @linux
