@@ -45,7 +45,8 @@ def put_aside(session: Session, claim: Claim, records: Iterable[Unreadable]) -> 
 def put_aside_all(session: Session, claim: Claim, records: Iterable[Unreadable]) -> None:
     """Keep those of a whole list; what was put aside from it before and is in it no more is resolved."""
     digests = put_aside(session, claim, records)
-    resolve(session, claim, UnreadableRecord.digest.not_in(digests))
+    if claim.lacks_records:
+        resolve(session, claim, UnreadableRecord.digest.not_in(digests))
 
 
 def resolve(session: Session, claim: Claim, *which: ColumnElement[bool]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from clients.komet.client import Listing
@@ -44,6 +44,8 @@ class _Known:
     order_id: int
     write_id: int | None
     digest: str
+    #: Of what is stored of it; None: nothing is, or it is to be looked at again.
+    stored: str | None = None
 
 
 def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
@@ -81,7 +83,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         if claim.key == CHANGED and listing.complete:
             overlap = timedelta(seconds=connection.settings.komet.profile.updated_overlap_seconds)
             since = (listing.served_at or claim.began_at) - took - overlap
-            session.execute(update(Scope).where(Scope.id == claim.scope_id).values(changed_since=since))
+            session.get_one(Scope, claim.scope_id).changed_since = since
         if claim.key not in (CHANGED, WINDOW) and _misses(session, connection, claim, listing):
             window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
             hints += scopes.request(session, [window.id], runtime.timing)
@@ -121,6 +123,8 @@ def _put_aside(session: Session, connection: Connection, claim: Claim, listing: 
     if claim.key == WINDOW:
         put_aside_all(session, claim, listing.unreadable)
         return
+    if not listing.unreadable:
+        return
     window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
     put_aside(session, replace(claim, scope_id=window.id), listing.unreadable)
 
@@ -128,20 +132,17 @@ def _put_aside(session: Session, connection: Connection, claim: Claim, listing: 
 def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Known]:
     """Those of the list that an order stands in. One mark, one prebook: of several carriers the first made is ours."""
     marks = {record.mark for record in records if record.mark}
-    writes = {
-        write.mark: write
-        for write in session.scalars(select(Write).where(Write.connection_id == connection.id, Write.mark.in_(marks)))
-    }
+    of_marks = select(Write.mark, Write.id, Write.order_id)
+    of_marks = of_marks.where(Write.connection_id == connection.id, Write.mark.in_(marks))
+    writes = {row.mark: row for row in session.execute(of_marks)}
     ids = {record.prebook_id for record in records}
-    known = {
-        row.prebook_id: row
-        for row in session.scalars(
-            select(Prebook).where(
-                Prebook.connection_id == connection.id,
-                or_(Prebook.prebook_id.in_(ids), Prebook.write_id.in_([write.id for write in writes.values()])),
-            )
+    rows = session.execute(
+        select(Prebook.prebook_id, Prebook.order_id, Prebook.write_id, Prebook.content_hash).where(
+            Prebook.connection_id == connection.id,
+            or_(Prebook.prebook_id.in_(ids), Prebook.write_id.in_([each.id for each in writes.values()])),
         )
-    }
+    )
+    known = {row.prebook_id: row for row in rows}
     carriers = {row.write_id: row.prebook_id for row in known.values() if row.write_id is not None}
     found = []
     for record in sorted(records, key=lambda each: (len(each.prebook_id), each.prebook_id)):
@@ -149,7 +150,7 @@ def _find(session: Session, connection: Connection, records: Sequence[canonical.
         row = known.get(record.prebook_id)
         write = writes.get(record.mark)
         if row is not None:
-            found.append(_Known(record, row.order_id, row.write_id, digest))
+            found.append(_Known(record, row.order_id, row.write_id, digest, row.content_hash))
         elif write is not None and carriers.setdefault(write.id, record.prebook_id) == record.prebook_id:
             found.append(_Known(record, write.order_id, write.id, digest))
     return found
@@ -182,14 +183,6 @@ def _changed(session: Session, connection: Connection, found: Sequence[_Known]) 
     """Those that show something new: unchanged ones cost no write."""
     if not found:
         return []
-    stored = dict(
-        session.execute(
-            select(Prebook.prebook_id, Prebook.content_hash).where(
-                Prebook.connection_id == connection.id,
-                Prebook.prebook_id.in_([each.seen.prebook_id for each in found]),
-            )
-        ).all()
-    )
     unseen = set(
         session.scalars(
             select(Write.id).where(
@@ -201,13 +194,17 @@ def _changed(session: Session, connection: Connection, found: Sequence[_Known]) 
         session.scalars(
             select(Prebook.prebook_id)
             .join(PrebookItem, PrebookItem.prebook_row == Prebook.id)
-            .where(Prebook.connection_id == connection.id, Prebook.prebook_id.in_(stored), PrebookItem.missing > 0)
+            .where(
+                Prebook.connection_id == connection.id,
+                Prebook.prebook_id.in_([each.seen.prebook_id for each in found]),
+                PrebookItem.missing > 0,
+            )
         )
     )
     return [
         each
         for each in found
-        if stored.get(each.seen.prebook_id) != each.digest
+        if each.stored != each.digest
         or each.seen.prebook_id in missed
         or (each.write_id in unseen and each.seen.mark is not None)
     ]
@@ -402,6 +399,8 @@ class _Store:
 
     def miss(self, lost: dict[int, int], rows: dict[int, Order]) -> None:
         """Count what a full read did not show; what is gone from a prebook born in Komet is wanted no more."""
+        if not lost:
+            return
         gone: set[int] = set()
         for item in self._session.scalars(select(PrebookItem).where(PrebookItem.id.in_(lost))):
             item.missing += 1
@@ -409,7 +408,7 @@ class _Store:
                 deletions.note_gone(self._session, self._claim, item)
                 gone.add(item.id)
                 self._learned.mapped |= forget_unknown(item)
-        if lost and len(gone) < len(lost):
+        if len(gone) < len(lost):
             scopes.expect(self._session, self._connection.id, Feed.KOMET_PREBOOKS, WINDOW, self._timing.poll)
         for item_id in gone:
             row = rows[lost[item_id]]

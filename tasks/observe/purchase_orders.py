@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from models import canonical
 from models.tables import Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Wait, Write, WriteLine
@@ -24,6 +24,22 @@ from tasks.situation import MISSES_FOR_GONE
 from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake
 
 log = structlog.get_logger()
+
+
+class _Item(NamedTuple):
+    """A prebook item of ours that a purchase order of the list names."""
+
+    item_id: str
+    line_id: int | None
+    order_id: int
+
+
+class _Unshown(NamedTuple):
+    """A purchase order create that no look has shown yet."""
+
+    write_id: int
+    #: Items of purchase orders that covered the prebook item before.
+    known: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -117,22 +133,22 @@ def _miss(session: Session, claim: Claim, item: PurchaseOrderItem) -> None:
 
 def _our_items(
     session: Session, connection: Connection, records: Sequence[canonical.PurchaseOrder]
-) -> dict[str, PrebookItem]:
+) -> dict[str, _Item]:
     """Prebook items of ours that any of these purchase orders names."""
     named = {item.prebook_item_id for record in records for item in record.items if item.prebook_item_id}
-    rows = session.scalars(
-        select(PrebookItem)
+    rows = session.execute(
+        select(PrebookItem.item_id, PrebookItem.line_id, Prebook.order_id)
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
         .where(PrebookItem.connection_id == connection.id, PrebookItem.item_id.in_(named))
-        .options(joinedload(PrebookItem.prebook))
     )
-    return {row.item_id: row for row in rows}
+    return {row.item_id: _Item(row.item_id, row.line_id, row.order_id) for row in rows}
 
 
 def _ours(
     session: Session,
     connection: Connection,
     records: Sequence[canonical.PurchaseOrder],
-    items: dict[str, PrebookItem],
+    items: dict[str, _Item],
 ) -> list[_Ours]:
     before: dict[str, set[int]] = {}
     for id_, order_id in session.execute(
@@ -146,7 +162,7 @@ def _ours(
     ours = []
     for record in records:
         named = {item.prebook_item_id for item in record.items if item.prebook_item_id in items}
-        order_ids = {items[each].prebook.order_id for each in named if each is not None}
+        order_ids = {items[each].order_id for each in named if each is not None}
         order_ids |= before.get(record.purchase_order_id, set())  # the last of its items may have been taken off
         if order_ids:
             digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
@@ -171,15 +187,15 @@ def _with_orders(*columns: Any) -> Select[Any]:
     )
 
 
-def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, tuple[Write, frozenset[str]]]:
-    """The newest purchase order create of each prebook item, where no look has shown it yet, and what was there before.
+def _unshown(session: Session, items: Iterable[_Item]) -> dict[str, _Unshown]:
+    """The newest purchase order create of each prebook item, where no look has shown it yet.
 
     The link does not say which create made an item: it is taken for the newest, and what an older one made too much
     shows as more boxes than wanted.
     """
     of_lines = {item.line_id for item in items if item.line_id is not None}
     found = session.execute(
-        select(WriteLine.sent, Write)
+        select(WriteLine.sent, Write.id, Write.shown_at)
         .join(Write, WriteLine.write_id == Write.id)
         .where(
             WriteLine.line_id.in_(of_lines),
@@ -187,25 +203,26 @@ def _unshown(session: Session, items: Iterable[PrebookItem]) -> dict[str, tuple[
             Write.sent_at.is_not(None),
         )
         .order_by(Write.id)
-        .execution_options(populate_existing=True)
     )
-    newest = {says["prebook_item_id"]: (write, frozenset(says.get("known", ()))) for says, write in found if says}
-    return {item_id: each for item_id, each in newest.items() if each[0].shown_at is None}
+    newest = {row.sent["prebook_item_id"]: row for row in found if row.sent}
+    return {
+        item_id: _Unshown(row.id, frozenset(row.sent.get("known", ())))
+        for item_id, row in newest.items()
+        if row.shown_at is None
+    }
 
 
-def _shown_by(
-    items: Iterable[canonical.PurchaseOrderItem], unshown: dict[str, tuple[Write, frozenset[str]]]
-) -> dict[int, Write]:
+def _shown_by(items: Iterable[canonical.PurchaseOrderItem], unshown: dict[str, _Unshown]) -> set[int]:
     """The creates that these items show: an item that covered the same prebook item before shows none."""
     found = [(item.item_id, unshown.get(item.prebook_item_id or "")) for item in items]
-    return {each[0].id: each[0] for item_id, each in found if each is not None and item_id not in each[1]}
+    return {each.write_id for item_id, each in found if each is not None and item_id not in each.known}
 
 
 def _changed(
     session: Session,
     connection: Connection,
     ours: Sequence[_Ours],
-    unshown: dict[str, tuple[Write, frozenset[str]]],
+    unshown: dict[str, _Unshown],
 ) -> list[_Ours]:
     """Those that show something new: unchanged ones cost no write."""
     stored = dict(
@@ -240,7 +257,7 @@ class _Store:
     """Stores the purchase orders of one list: in as many statements for many of them as for one."""
 
     def __init__(
-        self, session: Session, connection: Connection, claim: Claim, items: dict[str, PrebookItem], timing: Timing
+        self, session: Session, connection: Connection, claim: Claim, items: dict[str, _Item], timing: Timing
     ) -> None:
         self._session = session
         self._connection = connection
@@ -260,7 +277,8 @@ class _Store:
         stored = [each for each in changed if self._store(each)]
         shown = [item for each in stored for item in each.seen.items if item.prebook_item_id in self._items]
         linked = [self._items[item.prebook_item_id or ""] for item in shown]
-        earned = proofs.shown(session, _shown_by(shown, _unshown(session, linked)).values(), self._claim)
+        creates = select(Write).where(Write.id.in_(_shown_by(shown, _unshown(session, linked)))).order_by(Write.id)
+        earned = proofs.shown(session, session.scalars(creates.execution_options(populate_existing=True)), self._claim)
         earned |= boxes.adopt(session, self._claim, {item.line_id for item in linked if item.line_id is not None})
         session.flush()
         return earned

@@ -65,7 +65,8 @@ def read_page(
             resolve(session, claim, UnreadableRecord.sequence.in_([each.sequence for each in mended]))
         last = {record.content.key: record.content for record in page.records}
         readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
-        if readable:
+        has_unreadable = any(isinstance(each.content, Unreadable) for each in page.records)
+        if readable and (claim.lacks_records or has_unreadable):
             resolve(session, claim, UnreadableRecord.record_key.in_(readable))
         scopes.confirm(session, claim)
         # A sequence above the highest is a slip of the server: it must not carry the cursor away from what comes next.

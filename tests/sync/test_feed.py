@@ -1,10 +1,13 @@
 """Axerrio's feed: page and cursor together, each version once, nothing that cannot be read is lost."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
+from clients.axerrio.client import FeedPage, FeedRecord
+from models.canonical import Unreadable
 from models.states import Feed
 from models.tables import Order, Scope, UnreadableRecord
 from tasks.observe import observe, sales_orders
@@ -70,6 +73,25 @@ def test_a_malformed_record_is_put_aside_and_its_page_goes_on(ledger: Ledger, wo
     assert aside.record_key == "SO-bad"
     assert json.loads(aside.raw)["lines"] == "none"
     assert feed(ledger).cursor == 3
+
+
+def test_a_record_that_a_later_one_of_its_page_replaces_is_put_aside_no_more(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = world.place()
+    client = next(iter(ledger.runtime.connections.values())).axerrio
+    fetch = client.sales_orders_after
+
+    def with_an_older_one(sequence: int, limit: int) -> FeedPage:
+        page = fetch(sequence, limit)
+        unreadable = Unreadable(sequence=0, key=key, reason="it was broken", raw="{}")
+        return replace(page, records=(FeedRecord(0, unreadable, "{}"), *page.records)) if page.records else page
+
+    monkeypatch.setattr(client, "sales_orders_after", with_an_older_one)
+    ledger.live(60)
+    assert ledger.state(key) == "ordered"
+    with ledger.session() as session:
+        assert session.scalars(select(UnreadableRecord)).one().resolved_at is not None
 
 
 def test_an_unreadable_newer_version_holds_the_order_until_it_can_be_read(ledger: Ledger, world: World) -> None:
