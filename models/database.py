@@ -60,7 +60,12 @@ def make_engine(url: str, *, pool_size: int = 5, options: str = "") -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_use_lifo=True,  # few are in use mostly, and each has statements that it prepared
-        connect_args={"connect_timeout": 3, **_SILENCE, "options": f"{_OPTIONS} {options}".strip()},
+        connect_args={
+            "connect_timeout": 3,
+            "prepare_threshold": 1,  # executions before a statement is prepared: what comes twice comes often
+            **_SILENCE,
+            "options": f"{_OPTIONS} {options}".strip(),
+        },
     )
 
     @event.listens_for(engine, "checkin")

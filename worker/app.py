@@ -1,6 +1,7 @@
 """The Celery app: how it is configured, and how its worker, beat and Flower are run."""
 
 import ctypes
+import gc
 import os
 import socket
 import sys
@@ -101,6 +102,8 @@ def run_worker(settings: Settings, urls: ServiceUrls) -> None:
     declare(app, lambda: runtime)
     heart = _Heart(runtime, requests)
     signals.worker_ready.connect(heart.start, weak=False)
+    # What is loaded by then stays for good: no collection need go through it.
+    signals.worker_ready.connect(lambda **_: gc.freeze(), weak=False)
     signals.worker_shutting_down.connect(lambda **_: runtime.ending.set(), weak=False)
     codes: list[int | None] = []
     signals.worker_shutdown.connect(lambda sender, **_: codes.append(sender.exitcode), weak=False)
