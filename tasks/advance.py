@@ -3,7 +3,7 @@
     decide   one short transaction: lock the order, judge its open writes, plan, record where it stands, and either
              freeze the next write (intended) or say what the order waits for and let it go
     act      the call: pace and budget, then `sent` is committed, then the first byte leaves; no transaction is open
-    settle   one short transaction: result, foreign ids, applied and known together
+    settle   one short transaction: result, foreign ids, applied and known together; what comes next is decided in it
 
 Whoever finds the order claimed goes away quietly. A run that dies leaves a lease that ends by itself, a due time
 behind it, and at most one open write, which the next run judges by what both systems show.
@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -52,7 +52,7 @@ from tasks.notes import note, note_once
 from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
 from tasks.plan.facts import CREATES, KOMET_WRITES, PURCHASE_ORDER_CREATES
 from tasks.requeue import begin_afresh
-from tasks.runtime import Hint, Runtime, Timing, new_owner
+from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing, new_owner
 from tasks.situation import SituationReader
 from tasks.upstreams import Call, Obstacle, Obstacles, Pause, Verdict
 from tasks.wake import hint_of, lock_order, lock_orders_of, wake_those_that_wait_for
@@ -65,6 +65,8 @@ RESYNC = timedelta(hours=1)
 _CALLS_IN_A_RUN = 10
 #: Between tries to settle while the database is away, and how long a process tries that is told to end, in seconds.
 _SETTLE_PAUSE, _LAST_TRIES = 0.5, 5.0
+#: The database is away, or too busy.
+_AWAY = (OperationalError, InterfaceError, NoConnectionError)
 
 _WHY = {
     OrderState.RECEIVED: "Not every open line stands in the other system yet.",
@@ -106,6 +108,10 @@ class _Run:
     order_id: int
     owner: str
     task: str
+    #: What it did so far, in words for people.
+    done: list[str] = field(default_factory=list)
+    #: Ids of its writes to which the other system said yes.
+    answered: list[int] = field(default_factory=list)
 
     def call(self, kind: Kind, began_at: datetime | None) -> Call:
         """A call of this run, as its system knows it."""
@@ -152,14 +158,14 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
             with runtime.sessions.begin() as session:
                 row = _claim(session, order_id, owner, runtime.timing)
                 if row is None:
-                    return "nothing due"
+                    return NOTHING_DUE
                 connection = runtime.connections.get(row.connection_id)
                 if connection is None:
                     _let_go(session, order_id, owner, RESYNC)
                     return "its connection is not in the connections file"
                 context.enter_context(bound(connection=connection.settings.name, order=row.name))
                 run = _Run(runtime, connection, order_id, owner, task)
-                decision = _decide(session, run, row, [])
+                decision = _decide(session, run, row)
             return _advance(run, decision)
         except Exception as error:
             with runtime.sessions.begin() as session:
@@ -168,21 +174,24 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
 
 
 def _advance(run: _Run, decision: _Decision) -> str:
-    done: list[str] = []
+    done = run.done
     run.runtime.send_hints(decision.hints)
     while decision.chosen is not None:
+        decided = None
         with bound(write_id=decision.chosen.write.id):
             try:
-                done.append(_act(run, decision.chosen))
+                decided = _act(run, decision.chosen)
             except _ChangedError:
                 done.append("a newer version came: planned anew")
             except LeaseLostError:
                 return ", ".join([*done, "another run took over"])
-        with run.runtime.sessions.begin() as session:
-            row = lock_order(session, run.order_id)
-            if row is None or row.lease_owner != run.owner:
-                return ", ".join([*done, "another run took over"])
-            decision = _decide(session, run, row, done)
+        if decided is None:
+            with run.runtime.sessions.begin() as session:
+                row = lock_order(session, run.order_id)
+                if row is None or row.lease_owner != run.owner:
+                    return ", ".join([*done, "another run took over"])
+                decided = _decide(session, run, row)
+        decision = decided
         run.runtime.send_hints(decision.hints)
     return ", ".join(done) or "nothing to send"
 
@@ -226,33 +235,35 @@ def _stumbled(session: Session, order_id: int, owner: str, error: Exception, tim
     _back_off(row, now(session), timing)
     row.last_error = f"{type(error).__name__}: see the log"
     row.due_at, row.lease_owner, row.lease_until = row.not_before, None, None
+    row.hinted_until = None
 
 
 # -- decide ----------------------------------------------------------------------------------------------------
 
 
-def _decide(session: Session, run: _Run, row: Order, done: list[str]) -> _Decision:
+def _decide(session: Session, run: _Run, row: Order) -> _Decision:
     """The next write to send, frozen, of an order that is locked and ours; None: it was let go."""
     reader = SituationReader(session, run.connection, run.runtime.timing)
     situation = reader.read(row)
     if _apply_verdicts(session, row, situation, run.runtime.timing):
         situation = reader.read(row)
     with session.no_autoflush:  # nothing that follows asks for what it changes: all of it is written at the commit
-        return _decided(session, run, row, reader.found, situation, done)
+        return _decided(session, run, row, reader.found, situation)
 
 
-def _decided(session: Session, run: _Run, row: Order, found: Found, situation: Situation, done: list[str]) -> _Decision:
+def _decided(session: Session, run: _Run, row: Order, found: Found, situation: Situation) -> _Decision:
     plan = make_plan(situation)
     guard.record(row, situation, plan)
     record_state(session, row, plan)
     moment = now(session)
     may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
     # What is held up keeps nothing else of the order from going on.
-    work: list[Write | PlannedWrite] = [*(session.get_one(Write, each) for each in plan.repeats), *plan.writes]
-    first, obstacle = _next_free(session, run, row, found, situation, work, done, may_write=may_write)
+    work: list[Write | PlannedWrite] = [session.get_one(Write, each) for each in plan.repeats]
+    work += [each for each in plan.writes if not each.patience]
+    first, obstacle = _next_free(session, run, row, found, situation, work, may_write=may_write)
     if first is not None and may_write:
         row.next_task = KINDS[first.kind].task
-        if done and (row.next_task != run.task or len(done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
+        if run.done and (row.next_task != run.task or len(run.done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
             return _Decision(None, [_let_go_until(row, moment, moment, run.runtime.timing, run.connection)])
         # One that waited for a request does until it has one: who leaves later must not take it.
         row.held_up_by = row.held_up_by if row.held_up_by == BUDGET else None
@@ -263,7 +274,9 @@ def _decided(session: Session, run: _Run, row: Order, found: Found, situation: S
         reach(write.kind, "planned", row.external_id or row.axerrio_key)
         address = Address(row.axerrio_key, row.external_id)
         return _Decision(_Chosen(write, address, comes_first, row.held_up_by == BUDGET), [])
-    hints = scopes.wait_for(session, row, plan.looks, run.runtime.timing, run.connection.settings)
+    hints = scopes.wait_for(
+        session, row, plan.looks, run.runtime.timing, run.connection.settings, anew=bool(run.answered)
+    )
     row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
     if obstacle is not None or not work or row.held_up_by != BUDGET:
         row.held_up_by = obstacle.name if obstacle is not None else None
@@ -279,7 +292,6 @@ def _next_free(
     found: Found,
     situation: Situation,
     work: Sequence[Write | PlannedWrite],
-    done: list[str],
     *,
     may_write: bool,
 ) -> tuple[Write | PlannedWrite | None, Obstacle | None]:
@@ -297,7 +309,7 @@ def _next_free(
             return each, None
         held_up.append((each, obstacle))
     for each, _ in held_up:
-        goes_now = not done or KINDS[each.kind].task == run.task
+        goes_now = not run.done or KINDS[each.kind].task == run.task
         if may_write and goes_now and obstacles.may_probe(each.kind.value, row):
             return each, None
     return None, held_up[0][1]
@@ -360,7 +372,7 @@ def _next_look(
     """When the order must be looked at again, whatever the observations bring."""
     if plan.state.is_final and not any(write.state.is_open for write in situation.writes):
         return None
-    times = [moment + RESYNC]
+    times = [moment + RESYNC, *(moment + each.patience for each in plan.writes if each.patience)]
     if waits_to_write and row.not_before is not None and row.not_before > moment:
         times.append(row.not_before)
     if obstacle is not None and obstacle.name == BUDGET:  # any other is told to all who wait for it when it is gone
@@ -494,8 +506,12 @@ def record_state(session: Session, row: Order, plan: Plan) -> None:
 # -- act -------------------------------------------------------------------------------------------------------
 
 
-def _act(run: _Run, chosen: _Chosen) -> str:
-    """Make the call of a frozen write and settle what came of it."""
+def _act(run: _Run, chosen: _Chosen) -> _Decision | None:
+    """Make the call of a frozen write, settle what came of it and note it in the run.
+
+    Returns:
+        What comes next, where that was decided as it was settled.
+    """
     write = chosen.write
     kind = KINDS[write.kind]
     words = write.kind.value
@@ -519,14 +535,24 @@ def _act(run: _Run, chosen: _Chosen) -> str:
         pause = _until_the_database_is_back(run, partial(_settle_error, run, write.id, call, verdict))
         if pause is not None:
             upstreams.paused(run.runtime, call, pause)
-        return f"{words}: {error.detail}"
+        run.done.append(f"{words}: {error.detail}")
+        return None
     reached("answered")
-    opened = _until_the_database_is_back(run, partial(_settle_done, run, write.id, result, sent_at[-1]))
+    run.done.append(f"{words} done")
+    run.answered.append(write.id)
+    settle, failed = partial(_settle_done, run, write.id, result, sent_at[-1]), None
+    try:
+        opened, decision = settle(decides=True)
+    except Exception as error:  # of the decision, mostly: what the answer said must not be lost by it
+        opened, decision = _until_the_database_is_back(run, partial(settle, decides=False))
+        failed = error if not isinstance(error, _AWAY) else None
     upstreams.go_on(run.runtime, run.connection, opened)
     reached("settled")
     ids = {name: result[name] for name in ("id", "number") if result.get(name)}
     log.info("write", kind=words, outcome="done", **ids)
-    return f"{words} done"
+    if failed is not None:
+        raise failed
+    return decision
 
 
 _LEASED = Prepared(
@@ -607,7 +633,7 @@ def _until_the_database_is_back(run: _Run, settle: Callable[[], T]) -> T:
     while True:
         try:
             return settle()
-        except (OperationalError, InterfaceError, NoConnectionError) as error:
+        except _AWAY as error:
             why = str(getattr(error, "orig", error))
             if run.runtime.ending.is_set():
                 give_up_at = min(give_up_at, time.monotonic() + _LAST_TRIES)
@@ -618,18 +644,29 @@ def _until_the_database_is_back(run: _Run, settle: Callable[[], T]) -> T:
             time.sleep(_SETTLE_PAUSE)
 
 
-def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: datetime) -> tuple[str, ...]:
+def _settle_done(
+    run: _Run, write_id: int, result: dict[str, object], sent_at: datetime, *, decides: bool
+) -> tuple[tuple[str, ...], _Decision | None]:
     """The other system said yes. It counts also where the lease was lost, or the write was adopted or given up.
 
+    Args:
+        run: that made the call.
+        write_id: of the write.
+        result: ids and numbers of the answer.
+        sent_at: when the call's first byte left.
+        decides: what comes next in the same transaction too, as long as the order is ours and the system was well:
+            where it was not, rows are locked after which nothing may be.
+
     Returns:
-        What was closed and is open by this.
+        What was closed and is open by this, and what comes next.
     """
+    decision = None
     with run.runtime.sessions.begin() as session:
         rows = lock_orders_of(session, write_id)
         row = next((each for each in rows if each.id == run.order_id), None)
         write = session.get_one(Write, write_id, with_for_update=True)
         if row is None:
-            return ()
+            return (), None
         write.acknowledged_at = now(session)
         write.result = {name: value for name, value in result.items() if value is not None}
         write.error = None
@@ -641,9 +678,11 @@ def _settle_done(run: _Run, write_id: int, result: dict[str, object], sent_at: d
             if each.lease_owner != run.owner:
                 each.due_at = now(session)
         session.flush()
-        opened = upstreams.answered(session, run.connection.id, [write.kind.value], sent_at)
+        answered = upstreams.answered(session, run.connection.id, [write.kind.value], sent_at)
+        if decides and answered.was_well and row.lease_owner == run.owner:
+            decision = _decide(session, run, row)
     run.runtime.send_hints(wake_those_that_wait_for(run.runtime, run.connection, words))
-    return opened
+    return answered.opened, decision
 
 
 def _settle_error(run: _Run, write_id: int, call: Call, verdict: Verdict) -> Pause | None:

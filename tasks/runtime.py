@@ -14,6 +14,8 @@ from tasks.shares import Shares
 
 #: A lease outlives the deadline of the one call that is made under it by this many seconds.
 LEASE_MARGIN = 10.0
+#: What came of looking at a row that is not due, or that somebody works on.
+NOTHING_DUE = "nothing due"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Timing:
 
     @property
     def coalesce(self) -> float:
-        """How long a scope waits for others that want the same read."""
+        """How long a scope waits for each other order that is about to want the same read."""
         return min(1.0, self.poll / 4)
 
 
@@ -72,7 +74,7 @@ class Hint:
     words: str
     #: Seconds until it shall be looked at.
     delay: float = 0.0
-    #: What the row's `hinted_until` says of it; with None it is served whatever the row says.
+    #: What the row's `hinted_until` says of it, where it says anything.
     until: datetime | None = None
 
 
@@ -91,6 +93,8 @@ class Runtime:
     #: Sends the hints after a commit. It may fail silently: what is due stays due.
     send_hints: Callable[[Iterable[Hint]], None] = send_nothing
     shares: Shares = field(default_factory=lambda: Shares(threads=1, connections=1))
+    #: The id of a row's connection, by its table and id, of those for which a message came: that never changes.
+    connection_of: dict[tuple[type, int], int] = field(default_factory=dict)
     #: Set once the process is told to end: what runs comes to its next safe point, and goes no further.
     ending: threading.Event = field(default_factory=threading.Event)
 

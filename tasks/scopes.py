@@ -1,9 +1,10 @@
 """Scopes: what one read observes, who waits for it, and when it is due.
 
 An order never reads for itself. It waits for a scope, and one read serves all who wait by then. A scope is due at once
-for a new wait, at the base interval while anybody waits actively (ids of something just made, a write in doubt), and
-much less often while they wait passively (approval, mapping); Komet's lists no sooner after the last read than the
-pace of the request budget says (`tasks.budget`).
+for a new wait, or a few seconds later where other orders of the connection are about to want the same read; at the base
+interval while anybody waits actively (ids of something just made, a write in doubt), and much less often while they
+wait passively (approval, mapping); Komet's lists no sooner after the last read than the pace of the request budget says
+(`tasks.budget`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -59,13 +60,20 @@ _SCOPES = Rows(
         ),
     ),
 )
-_others = select(Order.id).where(
-    Order.connection_id == parameter("connection_id", BigInteger()),
-    Order.id != parameter("order_id", BigInteger()),
-    Order.due_at <= CLOCK + parameter("lease", Interval()),  # due, or somebody works on it
+#: So many other orders of a connection at most make a read wait longer, each by what `Timing.coalesce` says.
+_MOST_OTHERS = 3
+_others = (
+    select(Order.id)
+    .where(
+        Order.connection_id == parameter("connection_id", BigInteger()),
+        Order.id != parameter("order_id", BigInteger()),
+        Order.due_at <= CLOCK + parameter("lease", Interval()),  # due, or somebody works on it
+    )
+    .limit(_MOST_OTHERS)
+    .subquery()
 )
-#: 1: other orders of the connection are on their way, and may soon want the same read.
-_OTHERS_AT_WORK = Rows(Number, select(cast(_others.exists(), Integer).label("value")))
+#: Other orders of the connection that are on their way, and may soon want the same read.
+_OTHERS_AT_WORK = Rows(Number, select(cast(func.count(), Integer).label("value")).select_from(_others))
 #: What an order waits for, the scopes that it is to wait for, how fast they may be read, and whether others will ask.
 _WAITING = Together(_WAITS, _SCOPES, USED, SCOPES_READ, _OTHERS_AT_WORK)
 
@@ -106,9 +114,23 @@ def find_or_make(session: Session, connection_id: int, feed: Feed, key: str) -> 
 
 
 def wait_for(
-    session: Session, order: Order, looks: Iterable[Look], timing: Timing, settings: ConnectionSettings
+    session: Session,
+    order: Order,
+    looks: Iterable[Look],
+    timing: Timing,
+    settings: ConnectionSettings,
+    *,
+    anew: bool = False,
 ) -> list[Hint]:
     """Let the order wait for these looks and for nothing else.
+
+    Args:
+        session: in a transaction that has the order locked.
+        order: that waits.
+        looks: what it waits for.
+        timing: of the process.
+        settings: of its connection.
+        anew: something was done since it began to wait, so that what it waits for actively is another look.
 
     Returns:
         Hints for the scopes that a new wait made due.
@@ -135,6 +157,8 @@ def wait_for(
     fresh = []
     for scope_id, look in wanted.items():
         if present.get(scope_id) is look.active:
+            if anew and look.active:
+                fresh.append(scope_id)
             continue
         waits = insert(Wait).values(order_id=order.id, scope_id=scope_id, active=look.active)
         session.execute(
@@ -145,8 +169,7 @@ def wait_for(
     pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
-    within = timing.coalesce if found.number(_OTHERS_AT_WORK) else 0.0
-    return request(session, fresh, timing, after, within=within)
+    return request(session, fresh, timing, after, within=timing.coalesce * found.number(_OTHERS_AT_WORK))
 
 
 def request(
@@ -178,14 +201,16 @@ def request(
             due_at = max(soon, scope.last_success_at + timedelta(seconds=after[scope.id]))
         if scope.due_at is None or scope.due_at > due_at:
             scope.due_at = due_at
-            hints += _hints(scope, moment, timing)
+            is_read = scope.lease_until is not None and scope.lease_until > moment
+            hints += [] if is_read else _hints(scope, moment, timing)  # who reads it tells of the next read
     return hints
 
 
 def _hints(scope: Scope, moment: datetime, timing: Timing) -> list[Hint]:
     """The message for a read that is due within a moment; what is due later the sweep finds."""
     delay = ((scope.due_at or moment) - moment).total_seconds()
-    if delay > timing.coalesce:
+    longest = timing.coalesce * _MOST_OTHERS
+    if delay > longest:
         return []
     scope.hinted_until = moment + timedelta(seconds=timing.hint)
     return [Hint("observe", scope.id, words(scope), delay, scope.hinted_until)]
@@ -223,6 +248,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
     """Take a due scope on; None when it is not due, stopped, or somebody else has it."""
     owner = new_owner()
     moment = func.axkomet_now()
+    lease_ends = moment + timedelta(seconds=timing.scope_lease)
     aside = select(UnreadableRecord.id).where(
         UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None)
     )
@@ -235,7 +261,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             Scope.stopped_reason.is_(None),
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
-        .values(lease_owner=owner, lease_until=moment + timedelta(seconds=timing.scope_lease), hinted_until=None)
+        .values(lease_owner=owner, lease_until=lease_ends, due_at=lease_ends, hinted_until=None)
         .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), waits)
         .execution_options(populate_existing=True)
     ).first()
@@ -293,7 +319,10 @@ def finish(
         timing: of the process.
         again: the feed has more; read on at once.
     """
+    (scope,) = _locked(session, claim.scope_id)
     moment = now(session)
+    waits = session.execute(select(Wait.order_id, Wait.active).where(Wait.scope_id == claim.scope_id)).all()
+    active = sorted(order_id for order_id, is_active in waits if is_active)
     session.add(
         Observation(
             scope_id=claim.scope_id,
@@ -303,14 +332,11 @@ def finish(
             records=records,
         )
     )
-    (scope,) = _locked(session, claim.scope_id)
     scope.served = max(scope.served, claim.requested)
     is_first = scope.last_success_at is None
     scope.last_success_at = moment
     scope.failures, scope.last_error = 0, None
-    waits = session.execute(select(Wait.order_id, Wait.active).where(Wait.scope_id == claim.scope_id)).all()
-    active = sorted(order_id for order_id, is_active in waits if is_active)
-    scope.due_at = _next_read(
+    next_read = _next_read(
         scope,
         moment,
         timing,
@@ -320,8 +346,12 @@ def finish(
         is_urgent=bool(active),
         again=again,
     )
-    _release(scope, claim)
     was_asked = scope.requested > scope.served and not again
+    if was_asked:  # while it was read: it is due by then, or when the lease would have ended
+        asked_for = max(scope.due_at or moment, moment + timedelta(seconds=claim.pace.active))
+        next_read = min(next_read or asked_for, asked_for)
+    scope.due_at = next_read
+    _release(scope, claim)
     return Finished(active, _hints(scope, moment, timing) if was_asked else [])
 
 
@@ -345,8 +375,6 @@ def _next_read(
 ) -> datetime | None:
     if again:
         return moment
-    if scope.requested > scope.served:
-        return moment + timedelta(seconds=max(timing.coalesce, pace.active))
     between_polls = timing.between_polls(first=is_first and not _is_on_demand(scope))
     passive = max(between_polls, pace.passive)
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:

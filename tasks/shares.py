@@ -52,8 +52,6 @@ class Shares:
                 granted = self._lock.wait_for(may_have, _MOMENT)
                 self._waiting -= 1
             self._held[connection_id] += granted
-            if not granted:
-                self._denied.add(connection_id)
         self._mine.connection_id = connection_id
         try:
             yield granted
@@ -69,6 +67,11 @@ class Shares:
         idle = self._connections - sum(each > 0 for each in self._held.values())
         kept = min(idle, self._threads // 4)
         return held == 0 or self._connections == 1 or (held < free + is_read and free > kept)
+
+    def deny(self, connection_id: int) -> None:
+        """Something of the connection went away without a thread, and may have another message by now."""
+        with self._lock:
+            self._denied.add(connection_id)
 
     def was_denied(self, connection_id: int) -> bool:
         """Something of the connection was denied a thread since this was last asked."""

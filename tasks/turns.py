@@ -2,8 +2,8 @@
 
 Messages   a connection has a bounded number on their way for its orders, and as many for its reads. What is due beyond
            that waits in the ledger, and whenever one was served, the next of its connection takes its place. A row
-           says in `hinted_until` which message is on its way for it. One that was so late that another was sent
-           finds nothing to do, so that late messages do not breed.
+           says in `hinted_until` which message is on its way for it. Of several for one row the first does its work
+           and the others find nothing due, and send none in their turn: so late messages do not breed.
 Threads    see `Shares`: work that finds its connection's share used up waits a moment and goes away, and its row stays
            due until another piece of its connection's work was done. Nobody waits for another connection's system.
 Work       see `Lanes`: transactions, in which a process works, take turns by connection.
@@ -20,25 +20,28 @@ from models.database import CLOCK
 from models.prepared import Prepared, parameter
 from models.tables import Order, Scope
 from tasks.connection import Connection
-from tasks.runtime import Hint, Runtime, Timing
-from tasks.wake import MOST_HINTS, OTHERS_WAIT, room_for_hints
+from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
+from tasks.wake import MOST_HINTS, room_for_hints
 
-
-def _comes(row: type[Order] | type[Scope]) -> Prepared:
-    """The message that a row waits for comes: no other is on its way any more."""
-    until = parameter("until", DateTime(timezone=True))
-    awaited = or_(until.is_(None), row.hinted_until == until)
-    comes = update(row).where(row.id == parameter("row_id", BigInteger()), awaited)
-    return Prepared(comes.values(hinted_until=None).returning(row.connection_id, OTHERS_WAIT[row]))
-
-
-_COMES = {row: _comes(row) for row in (Order, Scope)}
+_DENIED = "stays due: its connection holds its share of the threads"
+#: Rows of which a process keeps in mind whose they are.
+_MOST_KNOWN = 10_000
+_until = parameter("until", DateTime(timezone=True))
+#: A message goes away again: its row needs another, and may have it at once.
+_GOES = {
+    row: Prepared(
+        update(row)
+        .where(row.id == parameter("row_id", BigInteger()), or_(_until.is_(None), row.hinted_until == _until))
+        .values(hinted_until=None)
+    )
+    for row in (Order, Scope)
+}
 
 
 def serve(
     runtime: Runtime, row: type[Order] | type[Scope], row_id: int, until: datetime | None, work: Callable[[], str]
 ) -> str:
-    """Do what a message asks for, where its connection has a thread left, and send the next message of its kind.
+    """Do what a message asks for, where its connection has a thread left; what was done makes room for the next.
 
     Args:
         runtime: of this process.
@@ -50,27 +53,44 @@ def serve(
     Returns:
         What came of it, in a few words for people.
     """
-    with runtime.sessions.begin() as session:
-        found = _COMES[row].run(session, row_id=row_id, until=until).first()
-    if found is None:
-        return "another message was sent for it, or came before this one"
-    connection_id, others = found
-    connection = runtime.connections.get(connection_id)
+    connection = _connection_of(runtime, row, row_id)
     if connection is None:
         return work()
-    with runtime.shares.thread(connection.id, is_read=row is Scope) as granted:
-        if not granted:
-            return "stays due: its connection holds its share of the threads"
-        came = work()
-    kinds: tuple[type[Order | Scope], ...] = (row,) if others else ()
+    is_served = False
+    try:
+        with runtime.shares.thread(connection.id, is_read=row is Scope) as granted:
+            came = work() if granted else _DENIED
+        is_served = came not in (_DENIED, NOTHING_DUE)
+    finally:
+        if not is_served:
+            with runtime.sessions.begin() as session:
+                _GOES[row].run(session, row_id=row_id, until=until)
+    if not granted:
+        runtime.shares.deny(connection.id)
+        return came
+    kinds: tuple[type[Order | Scope], ...] = (row,) if is_served else ()
     if runtime.shares.was_denied(connection.id):
         kinds = (Order, Scope)
-    if not kinds:
-        return came
-    with runtime.sessions.begin() as session:
-        hints = [hint for kind in kinds for hint in next_hints(session, kind, connection, runtime.timing, most=1)]
-    runtime.send_hints(hints)
+    if kinds:
+        with runtime.sessions.begin() as session:
+            hints = [hint for kind in kinds for hint in next_hints(session, kind, connection, runtime.timing, most=1)]
+        runtime.send_hints(hints)
     return came
+
+
+def _connection_of(runtime: Runtime, row: type[Order] | type[Scope], row_id: int) -> Connection | None:
+    """Whose a row is, which never changes."""
+    known = runtime.connection_of
+    connection_id = known.get((row, row_id))
+    if connection_id is None:
+        with runtime.sessions.begin() as session:
+            connection_id = session.scalar(select(row.connection_id).where(row.id == row_id))
+        if connection_id is None:
+            return None
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[row, row_id] = connection_id
+    return runtime.connections.get(connection_id)
 
 
 def _next(row: type[Order] | type[Scope], *found: ColumnElement[Any]) -> Prepared:

@@ -12,7 +12,7 @@ Rows of `upstreams` and `paused_methods` are locked last, after all that the tab
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import BigInteger, ColumnElement, and_, case, delete, func, literal, or_, select, update
@@ -265,25 +265,32 @@ def probe_now(session: Session, connection_id: int) -> None:
 # -- after a call that ended well ------------------------------------------------------------------------------
 
 
-def answered(
-    session: Session, connection_id: int, methods: Collection[str], began_at: datetime | None
-) -> tuple[str, ...]:
+class Answered(NamedTuple):
+    """What came of an answer."""
+
+    #: What was opened, by name: after the commit, call `go_on`.
+    opened: tuple[str, ...]
+    #: There was nothing to open or to count anew, and nothing was locked.
+    was_well: bool
+
+
+def answered(session: Session, connection_id: int, methods: Collection[str], began_at: datetime | None) -> Answered:
     """Methods did what was asked: the count begins anew, and what the call probed is open.
 
     Writes nothing while all is well. A call that began before something was closed proves nothing of it.
 
     Args:
-        session: its transaction records it; nothing may be locked after this.
+        session: its transaction records it; nothing may be locked after this unless all was well.
         connection_id: of its row.
         methods: of one system.
         began_at: when the call began.
-
-    Returns:
-        What was opened, by name: after the commit, call `go_on`.
     """
     found = _TROUBLE.read(session, connection_id=connection_id)
-    opened = _reset(session, found, system_of(next(iter(methods))), began_at)
+    system = system_of(next(iter(methods)))
+    was_well = not any(each.system == system and (each.misses or each.closed_since) for each in found[UPSTREAMS])
+    opened = _reset(session, found, system, began_at)
     for row in found[REFUSED_METHODS]:
+        was_well = was_well and row.method not in methods
         since = row.paused_since
         if row.method in methods and (since is None or (began_at is not None and began_at >= since)):
             gone = delete(PausedMethod).where(
@@ -293,14 +300,14 @@ def answered(
             )
             ended = session.scalar(gone.returning(PausedMethod.method).execution_options(synchronize_session=False))
             opened += (row.method,) if ended is not None and since is not None else ()
-    return opened
+    return Answered(opened, was_well)
 
 
 def read_well(runtime: Runtime, connection: Connection, feed: Feed, began_at: datetime) -> None:
     """A feed was read, so that all its methods did what was asked."""
     with runtime.sessions.begin() as session:
-        opened = answered(session, connection.id, _METHODS[feed], began_at)
-    go_on(runtime, connection, opened)
+        came = answered(session, connection.id, _METHODS[feed], began_at)
+    go_on(runtime, connection, came.opened)
 
 
 def _reset(session: Session, found: Found, system: str, began_at: datetime | None) -> tuple[str, ...]:

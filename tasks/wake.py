@@ -98,10 +98,6 @@ def _waiting(row: type[Order] | type[Scope], connection_id: Any) -> Select[int]:
     )
 
 
-#: Asks whether something else of a row's connection is due and has no message on its way.
-OTHERS_WAIT: dict[Any, ColumnElement[bool]] = {
-    row: _waiting(row, row.connection_id).where(_OTHERS[row].id != row.id).exists() for row in (Order, Scope)
-}
 #: Asks for the connections with something due that has no message on its way.
 WITH_WORK: dict[Any, Select[int]] = {
     row: select(ConnectionRow.id).where(_waiting(row, ConnectionRow.id).exists()) for row in (Order, Scope)

@@ -95,6 +95,7 @@ class WriteReader:
             is_shared=any(each.line_id not in own for each in self._lines[write.id]),
             is_led=write.order_id == self._row.id,
             looks_since_settled=since.complete,
+            settled_for=self._now - write.settled_at if write.settled_at else None,
             strikes=write.strikes,
             is_excused=write.excused,
             refusal=refusal,

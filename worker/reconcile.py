@@ -26,7 +26,7 @@ from tasks.observe import observe
 from tasks.plan import Plan, Situation, make_plan
 from tasks.plan.drift import Drift, Goods, Remark, Sight, are_lost, drift, goods, owner, unlinked
 from tasks.polling import make_due
-from tasks.runtime import Hint, Runtime, Timing
+from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
 from tasks.scopes import find_or_make, words
 from tasks.situation import MISSES_FOR_GONE, SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
@@ -46,8 +46,6 @@ _INTERVALS = 3
 _PAUSE = 0.2
 _FINAL = [state for state in OrderState if state.is_final]
 _LINKS = "links in Axerrio"
-#: What `observe` says where somebody else has the scope, or just had it.
-_TAKEN = "nothing due"
 
 
 @dataclass
@@ -168,11 +166,11 @@ class _Connection:
                     has_more = due_at is not None and due_at <= now(session)
                 if not (has_more and feed in _OF_AXERRIO):
                     return True
-            elif said == _TAKEN and time.monotonic() < patience:
+            elif said == NOTHING_DUE and time.monotonic() < patience:
                 time.sleep(_PAUSE)
             else:
                 why = said.removeprefix(f"{name}: ")
-                self.unread[name] = "somebody else reads it, and comes to no end" if said == _TAKEN else why
+                self.unread[name] = "somebody else reads it, and comes to no end" if said == NOTHING_DUE else why
                 return False
 
     def _leave_to_the_sweep(self, hints: Iterable[Hint]) -> None:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Collection
 from datetime import date
 
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -90,6 +91,13 @@ def _settle_prebook(session: Session, _connection: Connection, row: OrderRow, wr
                 as_of=write.sent_at,
             )
             .on_conflict_do_nothing()
+        )
+    if write.shown_at is not None:  # a read was quicker than the answer: what it took for unknown is ours
+        ours = select(Prebook.id).where(Prebook.write_id == write.id)
+        session.execute(
+            update(PrebookItem)
+            .where(PrebookItem.prebook_row.in_(ours), PrebookItem.as_of < write.shown_at)
+            .values(touched=False)
         )
 
 

@@ -15,7 +15,7 @@ from tasks.budget import RATIONED, pace_of, unblocking
 from tasks.connection import Connection
 from tasks.context import bound
 from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
-from tasks.runtime import Hint, Runtime
+from tasks.runtime import NOTHING_DUE, Hint, Runtime
 from tasks.scopes import Claim, ReadLostError
 from tasks.upstreams import Call, Obstacles
 
@@ -47,7 +47,7 @@ def observe(runtime: Runtime, scope_id: int) -> str:
     with runtime.sessions.begin() as session:
         claim = scopes.claim(session, scope_id, runtime.timing)
         if claim is None:
-            return "nothing due"
+            return NOTHING_DUE
         words = scopes.words(claim)
         if claim.is_idle:
             scopes.rest(session, claim)

@@ -49,7 +49,8 @@ class Back:
         references = self.references()
         in_step = references == (s.references_applied or References())
         if not in_step and self.may_link:
-            writes.append(PlannedWrite(Kind.EXTERNAL_REFERENCES, keys, references=references))
+            patience = self.ask.purchase_order_shows_within  # one write then names it too
+            writes.append(PlannedWrite(Kind.EXTERNAL_REFERENCES, keys, references=references, patience=patience))
         report = self._report()
         if report is not None and in_step and self._may(Kind.PROCUREMENT_STATUS):
             writes.append(PlannedWrite(Kind.PROCUREMENT_STATUS, keys, report=report))

@@ -22,6 +22,8 @@ from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 
 #: Looks at its scope that must miss a write before it may count as absent.
 LOOKS_FOR_ABSENCE = 2
+#: What was just made is seen within so long, where the lists are read as usual.
+SHOWS_WITHIN = timedelta(seconds=10)
 #: Refusals that we do not understand are tried again; the last of these holds the order.
 REFUSALS_BEFORE_HOLD = 3
 #: An order with nothing open is closed so long after its truck date.
@@ -201,6 +203,8 @@ class WriteFacts:
     is_shared: bool = False
     #: Looks at its scope that began after it was settled.
     looks_since_settled: int = 0
+    #: Time since it was settled.
+    settled_for: timedelta | None = None
     #: Tries that ended unanswered while the other system answered others.
     strikes: int = 0
     #: It ended unanswered while its system was away from everybody.
@@ -392,6 +396,8 @@ class PlannedWrite:
     boxes: tuple[BoxChange, ...] = ()
     #: It must not share a call with other orders.
     alone: bool = False
+    #: What it lacks is about to be seen: only after so long it is sent without it.
+    patience: timedelta = timedelta(0)
 
     def with_parts_of(self, other: "PlannedWrite") -> "PlannedWrite":
         """The same call with another order's boxes in it too."""

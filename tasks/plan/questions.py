@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from shlex import quote
 
 from clients.errors import RefusalKind
@@ -10,7 +10,9 @@ from models.canonical import LineStatus, Order, OrderStatus, Origin
 from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
+    PURCHASE_ORDER_CREATES,
     REFUSALS_BEFORE_HOLD,
+    SHOWS_WITHIN,
     Hold,
     LineFacts,
     Look,
@@ -120,6 +122,13 @@ class Questions:
     def open(self, *kinds: Kind, line: LineFacts | None = None) -> WriteFacts | None:
         """The open write of these kinds, if any."""
         return next((write for write in self.writes(kinds, line) if write.state.is_open), None)
+
+    @property
+    def purchase_order_shows_within(self) -> timedelta:
+        """A purchase order was just made, and its items are about to be seen; zero: nothing is to be awaited."""
+        made = [each for each in self.writes(PURCHASE_ORDER_CREATES) if each.state is WriteState.DONE]
+        ages = [each.settled_for for each in made if not each.shown and each.settled_for is not None]
+        return max(SHOWS_WITHIN - min(ages, default=SHOWS_WITHIN), timedelta(0))
 
     def done(self, kinds: Collection[Kind], line: LineFacts) -> WriteFacts | None:
         """The newest done write of these kinds for the line."""

@@ -57,7 +57,7 @@ def test_no_answer_and_no_failure_ends_it(ledger: Ledger, world: World) -> None:
     pause_it(ledger)
     (connection_id,) = ledger.runtime.connections
     with ledger.runtime.sessions.begin() as session:
-        assert answered(session, connection_id, ["komet.prebook.create"], now(session)) == ()
+        assert answered(session, connection_id, ["komet.prebook.create"], now(session)).opened == ()
     limit = Refused("komet", "prebook.create", "Too many requests", RefusalKind.LIMIT, 60.0)
     assert judge(ledger.runtime, call_of(ledger, "order 1"), limit).closed is not None
     ledger.live(3600, pace=600)

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
+import tasks.advance
 from models.database import now
 from models.states import CHANGED, Feed
-from models.tables import Scope
+from models.tables import PrebookItem, Scope, Wait
 from tasks import scopes
+from tasks.advance import advance
+from tasks.observe import observe
 from tasks.runtime import Hint, Timing
 from tests.sync.conftest import Ledger
 
@@ -21,13 +25,18 @@ def told_while_sending(ledger: Ledger, count: int) -> list[Hint]:
     def tell(hints: Iterable[Hint]) -> None:
         told.extend(each for each in hints if each.task == "observe")
 
-    for _ in range(count):
-        ledger.world.place()
-    with ledger.runtime.sessions.begin() as session:  # none of Komet's lists is due
-        session.execute(update(Scope).where(Scope.feed == Feed.SALES_ORDERS).values(due_at=now(session)))
     ledger.runtime = replace(ledger.runtime, send_hints=tell)
-    ledger.feed_and_send()
+    sell(ledger, count)
     return told
+
+
+def sell(ledger: Ledger, count: int = 1) -> str:
+    """New orders, read and sent while none of Komet's lists is due; gives the key of the last."""
+    key = [ledger.world.place() for _ in range(count)][-1]
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(Scope).where(Scope.feed == Feed.SALES_ORDERS).values(due_at=now(session)))
+    ledger.feed_and_send()
+    return key
 
 
 def test_an_order_alone_is_read_for_at_once(ledger: Ledger) -> None:
@@ -36,13 +45,15 @@ def test_an_order_alone_is_read_for_at_once(ledger: Ledger) -> None:
 
 
 def test_the_first_of_some_waits_for_the_others(ledger: Ledger) -> None:
-    """Their ids come from one list, and one read of it is to serve them all."""
+    """Their ids come from one list, and one read of it is to serve them all: it comes with the last of them."""
     ledger.earn_proof()
-    first, *_ = told_while_sending(ledger, 3)
-    assert first.delay == pytest.approx(ledger.timing.coalesce, abs=0.1)
+    coalesce = ledger.timing.coalesce
+    delays = [each.delay for each in told_while_sending(ledger, 5)]
+    assert delays == pytest.approx([3 * coalesce, 2 * coalesce, coalesce, 0], abs=0.1)
 
 
-def test_a_read_that_was_asked_for_while_another_ran_is_told(ledger: Ledger) -> None:
+@pytest.mark.parametrize("within", [1.0, 0.0])
+def test_a_read_that_was_asked_for_while_another_ran_is_told(ledger: Ledger, within: float) -> None:
     """It served whoever had asked before it began; whoever asked later is not left to the sweep."""
     ledger.earn_proof()
     with ledger.runtime.sessions.begin() as session:
@@ -53,12 +64,30 @@ def test_a_read_that_was_asked_for_while_another_ran_is_told(ledger: Ledger) -> 
         claim = scopes.claim(session, scope_id, ledger.timing)
     assert claim is not None
     with ledger.runtime.sessions.begin() as session:
-        assert scopes.request(session, [scope_id], ledger.timing) == []
+        assert scopes.request(session, [scope_id], ledger.timing, within=within) == []
     with ledger.runtime.sessions.begin() as session:
         finished = scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing)
     (hint,) = finished.hints
     assert hint.row_id == scope_id
-    assert hint.delay == pytest.approx(ledger.timing.coalesce)
+    assert hint.delay == pytest.approx(within, abs=0.1)
+
+
+def test_who_asks_for_less_while_a_read_runs_delays_nobody(ledger: Ledger) -> None:
+    """Of two that ask meanwhile, one can wait for long: the other is served as if he were alone."""
+    ledger.earn_proof()
+    with ledger.runtime.sessions.begin() as session:
+        feed = (Scope.feed == Feed.KOMET_PREBOOKS, Scope.key == CHANGED)
+        scope_id = session.scalars(select(Scope.id).where(*feed)).one()
+        session.get_one(Scope, scope_id).due_at = now(session)
+    with ledger.runtime.sessions.begin() as session:
+        claim = scopes.claim(session, scope_id, ledger.timing)
+    assert claim is not None
+    for after in (0.0, 500.0):
+        with ledger.runtime.sessions.begin() as session:
+            scopes.request(session, [scope_id], ledger.timing, {scope_id: after}, within=0)
+    with ledger.runtime.sessions.begin() as session:
+        (hint,) = scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing).hints
+    assert hint.delay == pytest.approx(0, abs=0.1)
 
 
 def test_polls_are_a_poll_apart_at_most_and_not_all_at_once() -> None:
@@ -69,3 +98,55 @@ def test_polls_are_a_poll_apart_at_most_and_not_all_at_once() -> None:
     assert 0 <= min(first) < 5
     assert 50 < max(first) <= 60
     assert min(Timing(poll=1, sweep=5).between_polls() for _ in range(1000)) >= 0.5
+
+
+def read_changed(ledger: Ledger) -> None:
+    """Read what changed among Komet's prebooks, now."""
+    with ledger.runtime.sessions.begin() as session:
+        feed = (Scope.feed == Feed.KOMET_PREBOOKS, Scope.key == CHANGED)
+        scope = session.scalars(select(Scope).where(*feed)).one()
+        scope.due_at = now(session)
+    assert observe(ledger.runtime, scope.id) == "komet-prebooks changed read"
+
+
+def test_a_read_that_is_quicker_than_the_answer_makes_nothing_unknown(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prebook is ours all the same, and nobody need look whether a person covered it first."""
+    ledger.earn_proof()
+    settle = tasks.advance._settle_done
+
+    touched = []
+
+    def late(*call: Any, decides: bool) -> Any:
+        read_changed(ledger)
+        with ledger.session() as session:
+            touched.append(any(session.scalars(select(PrebookItem.touched))))
+        return settle(*call, decides=decides)
+
+    monkeypatch.setattr("tasks.advance._settle_done", late)
+    sell(ledger)
+    with ledger.session() as session:
+        touched.append(any(session.scalars(select(PrebookItem.touched))))
+    assert (touched[0], touched[-1]) == (True, False)
+
+
+def test_what_is_waited_for_after_a_write_is_another_look(ledger: Ledger) -> None:
+    """The order waited for a look at purchase orders, and made one after it: that is not left to the next poll."""
+    ledger.earn_proof()
+    key = sell(ledger)
+    read_changed(ledger)
+    with ledger.runtime.sessions.begin() as session:  # as if a person might have covered it
+        session.execute(update(PrebookItem).values(touched=True))
+    order_id = ledger.order(key)["id"]
+    assert advance(ledger.runtime, order_id) == "axerrio.external-references done"
+    with ledger.session() as session:
+        feed = Scope.feed == Feed.KOMET_PURCHASE_ORDERS
+        scope_id = session.scalars(select(Wait.scope_id).join(Scope).where(Wait.order_id == order_id, feed)).one()
+    due_in = select(func.extract("epoch", Scope.due_at - func.axkomet_now())).where(Scope.id == scope_id)
+    assert observe(ledger.runtime, scope_id).endswith(" read")
+    with ledger.session() as session:
+        assert (session.scalar(due_in) or 0) > ledger.timing.poll / 2
+    assert advance(ledger.runtime, order_id) == "komet.purchase.order.create done"
+    with ledger.session() as session:
+        assert (session.scalar(due_in) or 0) < 9

@@ -180,7 +180,7 @@ def test_four_are_not_enough_and_an_answer_begins_the_count_anew(ledger: Ledger)
     for _ in range(2):
         assert not any(miss(ledger, f"order {n}") for n in range(4))
         with ledger.runtime.sessions.begin() as session:
-            assert not upstreams.answered(session, connection, ["komet.prebook.create"], now(session))
+            assert not upstreams.answered(session, connection, ["komet.prebook.create"], now(session)).opened
     refusal = Refused("komet", "prebook.create", "Unknown customer", RefusalKind.UNKNOWN_REFERENCE)
     assert not any(miss(ledger, f"order {n}") for n in range(4))
     upstreams.judge(ledger.runtime, call_of(ledger, "order 9"), refusal)
@@ -201,8 +201,8 @@ def test_what_began_before_it_was_closed_opens_nothing(ledger: Ledger) -> None:
         before = now(session)
     assert [miss(ledger, f"order {n}") for n in range(5)][-1]
     with ledger.runtime.sessions.begin() as session:
-        assert not upstreams.answered(session, connection, ["komet.prebook.create"], before)
-        assert upstreams.answered(session, connection, ["komet.boxtype.list"], now(session)) == ("komet",)
+        assert upstreams.answered(session, connection, ["komet.prebook.create"], before).opened == ()
+        assert upstreams.answered(session, connection, ["komet.boxtype.list"], now(session)).opened == ("komet",)
 
 
 def test_only_one_of_all_workers_probes(ledger: Ledger) -> None:
@@ -263,7 +263,7 @@ def test_whoever_dies_before_it_wakes_the_others_is_replaced_by_the_sweep(ledger
     ledger.feed_and_send()
     assert ledger.order(key)["held_up_by"] == "komet"
     with ledger.runtime.sessions.begin() as session:
-        assert upstreams.answered(session, connection, ["komet.boxtype.list"], now(session))
+        assert upstreams.answered(session, connection, ["komet.boxtype.list"], now(session)).opened
     sweep(ledger.runtime)
     with ledger.session() as session:
         row = session.scalars(select(Order).where(Order.axerrio_key == key)).one()

@@ -41,6 +41,14 @@ def test_an_order_too_large_for_one_call_becomes_several_prebooks(ledger: Ledger
     assert len({line["prebookItemId"] for line in references["lines"]}) == 300
 
 
+def test_one_call_tells_axerrio_of_prebook_and_purchase_order(ledger: Ledger, world: World) -> None:
+    ledger.earn_proof()
+    key = world.place()
+    ledger.live(240)
+    assert ledger.state(key) == "ordered"
+    assert ledger.writes(key, "axerrio.external-references") == ["done"]
+
+
 def test_lines_that_leave_on_two_days_get_two_purchase_orders(ledger: Ledger, world: World) -> None:
     key = world.place(lines=[world.line("1"), world.line("2", departureDate=world.day(4))])
     ledger.live(240)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -590,6 +591,23 @@ def test_mixed_boxes_wait_for_the_purchase_order_of_the_plain_lines() -> None:
     then = make_plan(a_situation((plain, mixed), writes=(replace(made, shown=True),)))
     (create,) = [write for write, _ in planned(then, Kind.PURCHASE_ORDER_MIXED_CREATE)]
     assert (create.line_keys, create.purchase_order_number) == (("2",), "70012")
+
+
+@pytest.mark.parametrize(
+    ("changes", "patience"),
+    [
+        ({"settled_for": timedelta(seconds=3)}, 7),
+        ({"settled_for": timedelta(seconds=11)}, 0),
+        ({"settled_for": timedelta(seconds=3), "shown": True}, 0),
+        ({"settled_for": timedelta(seconds=3), "state": WriteState.REFUSED}, 0),
+    ],
+)
+def test_links_wait_a_moment_for_a_purchase_order_that_was_just_made(changes: dict[str, Any], patience: int) -> None:
+    """One call then tells Axerrio of both. Where the list does not show it soon, Axerrio learns of the prebook."""
+    made = replace(a_write(1, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1"), **changes)
+    plan = make_plan(a_situation((facts("1", prebook_items=(item("1"),)),), writes=(made,)))
+    (link,) = [write for write in plan.writes if write.kind is Kind.EXTERNAL_REFERENCES]
+    assert link.patience == timedelta(seconds=patience)
 
 
 def test_approval_is_reported_only_once_the_links_stand() -> None:

@@ -161,4 +161,3 @@ def test_who_finds_the_share_used_up_gets_what_comes_free_in_a_moment() -> None:
         ask()
         assert told == [True, False]
         assert time.monotonic() - began < 5, "and nobody waits for long"
-    assert shares.was_denied(1)
