@@ -52,39 +52,38 @@ def test_the_first_of_some_waits_for_the_others(ledger: Ledger) -> None:
     assert delays == pytest.approx([3 * coalesce, 2 * coalesce, coalesce, 0], abs=0.1)
 
 
-@pytest.mark.parametrize("within", [1.0, 0.0])
-def test_a_read_that_was_asked_for_while_another_ran_is_told(ledger: Ledger, within: float) -> None:
-    """It served whoever had asked before it began; whoever asked later is not left to the sweep."""
+def begin_to_read(ledger: Ledger) -> scopes.Claim:
+    """A read of what changed among Komet's prebooks runs from here on."""
     ledger.earn_proof()
     with ledger.runtime.sessions.begin() as session:
         feed = (Scope.feed == Feed.KOMET_PREBOOKS, Scope.key == CHANGED)
-        scope_id = session.scalars(select(Scope.id).where(*feed)).one()
-        session.get_one(Scope, scope_id).due_at = now(session)
+        scope = session.scalars(select(Scope).where(*feed)).one()
+        scope.due_at = now(session)
     with ledger.runtime.sessions.begin() as session:
-        claim = scopes.claim(session, scope_id, ledger.timing)
+        claim = scopes.claim(session, scope.id, ledger.timing)
     assert claim is not None
+    return claim
+
+
+@pytest.mark.parametrize("within", [1.0, 0.0])
+def test_a_read_that_was_asked_for_while_another_ran_is_told(ledger: Ledger, within: float) -> None:
+    """It served whoever had asked before it began; whoever asked later is not left to the sweep."""
+    claim = begin_to_read(ledger)
     with ledger.runtime.sessions.begin() as session:
-        assert scopes.request(session, [scope_id], ledger.timing, within=within) == []
+        assert scopes.request(session, [claim.scope_id], ledger.timing, within=within) == []
     with ledger.runtime.sessions.begin() as session:
         finished = scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing)
     (hint,) = finished.hints
-    assert hint.row_id == scope_id
+    assert hint.row_id == claim.scope_id
     assert hint.delay == pytest.approx(within, abs=0.1)
 
 
 def test_who_asks_for_less_while_a_read_runs_delays_nobody(ledger: Ledger) -> None:
     """Of two that ask meanwhile, one can wait for long: the other is served as if he were alone."""
-    ledger.earn_proof()
-    with ledger.runtime.sessions.begin() as session:
-        feed = (Scope.feed == Feed.KOMET_PREBOOKS, Scope.key == CHANGED)
-        scope_id = session.scalars(select(Scope.id).where(*feed)).one()
-        session.get_one(Scope, scope_id).due_at = now(session)
-    with ledger.runtime.sessions.begin() as session:
-        claim = scopes.claim(session, scope_id, ledger.timing)
-    assert claim is not None
+    claim = begin_to_read(ledger)
     for after in (0.0, 500.0):
         with ledger.runtime.sessions.begin() as session:
-            scopes.request(session, [scope_id], ledger.timing, {scope_id: after}, within=0)
+            scopes.request(session, [claim.scope_id], ledger.timing, {claim.scope_id: after}, within=0)
     with ledger.runtime.sessions.begin() as session:
         (hint,) = scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing).hints
     assert hint.delay == pytest.approx(0, abs=0.1)
