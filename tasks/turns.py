@@ -21,7 +21,7 @@ from models.prepared import Prepared, parameter
 from models.tables import Order, Scope
 from tasks.connection import Connection
 from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
-from tasks.wake import MOST_HINTS, room_for_hints
+from tasks.wake import MOST_HINTS, needs_message, room_for_hints
 
 _DENIED = "stays due: its connection holds its share of the threads"
 #: Rows of which a process keeps in mind whose they are.
@@ -97,12 +97,7 @@ def _next(row: type[Order] | type[Scope], *found: ColumnElement[Any]) -> Prepare
     """Messages go for the first of a connection's rows that are due and have none on their way."""
     connection_id = parameter("connection_id", BigInteger())
     room = room_for_hints(row, connection_id, CLOCK).scalar_subquery()
-    due = select(row.id).where(
-        row.connection_id == connection_id,
-        row.due_at <= CLOCK,
-        or_(row.hinted_until.is_(None), row.hinted_until <= CLOCK),
-        or_(row.lease_until.is_(None), row.lease_until < CLOCK),
-    )
+    due = select(row.id).where(row.connection_id == connection_id, needs_message(row))
     if row is Scope:
         due = due.where(Scope.stopped_reason.is_(None)).order_by(Scope.due_at, Scope.id)
     else:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, any_, func, or_, select, union
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, any_, func, or_, select, union
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -88,19 +88,21 @@ def room_for_hints(row: type[Order] | type[Scope], connection_id: Any, moment: A
     return select(MOST_HINTS - func.count()).where(other.connection_id == connection_id, other.hinted_until > moment)
 
 
-def _waiting(row: type[Order] | type[Scope], connection_id: Any) -> Select[int]:
-    other, moment = _OTHERS[row], func.axkomet_now()
-    return select(other.id).where(
-        other.connection_id == connection_id,
-        other.due_at <= moment,
-        or_(other.hinted_until.is_(None), other.hinted_until <= moment),
-        or_(other.lease_until.is_(None), other.lease_until < moment),
+def needs_message(row: type[Order] | type[Scope]) -> ColumnElement[bool]:
+    """The row is due, has no message on its way, and nobody works on it."""
+    return and_(
+        row.due_at <= CLOCK,
+        or_(row.hinted_until.is_(None), row.hinted_until <= CLOCK),
+        or_(row.lease_until.is_(None), row.lease_until < CLOCK),
     )
 
 
 #: Asks for the connections with something due that has no message on its way.
 WITH_WORK: dict[Any, Select[int]] = {
-    row: select(ConnectionRow.id).where(_waiting(row, ConnectionRow.id).exists()) for row in (Order, Scope)
+    row: select(ConnectionRow.id).where(
+        select(row.id).where(row.connection_id == ConnectionRow.id, needs_message(row)).exists()
+    )
+    for row in (Order, Scope)
 }
 
 

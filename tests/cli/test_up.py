@@ -46,7 +46,9 @@ def up(shell: Shell) -> Iterator[Up]:
 
 def command_lines(parent: int) -> list[str]:
     """Of all children of a process, once each of them has become what it is to be."""
+    deadline = time.monotonic() + 10
     while True:
+        assert time.monotonic() < deadline
         pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         lines = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip() for pid in pids]
         if all(lines):
