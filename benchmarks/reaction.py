@@ -24,10 +24,11 @@ from benchmarks.throughput import slow_down
 from benchmarks.town import DEFAULTS, town
 from tests.world import World
 
-#: Of a poll.
-_SWEEPS = 5 / 60
+#: By default; another is swept for as often in its time.
+_POLL = float(DEFAULTS["AXKOMET_POLL_SECONDS"])
+_SWEEPS = float(DEFAULTS["AXKOMET_SWEEP_SECONDS"]) / _POLL
 #: Connections, and those among them whose prebooks are sold in Komet.
-_CONNECTIONS, _IN_KOMET = 8, 2
+_CONNECTIONS, _IN_KOMET = 32, 8
 _LONGEST_POLLS = 12.0
 _ALLOWED_SECONDS = 1.0
 
@@ -209,8 +210,8 @@ def run(poll: float, rounds: int, latency: float) -> Measured:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, publish, and judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reaction")
-    parser.add_argument("--poll", type=float, default=10)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--poll", type=float, default=_POLL)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--latency", type=int, default=50, help="milliseconds an answer takes")
     given = parser.parse_args(arguments)
     measured = run(given.poll, given.rounds, given.latency / 1000)
@@ -218,9 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = ["change", "effect", "changes", "p50", "bar", "p95", "bar", "holds"]
     words = (
         f"{_CONNECTIONS} connections with one change at a time each, one worker, polls {given.poll:g} s and sweeps "
-        f"{given.poll * _SWEEPS:.1f} s apart, which are to each other as they are by default, answers after "
-        f"{given.latency} ms. In brackets: of a poll. The bars are half a poll and a whole one, each plus "
-        f"{_ALLOWED_SECONDS:g} s and the answers on the way."
+        f"{given.poll * _SWEEPS:g} s apart, answers after {given.latency} ms. In brackets: of a poll. The bars are "
+        f"half a poll and a whole one, each plus {_ALLOWED_SECONDS:g} s and the answers on the way."
     )
     publish("performance.md", "reaction", "make reaction", f"{words}\n\n{table(head, [row for row, _ in rows])}")
     return int(not all(holds for _, holds in rows))

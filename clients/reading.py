@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([ T]00:00(:00(\.0+)?)?)?")
+_IDENTIFIER = re.compile(r"(?![0-9]{4}-[0-9]{2}-[0-9]{2})[0-9A-Za-z]([0-9A-Za-z._-]{0,62}[0-9A-Za-z])?")
 #: Fits a bigint of the database, and ends numbers such as 1e999999 before they are written out.
 _MOST_DIGITS = 19
 #: What names a thing is looked up by it, and an index takes nothing longer than some 2,700 bytes.
@@ -103,6 +104,18 @@ def name(value: object) -> str:
     return found
 
 
+def identifier(value: object) -> str:
+    """What one thing is called by: letters and digits, also with `-`, `_` and `.` between them, at most 64.
+
+    Raises:
+        ValueError: anything else, dates and numbers below 0 included.
+    """
+    found = text(value)
+    if not _IDENTIFIER.fullmatch(found):
+        raise ValueError("is no id")
+    return found
+
+
 def day(value: object) -> date:
     """A calendar date `YYYY-MM-DD` of this century, at most with a midnight after it; never converted.
 
@@ -151,6 +164,7 @@ Text = Annotated[str, BeforeValidator(text)]
 #: Of a thing: an id, a number, a code. Empty where it has none.
 Name = Annotated[str, BeforeValidator(name)]
 Key = Annotated[str, BeforeValidator(name), Field(min_length=1)]
+Id = Annotated[str, BeforeValidator(identifier)]
 Exact = Annotated[Decimal, BeforeValidator(exact), Field(ge=-(10**12), le=10**12)]
 Count = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**31 - 1)]
 SequenceNumber = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**63 - 1)]

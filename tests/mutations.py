@@ -1,7 +1,7 @@
 """Answers as no system should give them: a real one, changed so that its form is broken and not its truth.
 
-A change that lies well (other boxes, another order's id, a success told as a failure) is not among them: against
-those nothing can be proven.
+A change that lies well (other boxes, another order's id, another text in place of a text, a field left out that need
+not be there, a success told as a failure) is not among them: against those nothing can be proven.
 """
 
 import json
@@ -12,9 +12,6 @@ Place = tuple[Any, ...]
 
 #: JSON texts, some of them no JSON. None can be taken for an id, a success, a failure or an empty list.
 JUNK = (
-    "null",
-    '""',
-    '"   "',
     "{}",
     "[[]]",
     "[null]",
@@ -22,19 +19,11 @@ JUNK = (
     "1e999999",
     "-1e400",
     "1" * 40,
-    "-9223372036854775809",
     "1e-40",
     "0." + "3" * 5000,
     "9" * 5000,
     "NaN",
     "-Infinity",
-    '"\\u0000"',
-    '"a\\ud800b"',
-    '"\\u202e\\u0007"',
-    '"0001-01-01"',
-    '"9999-12-31"',
-    '"9999-12-31T23:59:59Z"',
-    '"2026-02-30"',
     "[" * 300 + "]" * 300,
     '{"a":' * 90 + "null" + "}" * 90,
     "nul",
@@ -42,8 +31,6 @@ JUNK = (
     "'x'",
 )
 _MARK = "\ue000here\ue000"
-
-
 #: No index takes it, and nothing makes it shorter.
 LONG_TEXT = json.dumps("".join(map(chr, Random(1).choices(range(0x4E00, 0x9FFF), k=6000))))
 
@@ -55,7 +42,8 @@ def broken(content: bytes, random: Random) -> bytes:
         case 0 | 1 | 2:
             return _with(value, random.choice(places(value)), random.choice(JUNK)).encode()
         case 3:
-            return _with(value, random.choice(places(value)), LONG_TEXT).encode()
+            no_text = [place for place in places(value) if not isinstance(_at(value, place), str)]
+            return _with(value, random.choice(no_text), LONG_TEXT).encode()
         case 4:
             return json.dumps(_without(value, random)).encode()
         case 5:
@@ -63,8 +51,7 @@ def broken(content: bytes, random: Random) -> bytes:
         case 6:
             return content[: random.randrange(len(content))]
         case _:
-            at = random.randrange(len(content) + 1)
-            return content[:at] + random.randbytes(random.randrange(1, 4)) + content[at:]
+            return _sprinkled(content, random)
 
 
 def places(value: Any) -> list[Place]:
@@ -102,13 +89,22 @@ def _at(value: Any, place: Place) -> Any:
 
 
 def _without(value: Any, random: Random) -> Any:
-    """One key is missing."""
-    if not (found := _objects(value)):
+    """One key of the whole is missing."""
+    if not isinstance(value, dict) or not value:
         return value
-    place = random.choice(found)
-    content = dict(_at(value, place))
-    del content[random.choice(list(content))]
-    return replaced(value, place, content)
+    missing = random.choice(list(value))
+    return {name: each for name, each in value.items() if name != missing}
+
+
+def _sprinkled(content: bytes, random: Random) -> bytes:
+    """Some bytes come between, so that it is no JSON any more."""
+    while True:
+        at = random.randrange(len(content) + 1)
+        sprinkled = content[:at] + random.randbytes(random.randrange(1, 4)) + content[at:]
+        try:
+            json.loads(sprinkled)
+        except ValueError:
+            return sprinkled
 
 
 def _with_twin(value: Any, random: Random) -> str:

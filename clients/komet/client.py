@@ -19,7 +19,7 @@ from clients.komet import convert
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
 from clients.komet.wire import AwbResultRecord, BoxCodeResultRecord
-from clients.reading import LONGEST_NAME, Wire, flag, reason, text
+from clients.reading import Wire, flag, identifier, reason
 from models.canonical import BoxType, Carrier, Prebook, PurchaseOrder, Unreadable
 
 T = TypeVar("T")
@@ -353,11 +353,9 @@ def _id(content: Json, names: Iterable[str]) -> str | None:
     for name in names:
         value = content.get(name)
         try:
-            found = text(value[0] if isinstance(value, list) and len(value) == 1 else value)
+            return identifier(value[0] if isinstance(value, list) and len(value) == 1 else value)
         except ValueError:
             continue
-        if found and len(found) <= LONGEST_NAME and not any(mark in found for mark in ",; "):
-            return found
     return None
 
 

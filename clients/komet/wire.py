@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from clients.reading import Count, Day, Exact, Flag, Key, Name, Text, Wire
+from clients.reading import Count, Day, Exact, Flag, Id, Key, Name, Text, Wire
 
 #: No page shows such a field: any of these is believed.
 _MAPPED = AliasChoices("mapped", "isMapped", "productMapped")
@@ -19,7 +19,7 @@ _MAPPED = AliasChoices("mapped", "isMapped", "productMapped")
 class BoxTypeRecord(Wire):
     """An entry of `boxtypes`."""
 
-    id: Key
+    id: Id
     code: Key
     fbe: Exact = Decimal(0)
 
@@ -27,7 +27,7 @@ class BoxTypeRecord(Wire):
 class CarrierRecord(Wire):
     """An entry of `carriers`."""
 
-    id: Key
+    id: Id
     code: Name = ""
     name: Text = ""
     active: Flag = True
@@ -48,7 +48,7 @@ class PrebookItemRecord(Wire):
 
     model_config = ConfigDict(extra="allow")
 
-    item_id: Key = Field(validation_alias=AliasChoices("prebookItemId", "id"))
+    item_id: Id = Field(validation_alias=AliasChoices("prebookItemId", "id"))
     product_id: Name | None = Field(default=None, alias="productId")
     product_description: Name | None = Field(default=None, alias="productDescription")
     mapped: Flag = Field(default=True, validation_alias=_MAPPED)
@@ -64,8 +64,8 @@ class PrebookItemRecord(Wire):
 class PrebookRecord(Wire):
     """An entry of `prebooks`."""
 
-    id: Key
-    number: Key
+    id: Id
+    number: Id
     customer_code: Name | None = Field(default=None, alias="customerCode")
     customer_name: Text | None = Field(default=None, alias="customerName")
     customer_reference: Text = Field(default="", alias="customerPONumber")
@@ -84,7 +84,7 @@ class BoxRecord(Wire):
 class PurchaseOrderItemRecord(Wire):
     """An entry of `details` of a purchase order."""
 
-    item_id: Key = Field(validation_alias=AliasChoices("poItemId", "id"))
+    item_id: Id = Field(validation_alias=AliasChoices("poItemId", "id"))
     prebook_item_id: Name | None = Field(default=None, alias="prebookItemId")
     product_description: Name | None = Field(default=None, alias="productDescription")
     product_id: Name | None = Field(default=None, alias="productId")
@@ -100,8 +100,8 @@ class PurchaseOrderItemRecord(Wire):
 class PurchaseOrderRecord(Wire):
     """An entry of `purchaseOrders`."""
 
-    id: Key
-    number: Key
+    id: Id
+    number: Id
     ship_date: Day | None = Field(default=None, alias="shipDate")
     status: Text = ""
     details: tuple[PurchaseOrderItemRecord, ...] = ()
@@ -110,7 +110,7 @@ class PurchaseOrderRecord(Wire):
 class AwbResultRecord(Wire):
     """An entry of `purchaseOrderItemDetailsAWBAddAPIResultList`. The new item is that of the page for one item."""
 
-    item_id: Key = Field(alias="poItemId")
+    item_id: Id = Field(alias="poItemId")
     done: Flag = Field(alias="status")
     message: Text = ""
     box_codes: tuple[Key, ...] = Field(default=(), alias="boxCodes")

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -59,10 +60,10 @@ def read_page(
             scopes.stop(session, claim, reason)
             log.error("feed stopped", reason=reason)
             return []
-        records = [*mended, *page.records]
+        records = [*mended.values(), *_placed(page.records, cursor)]
         rows = store(session, records) if records else ()
         if mended:
-            resolve(session, claim, UnreadableRecord.sequence.in_([each.sequence for each in mended]))
+            resolve(session, claim, UnreadableRecord.sequence.in_(mended))
         last = {record.content.key: record.content for record in page.records}
         readable = [key for key, content in last.items() if not isinstance(content, Unreadable)]
         has_unreadable = any(isinstance(each.content, Unreadable) for each in page.records)
@@ -96,10 +97,22 @@ def read_page(
     return hints + _wake_waiters(runtime, connection, waiting)
 
 
-def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], FeedPage]) -> list[FeedRecord]:
-    """Those of the records put aside that can be read by now: a page of them, from any on."""
+def _placed(records: Sequence[FeedRecord], cursor: int) -> list[FeedRecord]:
+    """A page's records: one that names no sequence is put aside as the next after the one before it."""
+    placed = []
+    for each in records:
+        if each.sequence is not None:
+            cursor = each.sequence
+        elif isinstance(each.content, Unreadable):
+            each = replace(each, content=each.content.model_copy(update={"sequence": cursor + 1}))
+        placed.append(each)
+    return placed
+
+
+def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], FeedPage]) -> dict[int, FeedRecord]:
+    """What can be read by now where records were put aside, by their sequences: a page of them, from any on."""
     if not claim.lacks_records:
-        return []
+        return {}
     aside = select(UnreadableRecord.sequence).where(
         UnreadableRecord.scope_id == claim.scope_id,
         UnreadableRecord.resolved_at.is_(None),
@@ -108,13 +121,25 @@ def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], Feed
     with runtime.sessions.begin() as session:
         wanted = {each for each in session.scalars(aside) if each is not None}
     if not wanted:
-        return []
+        return {}
     first = random.choice(list(wanted))  # noqa: S311 - so that none that stays broken keeps another from its turn
     try:
         page = fetch(first - 1, PAGE)
     except ClientError:
-        return []
-    return [each for each in page.records if each.sequence in wanted and not isinstance(each.content, Unreadable)]
+        return {}
+    found = {each: _standing_at(each, page.records) for each in wanted if each >= first}
+    return {each: record for each, record in found.items() if record is not None}
+
+
+def _standing_at(sequence: int, records: Sequence[FeedRecord]) -> FeedRecord | None:
+    """The readable record at this place, or else the next: its own has moved on, or never named its place.
+
+    Records come in the order of the feed, so that one without a sequence hides what stands between its neighbours.
+    """
+    exact = (each for each in records if each.sequence == sequence)
+    later = (each for each in records if each.sequence is None or each.sequence > sequence)
+    found = next(exact, None) or next(later, None)
+    return None if found is None or found.sequence is None or isinstance(found.content, Unreadable) else found
 
 
 def _standstill(page: FeedPage, cursor: int) -> str | None:

@@ -382,6 +382,7 @@ class TestItems:
             ({"totalBoxes": 10**12}, "details.0.totalBoxes = '1000000000000': "),
             ({"totalBoxes": None}, "details.0.totalBoxes is missing"),
             ({"prebookItemId": []}, "details.0.prebookItemId = '[]': is not text"),
+            ({"prebookItemId": -1}, "details.0.prebookItemId = '-1': is no id"),
             ({"cost": "cheap"}, "cost = 'cheap': is not a number"),
             ({"vendorShipDate": "24-11-2026"}, "vendorShipDate = '24-11-2026': is not a date"),
             ({"vendorShipDate": "2026-02-30"}, "vendorShipDate = '2026-02-30': "),
@@ -435,6 +436,8 @@ class TestWrites:
             ({"purchaseOrderNumbers": "70012, 70013"}, (None, None)),
             ({"purchaseOrderNumbers": [1, 2]}, (None, None)),
             ({"purchaseOrderId": {}, "number": True}, (None, None)),
+            ({"purchaseOrderId": -(2**63), "number": "a\u202eb"}, (None, None)),
+            ({"purchaseOrderId": "0001-01-01", "number": "PO-7"}, (None, "PO-7")),
             ({}, (None, None)),
         ],
     )

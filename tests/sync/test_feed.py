@@ -94,6 +94,37 @@ def test_a_record_that_a_later_one_of_its_page_replaces_is_put_aside_no_more(
         assert session.scalars(select(UnreadableRecord)).one().resolved_at is not None
 
 
+def test_a_record_whose_place_was_broken_on_its_way_is_asked_for_once_more(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where sequences before it are gone, since what stood there has changed."""
+    client = next(iter(ledger.runtime.connections.values())).axerrio
+    fetch = client.sales_orders_after
+    before, key, after = (world.place() for _ in range(3))
+    for each in (before, key):
+        world.place(key=each, comments="changed")
+    broken = [key, before]
+
+    def garbled(sequence: int, limit: int) -> FeedPage:
+        page = fetch(sequence, limit)
+        if not broken:
+            return page
+        without_place = broken.pop()
+        records = (
+            FeedRecord(None, Unreadable(sequence=None, key=None, reason="it was broken", raw="{}"), "{}")
+            if each.content.key == without_place
+            else each
+            for each in page.records
+        )
+        return replace(page, records=tuple(records))
+
+    monkeypatch.setattr(client, "sales_orders_after", garbled)
+    ledger.live(300)
+    assert [ledger.state(each) for each in (before, key, after)] == ["ordered"] * 3
+    with ledger.session() as session:
+        assert all(session.scalars(select(UnreadableRecord.resolved_at)).all())
+
+
 def test_an_unreadable_newer_version_holds_the_order_until_it_can_be_read(ledger: Ledger, world: World) -> None:
     key = world.place()
     ledger.live(120)
