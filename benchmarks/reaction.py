@@ -28,7 +28,7 @@ from tests.world import World
 _POLL = float(DEFAULTS["AXKOMET_POLL_SECONDS"])
 _SWEEPS = float(DEFAULTS["AXKOMET_SWEEP_SECONDS"]) / _POLL
 #: Connections, and those among them whose prebooks are sold in Komet.
-_CONNECTIONS, _IN_KOMET = 32, 8
+_CONNECTIONS, _IN_KOMET = 64, 16
 _LONGEST_POLLS = 12.0
 _ALLOWED_SECONDS = 1.0
 

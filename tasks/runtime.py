@@ -16,6 +16,8 @@ from tasks.shares import Shares
 LEASE_MARGIN = 10.0
 #: What came of looking at a row that is not due, or that somebody works on.
 NOTHING_DUE = "nothing due"
+#: A feed is due again within so many sweeps before a poll is over.
+_EARLY_SWEEPS = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Timing:
         return max(10.0, 3 * self.sweep)
 
     def between_polls(self, *, first: bool = False) -> float:
-        """How long after a read its feed is due again: one of the next sweeps finds it, so that reads are a poll apart.
+        """How long after a read its feed is due again: a sweep finds it by the time that a poll is over.
 
         At random, so that connections that began together do not poll together for ever.
 
@@ -56,7 +58,7 @@ class Timing:
             first: the feed was read for the first time: the next read may come any time within a poll.
         """
         latest = self.poll * random.random() if first else self.poll  # noqa: S311
-        return max(latest - 2 * self.sweep * random.random(), latest / 2)  # noqa: S311
+        return max(latest - _EARLY_SWEEPS * self.sweep * random.random(), latest / 2)  # noqa: S311
 
     @property
     def coalesce(self) -> float:

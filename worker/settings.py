@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     home: Folder = Path(".axkomet")
     """Folder of the embedded services' data and of all logs."""
     poll_seconds: Amount = 60
-    """Between two reads of a feed; Komet's are put further apart where its request budget is short."""
+    """At most between two reads of a feed; Komet's are put further apart where its request budget is short."""
     sweep_seconds: Amount = 5
     """Between two ticks, each of which looks for what is due."""
     retry_base_seconds: Amount = 2

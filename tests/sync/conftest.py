@@ -97,9 +97,9 @@ class Ledger:
             time.sleep(0.001)
         raise AssertionError("it does not come to rest")
 
-    def step(self) -> None:
+    def step(self, times: int = 5) -> None:
         """Do what is due a few times, as some sweeps do, whether it comes to rest or not."""
-        for _ in range(5):
+        for _ in range(times):
             self._step()
 
     def _step(self) -> tuple[list[int], list[int]]:
