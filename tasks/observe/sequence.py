@@ -52,7 +52,7 @@ def read_page(
     """
     cursor = claim.cursor or 0
     page = fetch(cursor, PAGE)
-    mended = _read_again(runtime, claim, fetch)
+    again, mended = _read_again(runtime, claim, fetch)
     with runtime.sessions.begin() as session:
         if page.maximum_sequence < cursor:
             reason = f"Axerrio's highest sequence is {page.maximum_sequence}, below our {cursor}: it went back in time"
@@ -60,7 +60,7 @@ def read_page(
             scopes.stop(session, claim, reason)
             log.error("feed stopped", reason=reason)
             return []
-        records = [*mended.values(), *_placed(page.records, cursor)]
+        records = [*again, *_placed(page.records, cursor)]
         rows = store(session, records) if records else ()
         if mended:
             resolve(session, claim, UnreadableRecord.sequence.in_(mended))
@@ -104,15 +104,22 @@ def _placed(records: Sequence[FeedRecord], cursor: int) -> list[FeedRecord]:
         if each.sequence is not None:
             cursor = each.sequence
         elif isinstance(each.content, Unreadable):
-            each = replace(each, content=each.content.model_copy(update={"sequence": cursor + 1}))
+            cursor += 1
+            each = replace(each, content=each.content.model_copy(update={"sequence": cursor}))
         placed.append(each)
     return placed
 
 
-def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], FeedPage]) -> dict[int, FeedRecord]:
-    """What can be read by now where records were put aside, by their sequences: a page of them, from any on."""
+def _read_again(
+    runtime: Runtime, claim: Claim, fetch: Callable[[int, int], FeedPage]
+) -> tuple[list[FeedRecord], set[int]]:
+    """A page of what was put aside, from any record on: what can be read by now, and the sequences that are mended.
+
+    Where nothing stands at a sequence, its record has moved on or never named its place. Then all of the page is stored
+    once more, which changes nothing of what was stored before, and it is mended where all of the page can be read.
+    """
     if not claim.lacks_records:
-        return {}
+        return [], set()
     aside = select(UnreadableRecord.sequence).where(
         UnreadableRecord.scope_id == claim.scope_id,
         UnreadableRecord.resolved_at.is_(None),
@@ -121,25 +128,19 @@ def _read_again(runtime: Runtime, claim: Claim, fetch: Callable[[int, int], Feed
     with runtime.sessions.begin() as session:
         wanted = {each for each in session.scalars(aside) if each is not None}
     if not wanted:
-        return {}
+        return [], set()
     first = random.choice(list(wanted))  # noqa: S311 - so that none that stays broken keeps another from its turn
     try:
         page = fetch(first - 1, PAGE)
     except ClientError:
-        return {}
-    found = {each: _standing_at(each, page.records) for each in wanted if each >= first}
-    return {each: record for each, record in found.items() if record is not None}
-
-
-def _standing_at(sequence: int, records: Sequence[FeedRecord]) -> FeedRecord | None:
-    """The readable record at this place, or else the next: its own has moved on, or never named its place.
-
-    Records come in the order of the feed, so that one without a sequence hides what stands between its neighbours.
-    """
-    exact = (each for each in records if each.sequence == sequence)
-    later = (each for each in records if each.sequence is None or each.sequence > sequence)
-    found = next(exact, None) or next(later, None)
-    return None if found is None or found.sequence is None or isinstance(found.content, Unreadable) else found
+        return [], set()
+    standing = {each.sequence: each for each in page.records if each.sequence is not None}
+    readable = {at: each for at, each in standing.items() if not isinstance(each.content, Unreadable)}
+    nowhere = {each for each in wanted - standing.keys() if first <= each <= max(standing, default=0)}
+    if not nowhere:
+        return [each for at, each in readable.items() if at in wanted], wanted & readable.keys()
+    is_whole = len(readable) == len(page.records)
+    return list(readable.values()), wanted & readable.keys() | (nowhere if is_whole else set())
 
 
 def _standstill(page: FeedPage, cursor: int) -> str | None:
