@@ -235,7 +235,6 @@ def _stumbled(session: Session, order_id: int, owner: str, error: Exception, tim
     _back_off(row, now(session), timing)
     row.last_error = f"{type(error).__name__}: see the log"
     row.due_at, row.lease_owner, row.lease_until = row.not_before, None, None
-    row.hinted_until = None
 
 
 # -- decide ----------------------------------------------------------------------------------------------------

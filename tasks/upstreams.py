@@ -287,7 +287,7 @@ def answered(session: Session, connection_id: int, methods: Collection[str], beg
     """
     found = _TROUBLE.read(session, connection_id=connection_id)
     system = system_of(next(iter(methods)))
-    was_well = not any(each.system == system and (each.misses or each.closed_since) for each in found[UPSTREAMS])
+    was_well = _unwell(found, system) is None
     opened = _reset(session, found, system, began_at)
     for row in found[REFUSED_METHODS]:
         was_well = was_well and row.method not in methods
@@ -310,10 +310,16 @@ def read_well(runtime: Runtime, connection: Connection, feed: Feed, began_at: da
     go_on(runtime, connection, came.opened)
 
 
+def _unwell(found: Found, system: str) -> Upstream | None:
+    """The system's row, where calls of it went unanswered of late or it is closed."""
+    of_system = (each for each in found[UPSTREAMS] if each.system == system)
+    return next((each for each in of_system if each.misses or each.closed_since is not None), None)
+
+
 def _reset(session: Session, found: Found, system: str, began_at: datetime | None) -> tuple[str, ...]:
     """The system answered; gives its name if that opened it."""
-    row = next((each for each in found[UPSTREAMS] if each.system == system), None)
-    if row is None or (not row.misses and row.closed_since is None):
+    row = _unwell(found, system)
+    if row is None:
         return ()
     of_system = and_(Upstream.connection_id == row.connection_id, Upstream.system == system)
     opens = row.closed_since is not None and began_at is not None and began_at >= row.closed_since
