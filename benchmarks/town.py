@@ -16,7 +16,6 @@ from models.states import Feed, OrderState
 from models.tables import Connection, Order, Scope
 from tasks.polling import poll
 from tasks.queues import OBSERVE, ORDERS
-from tasks.runtime import Timing
 from tests.processes.plant import Json, Processes, bare_environment, connections_toml
 from tests.world import World
 
@@ -62,7 +61,7 @@ class Town:
         """Let the sales orders of all connections be read at the next sweep, as `axkomet poll` does."""
         with self.processes.sessions.begin() as session:
             for connection in session.scalars(select(Connection.id)):
-                poll(session, connection, Feed.SALES_ORDERS, Timing())
+                poll(session, connection, Feed.SALES_ORDERS)
 
     def send_idle(self, tasks: int, *, late: bool = False) -> None:
         """Send so many messages that name scopes which are not due: each is read, looked up and acknowledged.

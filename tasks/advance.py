@@ -466,7 +466,7 @@ def _freeze(session: Session, run: _Run, row: Order, planned: PlannedWrite) -> W
         says=frozen.says,
         mark=frozen.mark,
         idempotency_key=f"axkomet-{new_owner()}",
-        scope_id=scopes.find_or_make(session, row.connection_id, *frozen.scope).id if frozen.scope else None,
+        scope_id=scopes.find_or_make(session, row.connection_id, *frozen.scope) if frozen.scope else None,
         attempts=0,
         lines=[
             WriteLine(line_id=line_id, kind=planned.kind, is_open=True, sent=sent)
@@ -582,6 +582,13 @@ _SENT = Prepared(
     )
     .returning(Write.sent_at)
 )
+#: A write to which the other system said yes, locked.
+_ANSWERED = (
+    select(Write, upstreams.ANSWER_IS_NEWS)
+    .where(Write.id == parameter("write_id", BigInteger()))
+    .with_for_update(of=Write)
+    .execution_options(populate_existing=True)
+)
 _CLOSED = Prepared(
     update(WriteLine)
     .where(WriteLine.write_id == parameter("write_id", BigInteger()), WriteLine.is_open)
@@ -663,7 +670,7 @@ def _settle_done(
     with run.runtime.sessions.begin() as session:
         rows = lock_orders_of(session, write_id)
         row = next((each for each in rows if each.id == run.order_id), None)
-        write = session.get_one(Write, write_id, with_for_update=True)
+        write, is_news = session.execute(_ANSWERED, {"write_id": write_id}).one()
         if row is None:
             return (), None
         write.acknowledged_at = now(session)
@@ -677,7 +684,9 @@ def _settle_done(
             if each.lease_owner != run.owner:
                 each.due_at = now(session)
         session.flush()
-        answered = upstreams.answered(session, run.connection.id, [write.kind.value], sent_at)
+        answered = upstreams.Answered((), was_well=True)
+        if is_news:
+            answered = upstreams.answered(session, run.connection.id, [write.kind.value], sent_at)
         if decides and answered.was_well and row.lease_owner == run.owner:
             decision = _decide(session, run, row)
     run.runtime.send_hints(wake_those_that_wait_for(run.runtime, run.connection, words))

@@ -49,7 +49,7 @@ def reset(session: Session, connection_id: int, feed: Feed, cursor: int) -> Rese
         How it stood.
     """
     _forget_places(session, connection_id, feed, cursor)
-    scope = scopes.lock(session, scopes.find_or_make(session, connection_id, feed, "").id)
+    scope = scopes.lock(session, scopes.find_or_make(session, connection_id, feed, ""))
     before = Reset(scope.cursor or 0, scope.stopped_reason)
     scope.cursor, scope.stopped_reason = cursor, None
     scope.failures, scope.last_error = 0, None

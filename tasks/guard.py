@@ -23,6 +23,7 @@ from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, W
 from tasks.connection import Connection, ConnectionSettings
 from tasks.plan import Plan, Situation
 from tasks.plan.back import losses
+from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.plan.lines import changes
 from tasks.translation import translated
 from tasks.wanted import as_sent, canonical, catalogue
@@ -37,8 +38,6 @@ _LEAST = 10
 _PART = 0.3
 #: Writes that take something away or change it: once one of them was sent, the change was begun.
 _TAKING_AWAY = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE, Kind.INBOUND_ORDER)
-#: Full reads that must miss an item before it counts as gone.
-_MISSES_FOR_GONE = 2
 
 #: What an order's wanted version takes away, by what stands; None: altogether.
 Losses = dict[Any, Any]
@@ -142,7 +141,7 @@ def _standing(session: Session, order_ids: Sequence[int]) -> dict[int, dict[Any,
         .where(
             OrderLine.order_id.in_(order_ids),
             PrebookItem.boxes > 0,
-            PrebookItem.missing < _MISSES_FOR_GONE,
+            PrebookItem.missing < MISSES_FOR_GONE,
             PrebookItem.sent.is_not(None),
         )
     )

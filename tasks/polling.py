@@ -8,19 +8,17 @@ from sqlalchemy.orm import Session
 from models.database import now
 from models.states import WINDOW, Feed
 from models.tables import Scope, Wait
-from tasks.runtime import Timing
-from tasks.scopes import find_or_make, request
+from tasks.scopes import find_or_make, lock_all
 from tasks.upstreams import probe_now
 
 
-def poll(session: Session, connection_id: int, feed: Feed | None, timing: Timing) -> Sequence[Scope]:
+def poll(session: Session, connection_id: int, feed: Feed | None) -> Sequence[Scope]:
     """Make the scopes of a connection due: what is read always, and what somebody waits for.
 
     Args:
         session: its transaction records it.
         connection_id: of its row.
         feed: only this one; None: all.
-        timing: of the process.
 
     Returns:
         The scopes; one that stands still is among them, and is not made due.
@@ -36,15 +34,14 @@ def poll(session: Session, connection_id: int, feed: Feed | None, timing: Timing
         meant = meant.where(Scope.feed == feed)
     scopes = session.scalars(meant.order_by(Scope.feed, Scope.key)).all()
     moving = [scope.id for scope in scopes if scope.stopped_reason is None]
-    make_due(session, moving, timing)
+    make_due(session, moving)
     probe_now(session, connection_id)
     return scopes
 
 
-def make_due(session: Session, scope_ids: Sequence[int], timing: Timing) -> None:
+def make_due(session: Session, scope_ids: Sequence[int]) -> None:
     """Make scopes due at once where no message can be sent: the next sweep sends one."""
-    request(session, scope_ids, timing)
     moment = now(session)
-    for scope_id in scope_ids:
-        scope = session.get_one(Scope, scope_id)
+    for scope in lock_all(session, scope_ids):
+        scope.requested += 1
         scope.due_at, scope.hinted_until = min(scope.due_at or moment, moment), None

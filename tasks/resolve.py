@@ -166,9 +166,7 @@ def resend(session: Session, order_id: int, by: By, *, line: OrderLine | None = 
     return Resolution(tuple(decided), tuple(refused))
 
 
-def adopt(
-    session: Session, order_id: int, prebook_id: str, by: By, timing: Timing, *, line: OrderLine | None = None
-) -> Resolution:
+def adopt(session: Session, order_id: int, prebook_id: str, by: By, *, line: OrderLine | None = None) -> Resolution:
     """Take a prebook for what the order's create in doubt made; the next look binds its items.
 
     An adopted prebook that no list has shown may be adopted anew under another id.
@@ -178,7 +176,6 @@ def adopt(
         order_id: of its row.
         prebook_id: Komet's id of the prebook.
         by: who decides.
-        timing: of the process.
         line: the create that covers this line.
     """
     rows, writes = _in_doubt(session, order_id, line)
@@ -211,7 +208,7 @@ def adopt(
     _decide(session, row, None, _fact(write), Choice.ADOPT, by, write.id)
     _wake(session, [row])
     session.flush()
-    make_due(session, [scope.id], timing)
+    make_due(session, [scope.id])
     return Resolution(decided=(f"{_fact(write)}, prebook {prebook_id}",))
 
 

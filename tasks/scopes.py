@@ -12,12 +12,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, DateTime, Integer, Interval, Text, and_, cast, delete, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Integer,
+    Interval,
+    Text,
+    all_,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from models.database import CLOCK, now
-from models.prepared import Number, Rows, Together, parameter
+from models.prepared import Number, Prepared, Rows, Together, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
 from tasks.budget import RATIONED, SCOPES_READ, USED, Pace, pace_found
@@ -46,18 +62,20 @@ class _ScopeRow(NamedTuple):
     key: str
 
 
+_ORDER, _CONNECTION = parameter("order_id", BigInteger()), parameter("connection_id", BigInteger())
+_of_key = (
+    Scope.connection_id == _CONNECTION,
+    Scope.feed == parameter("feed", Text()),
+    Scope.key == parameter("key", Text()),
+)
+_FOUND = Prepared(select(Scope.id).where(*_of_key))
 _feeds, _keys = parameter("feeds", ARRAY(Text())), parameter("keys", ARRAY(Text()))
 _asked = func.unnest(_feeds, _keys).table_valued("feed", "key").render_derived()
-_WAITS = Rows(_WaitRow, select(Wait.scope_id, Wait.active).where(Wait.order_id == parameter("order_id", BigInteger())))
+_WAITS = Rows(_WaitRow, select(Wait.scope_id, Wait.active).where(Wait.order_id == _ORDER))
 _SCOPES = Rows(
     _ScopeRow,
     select(Scope.id, Scope.feed, Scope.key).join(
-        _asked,
-        and_(
-            Scope.connection_id == parameter("connection_id", BigInteger()),
-            Scope.feed == _asked.c.feed,
-            Scope.key == _asked.c.key,
-        ),
+        _asked, and_(Scope.connection_id == _CONNECTION, Scope.feed == _asked.c.feed, Scope.key == _asked.c.key)
     ),
 )
 #: So many other orders of a connection at most make a read wait longer, each by what `Timing.coalesce` says.
@@ -65,8 +83,8 @@ _MOST_OTHERS = 3
 _others = (
     select(Order.id)
     .where(
-        Order.connection_id == parameter("connection_id", BigInteger()),
-        Order.id != parameter("order_id", BigInteger()),
+        Order.connection_id == _CONNECTION,
+        Order.id != _ORDER,
         Order.due_at <= CLOCK + parameter("lease", Interval()),  # due, or somebody works on it
     )
     .limit(_MOST_OTHERS)
@@ -76,6 +94,56 @@ _others = (
 _OTHERS_AT_WORK = Rows(Number, select(cast(func.count(), Integer).label("value")).select_from(_others))
 #: What an order waits for, the scopes that it is to wait for, how fast they may be read, and whether others will ask.
 _WAITING = Together(_WAITS, _SCOPES, USED, SCOPES_READ, _OTHERS_AT_WORK)
+_changed = (
+    func.unnest(parameter("changed", ARRAY(BigInteger())), parameter("active", ARRAY(Boolean())))
+    .table_valued("scope_id", "active")
+    .render_derived()
+)
+_gone = delete(Wait).where(Wait.order_id == _ORDER, Wait.scope_id != all_(parameter("wanted", ARRAY(BigInteger()))))
+_new = insert(Wait).from_select(
+    ["order_id", "scope_id", "active"], select(_ORDER, _changed.c.scope_id, _changed.c.active)
+)
+#: An order waits for what is wanted and for nothing else; of that, what changed is named again.
+_WAIT = Prepared(
+    _new.on_conflict_do_update(index_elements=["order_id", "scope_id"], set_={"active": _new.excluded.active}).add_cte(
+        _gone.returning(Wait.scope_id).cte("gone")
+    )
+)
+_asked_for = (
+    func.unnest(parameter("scope_ids", ARRAY(BigInteger())), parameter("pauses", ARRAY(Interval())))
+    .table_valued("scope_id", "pause")
+    .render_derived()
+)
+_wanted_at = func.greatest(CLOCK + parameter("within", Interval()), Scope.last_success_at + _asked_for.c.pause)
+_comes_sooner = or_(Scope.due_at.is_(None), Scope.due_at > _wanted_at)
+#: Scopes with when they are wanted, locked by ascending id. See `lock_all`.
+_ASKED = (
+    select(
+        Scope.id,
+        _wanted_at.label("due_at"),
+        (_wanted_at - CLOCK).label("delay"),
+        _comes_sooner.label("comes_sooner"),
+        and_(  # who reads it tells of the next read, and what is due later the sweep finds
+            _comes_sooner,
+            or_(Scope.lease_until.is_(None), Scope.lease_until <= CLOCK),
+            _wanted_at <= CLOCK + parameter("longest", Interval()),
+        ).label("is_told"),
+    )
+    .join(_asked_for, Scope.id == _asked_for.c.scope_id)
+    .order_by(Scope.id)
+    .with_for_update(key_share=True, of=Scope)
+    .cte("asked")
+)
+_REQUESTED = Prepared(
+    update(Scope)
+    .where(Scope.id == _ASKED.c.id)
+    .values(
+        requested=Scope.requested + 1,
+        due_at=case((_ASKED.c.comes_sooner, _ASKED.c.due_at), else_=Scope.due_at),
+        hinted_until=case((_ASKED.c.is_told, CLOCK + parameter("lifetime", Interval())), else_=Scope.hinted_until),
+    )
+    .returning(Scope.id, Scope.feed, Scope.key, Scope.hinted_until, _ASKED.c.delay, _ASKED.c.is_told)
+)
 
 
 @dataclass(frozen=True)
@@ -102,15 +170,14 @@ class Claim:
     is_idle: bool = False
 
 
-def find_or_make(session: Session, connection_id: int, feed: Feed, key: str) -> Scope:
-    """The scope's row."""
-    of_key = (Scope.connection_id == connection_id, Scope.feed == feed, Scope.key == key)
-    scope = session.scalar(select(Scope).where(*of_key))
-    if scope is None:
-        values = insert(Scope).values(connection_id=connection_id, feed=feed, key=key)
-        session.execute(values.on_conflict_do_nothing())
-        scope = session.scalars(select(Scope).where(*of_key)).one()
-    return scope
+def find_or_make(session: Session, connection_id: int, feed: Feed, key: str) -> int:
+    """The id of the scope's row."""
+    of_key = {"connection_id": connection_id, "feed": feed.value, "key": key}
+    found = _FOUND.run(session, **of_key).scalar()
+    if found is None:
+        session.execute(insert(Scope).values(of_key).on_conflict_do_nothing())
+        found = _FOUND.run(session, **of_key).scalar_one()
+    return int(found)
 
 
 def wait_for(
@@ -149,23 +216,21 @@ def wait_for(
     )
     known = {(each.feed, each.key): each.id for each in found[_SCOPES]}
     wanted = {
-        known.get(name) or find_or_make(session, order.connection_id, *name).id: look for name, look in of_looks.items()
+        known.get(name) or find_or_make(session, order.connection_id, *name): look for name, look in of_looks.items()
     }
     present = {each.scope_id: each.active for each in found[_WAITS]}
-    if gone := [scope_id for scope_id in present if scope_id not in wanted]:
-        session.execute(delete(Wait).where(Wait.order_id == order.id, Wait.scope_id.in_(gone)))
-    fresh = []
-    for scope_id, look in wanted.items():
-        if present.get(scope_id) is look.active:
-            if anew and look.active:
-                fresh.append(scope_id)
-            continue
-        waits = insert(Wait).values(order_id=order.id, scope_id=scope_id, active=look.active)
-        session.execute(
-            waits.on_conflict_do_update(index_elements=["order_id", "scope_id"], set_={"active": look.active})
+    changed = [scope_id for scope_id, look in wanted.items() if present.get(scope_id) is not look.active]
+    if changed or not present.keys() <= wanted.keys():
+        _WAIT.run(
+            session,
+            order_id=order.id,
+            wanted=list(wanted),
+            changed=changed,
+            active=[wanted[scope_id].active for scope_id in changed],
         )
-        if look.active or scope_id not in present:
-            fresh.append(scope_id)
+    fresh = [scope_id for scope_id in changed if wanted[scope_id].active or scope_id not in present]
+    if anew:
+        fresh += [scope_id for scope_id, look in wanted.items() if look.active and scope_id not in changed]
     pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
@@ -191,19 +256,19 @@ def request(
     """
     if not scope_ids:
         return []
-    hints = []
-    moment = now(session)
-    soon = moment + timedelta(seconds=timing.coalesce if within is None else within)
-    for scope in _locked(session, *scope_ids):
-        scope.requested += 1
-        due_at = soon
-        if after is not None and scope.id in after and scope.last_success_at is not None:
-            due_at = max(soon, scope.last_success_at + timedelta(seconds=after[scope.id]))
-        if scope.due_at is None or scope.due_at > due_at:
-            scope.due_at = due_at
-            is_read = scope.lease_until is not None and scope.lease_until > moment
-            hints += [] if is_read else _hints(scope, moment, timing)  # who reads it tells of the next read
-    return hints
+    asked = _REQUESTED.run(
+        session,
+        scope_ids=list(scope_ids),
+        pauses=[timedelta(seconds=after[each]) if after and each in after else None for each in scope_ids],
+        within=timedelta(seconds=timing.coalesce if within is None else within),
+        longest=timedelta(seconds=timing.coalesce * _MOST_OTHERS),
+        lifetime=timedelta(seconds=timing.hint),
+    )
+    return [
+        Hint("observe", each.id, _words(each.feed, each.key), max(0.0, each.delay.total_seconds()), each.hinted_until)
+        for each in sorted(asked, key=lambda each: each.id)
+        if each.is_told
+    ]
 
 
 def _hints(scope: Scope, moment: datetime, timing: Timing) -> list[Hint]:
@@ -219,12 +284,12 @@ def _hints(scope: Scope, moment: datetime, timing: Timing) -> list[Hint]:
 def expect(session: Session, connection_id: int, feed: Feed, key: str, seconds: float) -> None:
     """Let the scope be read within so many seconds: something in it is to be looked at again."""
     soon = now(session) + timedelta(seconds=seconds)
-    (scope,) = _locked(session, find_or_make(session, connection_id, feed, key).id)
+    scope = lock(session, find_or_make(session, connection_id, feed, key))
     if scope.due_at is None or scope.due_at > soon:
         scope.due_at = soon
 
 
-def _locked(session: Session, *scope_ids: int) -> list[Scope]:
+def lock_all(session: Session, scope_ids: Collection[int]) -> list[Scope]:
     """The scopes' rows as they are now, locked by ascending id.
 
     Not `FOR UPDATE`: a wait's foreign key holds its scope `FOR KEY SHARE`, so that two would block each other.
@@ -235,13 +300,17 @@ def _locked(session: Session, *scope_ids: int) -> list[Scope]:
 
 def lock(session: Session, scope_id: int) -> Scope:
     """The scope's row as it is now, locked."""
-    (scope,) = _locked(session, scope_id)
+    (scope,) = lock_all(session, [scope_id])
     return scope
 
 
 def words(scope: Scope | Claim) -> str:
     """The scope as people see it."""
-    return f"{scope.feed.value} {scope.key}".strip()
+    return _words(scope.feed.value, scope.key)
+
+
+def _words(feed: str, key: str) -> str:
+    return f"{feed} {key}".strip()
 
 
 def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
@@ -286,7 +355,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
 
 def rest(session: Session, claim: Claim) -> None:
     """Give an idle read back: it is due again once somebody waits."""
-    (scope,) = _locked(session, claim.scope_id)
+    scope = lock(session, claim.scope_id)
     scope.due_at = None
     scope.failures, scope.last_error = 0, None  # of a read that nobody waits for, that is no trouble any more
     _release(scope, claim)
@@ -319,7 +388,7 @@ def finish(
         timing: of the process.
         again: the feed has more; read on at once.
     """
-    (scope,) = _locked(session, claim.scope_id)
+    scope = lock(session, claim.scope_id)
     moment = now(session)
     waits = session.execute(select(Wait.order_id, Wait.active).where(Wait.scope_id == claim.scope_id)).all()
     active = sorted(order_id for order_id, is_active in waits if is_active)
@@ -393,7 +462,7 @@ def fail(session: Session, claim: Claim, error: str, timing: Timing, *, retry_af
 
     Whoever has the scope by now knows better.
     """
-    (scope,) = _locked(session, claim.scope_id)
+    scope = lock(session, claim.scope_id)
     if scope.lease_owner != claim.owner:
         return
     scope.failures += 1
@@ -405,7 +474,7 @@ def fail(session: Session, claim: Claim, error: str, timing: Timing, *, retry_af
 
 def put_off(session: Session, claim: Claim, until: datetime, why: str | None = None) -> None:
     """Give a read back that cannot be made before a moment: that is no failure of its own."""
-    (scope,) = _locked(session, claim.scope_id)
+    scope = lock(session, claim.scope_id)
     if scope.lease_owner == claim.owner:
         scope.due_at, scope.last_error = until, why or scope.last_error
         _release(scope, claim)
@@ -421,14 +490,14 @@ def confirm(session: Session, claim: Claim) -> None:
     Raises:
         ReadLostError: it is not; the caller's transaction must not commit.
     """
-    (scope,) = _locked(session, claim.scope_id)
+    scope = lock(session, claim.scope_id)
     if scope.lease_owner != claim.owner:
         raise ReadLostError
 
 
 def stop(session: Session, claim: Claim, reason: str) -> None:
     """Let the feed stand still until an admin resets it."""
-    (scope,) = _locked(session, claim.scope_id)
+    scope = lock(session, claim.scope_id)
     scope.stopped_reason, scope.due_at = reason, None
     _release(scope, claim)
 

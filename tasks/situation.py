@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, Text, cast, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -33,6 +32,7 @@ from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
 from tasks.material import MATERIAL_OF_ITEM, MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, differences, material_of
 from tasks.plan.facts import (
+    MISSES_FOR_GONE,
     AxerrioFacts,
     BoxFacts,
     LineFacts,
@@ -57,6 +57,8 @@ from tasks.situation_rows import (
     PURCHASED,
     SHIPMENTS,
     SITUATION,
+    UNKNOWN,
+    UNMAPPED,
     UNSEEN,
     WRITES,
     ZONE,
@@ -84,8 +86,6 @@ _LINES = (
     .order_by(OrderLine.position, OrderLine.id)
     .execution_options(populate_existing=True)
 )
-#: Full reads that must miss what they should show before it counts as gone.
-MISSES_FOR_GONE = 2
 
 
 class SituationReader:
@@ -301,17 +301,10 @@ class _Reading:
             for line in wanted
             for part in _parts(line)
         }
-        if not words:
+        if not words or not self.found[UNMAPPED]:
             return set()
-        asked = func.unnest(literal(list(words), ARRAY(Text()))).column_valued("words")
-        shown = select(PrebookItem.id).where(
-            PrebookItem.connection_id == self._connection.id,
-            PrebookItem.boxes > 0,
-            PrebookItem.missing < MISSES_FOR_GONE,
-            PrebookItem.mapped.is_(False),
-            PrebookItem.unknown_products.contains(cast(asked, JSONB)),
-        )
-        return {words[each] for each in self._session.scalars(select(asked).where(shown.exists()))}
+        asked = UNKNOWN.run(self._session, connection_id=self._connection.id, products=list(words))
+        return {words[each] for each in asked.scalars()}
 
     def _looks_since_received(self) -> int:
         since = self._row.created_at + grace(self._proofs.get(Kind.PREBOOK_CREATE), self._timing)

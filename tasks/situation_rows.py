@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Select, Text, any_, cast, func, or_, select, true, union
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from models.prepared import Rows, Together, parameter
+from models.prepared import Number, Prepared, Rows, Together, parameter
 from models.states import Feed, Kind, WriteState
 from models.tables import (
     Base,
@@ -32,7 +32,7 @@ from models.tables import (
 )
 from models.tables import Mapping as MappingRow
 from tasks.budget import AHEAD, USED
-from tasks.plan.facts import LOOKS_FOR_ABSENCE
+from tasks.plan.facts import LOOKS_FOR_ABSENCE, MISSES_FOR_GONE
 from tasks.upstreams import REFUSED_METHODS, UPSTREAMS
 from tasks.wanted import REFERENCE
 
@@ -175,6 +175,22 @@ WRITE_LINES = Rows(
     WriteLineRow,
     select(*(WriteLine.__table__.c[name] for name in WriteLineRow._fields)).where(WriteLine.write_id.in_(_write_ids)),
 )
+#: Items of any order with a product that Komet does not know.
+_unmapped = (
+    PrebookItem.connection_id == _CONNECTION,
+    PrebookItem.boxes > 0,
+    PrebookItem.missing < MISSES_FOR_GONE,
+    PrebookItem.mapped.is_(False),
+)
+#: One of them, where there are any.
+UNMAPPED = Rows(Number, select(PrebookItem.id.label("value")).where(*_unmapped).limit(1))
+_asked = func.unnest(parameter("products", ARRAY(Text()))).column_valued("asked")
+#: Which of these products, each as a list of JSON, they show to be unknown.
+UNKNOWN = Prepared(
+    select(_asked).where(
+        select(PrebookItem.id).where(*_unmapped, PrebookItem.unknown_products.contains(cast(_asked, JSONB))).exists()
+    )
+)
 PROOFS = Rows(Proof, _all(Proof).where(Proof.connection_id == _CONNECTION))
 
 _ship_dates = union(
@@ -211,6 +227,7 @@ SITUATION = Together(
     PREBOOKS,
     ITEMS,
     UNSEEN,
+    UNMAPPED,
     PURCHASED,
     PURCHASE_ORDERS,
     BOXES,

@@ -68,6 +68,15 @@ UPSTREAMS = Rows(Upstream, select(*Upstream.__table__.c).where(Upstream.connecti
 REFUSED_METHODS = Rows(PausedMethod, select(*PausedMethod.__table__.c).where(PausedMethod.connection_id == _CONNECTION))
 #: What is to be said against a connection's systems and methods.
 _TROUBLE = Together(UPSTREAMS, REFUSED_METHODS)
+#: Whether an answer to a write is news: else `answered` would find nothing to do.
+ANSWER_IS_NEWS = or_(
+    select(Upstream.system)
+    .where(Upstream.connection_id == Write.connection_id, or_(Upstream.misses > 0, Upstream.closed_since.is_not(None)))
+    .exists(),
+    select(PausedMethod.method)
+    .where(PausedMethod.connection_id == Write.connection_id, PausedMethod.method == Write.kind)
+    .exists(),
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import BigInteger, Text, any_, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from clients.komet.convert import ProductName, sent_line
@@ -17,6 +18,7 @@ from models.canonical import (
     Order,
     codes,
 )
+from models.prepared import Prepared, parameter
 from models.tables import (
     Json,
     ReferenceData,
@@ -47,9 +49,18 @@ REFERENCE = cast(
 )
 
 
+_CONNECTION = parameter("connection_id", BigInteger())
+_CATALOGUE = Prepared(select(REFERENCE).where(ReferenceData.connection_id == _CONNECTION))
+_PRODUCTS = Prepared(
+    select(MappingRow.article_code, MappingRow.product_code, MappingRow.product_description).where(
+        MappingRow.connection_id == _CONNECTION, MappingRow.article_code == any_(parameter("articles", ARRAY(Text())))
+    )
+)
+
+
 def catalogue(session: Session, connection_id: int) -> Catalogue:
     """The connection's reference data."""
-    return catalogue_of(session.scalar(select(REFERENCE).where(ReferenceData.connection_id == connection_id)))
+    return catalogue_of(_CATALOGUE.run(session, connection_id=connection_id).scalar())
 
 
 @lru_cache(maxsize=256)
@@ -66,10 +77,8 @@ def catalogue_of(reference: str | None) -> Catalogue:
 
 def products_of(session: Session, connection_id: int, articles: Iterable[str]) -> dict[str, ProductName]:
     """Komet's names by article code, for those of the articles that an admin mapped."""
-    rows = select(MappingRow).where(
-        MappingRow.connection_id == connection_id, MappingRow.article_code.in_(set(articles))
-    )
-    return product_names(session.scalars(rows))
+    rows = _PRODUCTS.run(session, connection_id=connection_id, articles=list(set(articles)))
+    return product_names(MappingRow(**each) for each in rows.mappings())
 
 
 def product_names(rows: Iterable[MappingRow]) -> dict[str, ProductName]:

@@ -103,7 +103,7 @@ def _lead_to_komet(runtime: Runtime, order_id: int) -> None:
         with runtime.sessions.begin() as session:
             active = select(Wait.scope_id).where(Wait.order_id == order_id, Wait.active)
             waited_for = session.scalars(select(Scope.id).where(Scope.id.in_(active))).all()
-            make_due(session, waited_for, runtime.timing)
+            make_due(session, waited_for)
         for scope_id in waited_for:
             observe(runtime, scope_id)
         time.sleep(_PAUSE)

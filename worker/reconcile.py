@@ -25,10 +25,11 @@ from tasks.dates import today_in
 from tasks.observe import observe
 from tasks.plan import Plan, Situation, make_plan
 from tasks.plan.drift import Drift, Goods, Remark, Sight, are_lost, drift, goods, owner, unlinked
+from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.polling import make_due
 from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
 from tasks.scopes import find_or_make, words
-from tasks.situation import MISSES_FOR_GONE, SituationReader
+from tasks.situation import SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
 from tasks.wake import lock_order
 from worker.assembly import Ledger, timing_of, tokens_of
@@ -151,14 +152,14 @@ class _Connection:
         """Read a scope now, after whoever reads it at the moment; False: it could not be."""
         patience = time.monotonic() + self.timing.scope_lease
         with self.sessions.begin() as session:
-            scope = find_or_make(session, self.connection.id, feed, key)
+            scope = session.get_one(tables.Scope, find_or_make(session, self.connection.id, feed, key))
             scope_id, name, stopped = scope.id, words(scope), scope.stopped_reason
         if stopped is not None:
             self.unread[name] = stopped
             return False
         while True:
             with self.sessions.begin() as session:
-                make_due(session, [scope_id], self.timing)
+                make_due(session, [scope_id])
             said = observe(self.runtime, scope_id)
             if said == f"{name} read":
                 with self.sessions() as session:

@@ -26,8 +26,8 @@ from models.canonical import Order as CanonicalOrder
 from models.canonical import Shipment as CanonicalShipment
 from models.tables import Label, Order, OrderLine, Prebook, PrebookItem, PurchaseOrderItem, Shipment
 from tasks.material import MATERIAL_OF_ITEM, differences
+from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.plan.labels import Labels, entry_of
-from tasks.situation import MISSES_FOR_GONE
 
 Json = dict[str, Any]
 

@@ -2,9 +2,8 @@
 
 import secrets
 from collections.abc import Callable, Collection
-from datetime import date
 
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, Date, DateTime, Text, cast, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ from clients.komet.convert import (
     prebook_body,
     prebook_item_delete_body,
 )
+from models.prepared import Prepared, parameter
 from models.states import Feed, Kind
 from models.tables import (
     Json,
@@ -28,6 +28,21 @@ from tasks.plan.facts import PlannedWrite
 from tasks.wanted import articles_of, as_sent, canonical, carrier_code_of, catalogue, customer_of, products_of
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_made = {
+    "connection_id": parameter("connection_id", BigInteger()),
+    "order_id": parameter("order_id", BigInteger()),
+    "write_id": parameter("write_id", BigInteger()),
+    "prebook_id": parameter("prebook_id", Text()),
+    "number": parameter("number", Text()),
+    "truck_date": cast(Scope.key, Date),
+    "as_of": parameter("as_of", DateTime(timezone=True)),
+}
+#: The prebook of an answer, on the truck date that was asked for.
+_MADE = Prepared(
+    insert(Prebook)
+    .from_select(list(_made), select(*_made.values()).where(Scope.id == parameter("scope_id", BigInteger())))
+    .on_conflict_do_nothing()
+)
 
 
 def new_mark() -> str:
@@ -79,18 +94,15 @@ def _send_prebook(connection: Connection, _order: Address, write: Write, before_
 def _settle_prebook(session: Session, _connection: Connection, row: OrderRow, write: Write) -> None:
     result = write.result or {}
     if result.get("id"):
-        session.execute(
-            insert(Prebook)
-            .values(
-                connection_id=row.connection_id,
-                order_id=row.id,
-                write_id=write.id,
-                prebook_id=result["id"],
-                number=result.get("number"),
-                truck_date=date.fromisoformat(session.get_one(Scope, write.scope_id).key),
-                as_of=write.sent_at,
-            )
-            .on_conflict_do_nothing()
+        _MADE.run(
+            session,
+            connection_id=row.connection_id,
+            order_id=row.id,
+            write_id=write.id,
+            prebook_id=result["id"],
+            number=result.get("number"),
+            as_of=write.sent_at,
+            scope_id=write.scope_id,
         )
     if write.shown_at is not None:  # a read was quicker than the answer: what it took for unknown is ours
         ours = select(Prebook.id).where(Prebook.write_id == write.id)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, Text, any_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from clients.komet.convert import (
@@ -15,6 +16,7 @@ from clients.komet.convert import (
     purchase_order_item_delete_body,
 )
 from models.canonical import Line
+from models.prepared import Prepared, parameter
 from models.states import Feed, Kind
 from models.tables import (
     Json,
@@ -58,12 +60,19 @@ def _settle_order_item_delete(session: Session, _connection: Connection, row: Or
     settle_deletion(session, PurchaseOrderItem, row, write)
 
 
+_connection, _item_ids = parameter("connection_id", BigInteger()), any_(parameter("item_ids", ARRAY(Text())))
+_ITEMS = select(PrebookItem).where(PrebookItem.connection_id == _connection, PrebookItem.item_id == _item_ids)
+_NAMING = Prepared(
+    select(PurchaseOrderItem.prebook_item_id, PurchaseOrderItem.item_id)
+    .where(PurchaseOrderItem.connection_id == _connection, PurchaseOrderItem.prebook_item_id == _item_ids)
+    .order_by(PurchaseOrderItem.id)
+)
+
+
 def _covered(session: Session, row: OrderRow, planned: PlannedWrite) -> list[tuple[OrderLine, Line, PrebookItem]]:
     """The planned lines and the prebook item of each."""
-    of_ids = select(PrebookItem).where(
-        PrebookItem.connection_id == row.connection_id, PrebookItem.item_id.in_(planned.covers.values())
-    )
-    items = {item.item_id: item for item in session.scalars(of_ids)}
+    of_ids = {"connection_id": row.connection_id, "item_ids": list(planned.covers.values())}
+    items = {item.item_id: item for item in session.scalars(_ITEMS, of_ids)}
     return [
         (line, Line.model_validate(line.wanted), items[planned.covers[line.line_key]])
         for line in rows_of(row, planned)
@@ -73,6 +82,7 @@ def _covered(session: Session, row: OrderRow, planned: PlannedWrite) -> list[tup
 
 def _frozen_purchase_order(
     session: Session,
+    row: OrderRow,
     planned: PlannedWrite,
     covered: Sequence[tuple[OrderLine, Line, PrebookItem]],
     body: Json,
@@ -81,11 +91,8 @@ def _frozen_purchase_order(
     day = _day(planned)
     # What names the same prebook item already, deleted or cancelled as it may be, will not show this create.
     known: dict[str, list[str]] = {}
-    there = select(PurchaseOrderItem).where(
-        PurchaseOrderItem.connection_id.in_({item.connection_id for _, _, item in covered}),
-        PurchaseOrderItem.prebook_item_id.in_([item.item_id for _, _, item in covered]),
-    )
-    for each in session.scalars(there.order_by(PurchaseOrderItem.id)):
+    item_ids = [item.item_id for _, _, item in covered]
+    for each in _NAMING.run(session, connection_id=row.connection_id, item_ids=item_ids):
         known.setdefault(each.prebook_item_id, []).append(each.item_id)
     return FrozenWrite(
         body,
@@ -122,7 +129,7 @@ def _freeze_purchase_order(
             settings=connection.settings.komet,
         )
         if body_size(body) <= MOST_BYTES or len(covered) == 1:
-            return _frozen_purchase_order(session, planned, covered, body, ())
+            return _frozen_purchase_order(session, row, planned, covered, body, ())
         covered = covered[: (len(covered) + 1) // 2]  # the rest joins the purchase order once it was read
 
 
@@ -148,7 +155,7 @@ def _freeze_mixed(session: Session, connection: Connection, row: OrderRow, plann
             products=products,
         )
         if body_size(body) <= MOST_BYTES or len(covered) == 1:
-            return _frozen_purchase_order(session, planned, covered, body, warnings)
+            return _frozen_purchase_order(session, row, planned, covered, body, warnings)
         covered = covered[: (len(covered) + 1) // 2]
 
 

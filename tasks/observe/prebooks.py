@@ -27,9 +27,9 @@ from tasks.kinds.prebooks import forget_unknown
 from tasks.notes import note_once
 from tasks.observe import born_in_komet, deletions
 from tasks.observe.aside import put_aside, put_aside_all
+from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import Claim
-from tasks.situation import MISSES_FOR_GONE
 from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake, wake_those_that_wait_for
 from tasks.wanted import Catalogue, catalogue
 
@@ -86,7 +86,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
             session.get_one(Scope, claim.scope_id).changed_since = since
         if claim.key not in (CHANGED, WINDOW) and _misses(session, connection, claim, listing):
             window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
-            hints += scopes.request(session, [window.id], runtime.timing)
+            hints += scopes.request(session, [window], runtime.timing)
         watch.close()
         hints += wake(session, [*rows.values(), *born], connection, runtime.timing)
     hints += wake_those_that_wait_for(runtime, connection, learned.mapped)
@@ -126,7 +126,7 @@ def _put_aside(session: Session, connection: Connection, claim: Claim, listing: 
     if not listing.unreadable:
         return
     window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
-    put_aside(session, replace(claim, scope_id=window.id), listing.unreadable)
+    put_aside(session, replace(claim, scope_id=window), listing.unreadable)
 
 
 def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Known]:

@@ -17,10 +17,9 @@ from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.observe import boxes, deletions
 from tasks.observe.aside import put_aside_all
-from tasks.plan.facts import PURCHASE_ORDER_CREATES
+from tasks.plan.facts import MISSES_FOR_GONE, PURCHASE_ORDER_CREATES
 from tasks.runtime import Hint, Runtime, Timing
 from tasks.scopes import Claim
-from tasks.situation import MISSES_FOR_GONE
 from tasks.wake import active_waiters, lock_orders, orders_in_doubt, wake
 
 log = structlog.get_logger()

@@ -22,6 +22,8 @@ from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 
 #: Looks at its scope that must miss a write before it may count as absent.
 LOOKS_FOR_ABSENCE = 2
+#: Full reads that must miss what they should show before it counts as gone.
+MISSES_FOR_GONE = 2
 #: What was just made is seen within so long, where the lists are read as usual.
 SHOWS_WITHIN = timedelta(seconds=10)
 #: Refusals that we do not understand are tried again; the last of these holds the order.

@@ -25,8 +25,8 @@ def put_off(ledger: Ledger) -> None:
         for day in ("2026-11-01", "2026-11-02", "2026-11-03"):
             scope = find_or_make(session, order.connection_id, Feed.KOMET_PREBOOKS, day)
             if day == "2026-11-02":
-                session.add(Wait(order_id=order_id, scope_id=scope.id, active=False))
-        window = find_or_make(session, order.connection_id, Feed.KOMET_PREBOOKS, "window")
+                session.add(Wait(order_id=order_id, scope_id=scope, active=False))
+        window = session.get_one(Scope, find_or_make(session, order.connection_id, Feed.KOMET_PREBOOKS, "window"))
         window.due_at, window.hinted_until = None, now(session) + timedelta(hours=1)
 
 

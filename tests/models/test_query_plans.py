@@ -65,7 +65,7 @@ def test_no_statement_goes_over_the_whole_of_a_table_that_grows(ledger: Ledger, 
             session.rollback()
         with ledger.runtime.sessions.begin() as session:
             register(session, ledger.settings.model_copy(update={"change_guard": 7}))
-            poll(session, connection.id, None, ledger.timing)
+            poll(session, connection.id, None)
             session.rollback()
         set_mappings(ledger.runtime.sessions, [Wanted(connection.id, "NEW1", "X", None)], "Ann")
     stock(ledger, samples, 1000, 20)

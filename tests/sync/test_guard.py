@@ -76,7 +76,7 @@ def read_feed(ledger: Ledger) -> None:
     """Read the sales orders, and let nobody work on them."""
     with ledger.runtime.sessions.begin() as session:
         scope_id = session.scalars(select(Scope.id).where(Scope.feed == Feed.SALES_ORDERS)).one()
-        make_due(session, [scope_id], ledger.timing)
+        make_due(session, [scope_id])
     observe(ledger.runtime, scope_id)
 
 
@@ -372,7 +372,7 @@ def test_two_pages_at_once_do_not_both_slip_under_the_limit(ledger: Ledger, worl
     with ledger.runtime.sessions.begin() as session:
         feeds = (Scope.feed == Feed.SALES_ORDERS) | (Scope.key == "changed")
         ids = list(session.scalars(select(Scope.id).where(feeds)))
-        make_due(session, ids, ledger.timing)
+        make_due(session, ids)
     blocker = ledger.session()
     connection = select(Connection.id).with_for_update(key_share=True)
     blocker.execute(connection)

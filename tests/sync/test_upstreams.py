@@ -355,7 +355,7 @@ def test_whoever_mended_it_need_not_wait_for_the_next_probe(workers: Workers, wo
     ledger = workers.one
     ledger.pass_time(1)
     with ledger.runtime.sessions.begin() as session:
-        poll(session, next(iter(ledger.runtime.connections)), None, ledger.timing)
+        poll(session, next(iter(ledger.runtime.connections)), None)
     ledger.work()
     assert workers.status()["upstreams"] == []
 

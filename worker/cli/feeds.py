@@ -22,7 +22,7 @@ def poll(
     from tasks.notes import note_connection
     from tasks.polling import poll as poll_scopes
     from tasks.scopes import words
-    from worker.assembly import open_services, timing_of
+    from worker.assembly import open_services
     from worker.offline import user
     from worker.status import reset_command, way_on
 
@@ -33,7 +33,7 @@ def poll(
     _, ledger = open_services(settings)
     with ledger.sessions.begin() as session:
         id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
-        scopes = poll_scopes(session, id_, Feed(feed) if feed is not None else None, timing_of(settings))
+        scopes = poll_scopes(session, id_, Feed(feed) if feed is not None else None)
         due = [words(scope) for scope in scopes if scope.stopped_reason is None]
         stopped = [
             {"feed": words(scope), "message": why, "next_command": reset_command(connection, scope.feed)}

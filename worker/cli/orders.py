@@ -321,7 +321,7 @@ def resolve(
         if line is not None and of_line is None:
             raise Problem(f"{row.name} has no line {line}.", Exit.NOTHING)
         if adopt is not None:
-            resolution = decisions.adopt(session, row.id, adopt, by, timing, line=of_line)
+            resolution = decisions.adopt(session, row.id, adopt, by, line=of_line)
         elif resend:
             resolution = decisions.resend(session, row.id, by, line=of_line)
         else:
