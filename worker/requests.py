@@ -5,14 +5,34 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Double, Text, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from clients.http import Ended, Tell
+from models.prepared import Prepared, parameter
 from models.tables import RequestCount
 
 log = structlog.get_logger()
+
+_counted = func.unnest(
+    parameter("connection_ids", ARRAY(BigInteger())),
+    parameter("methods", ARRAY(Text())),
+    parameter("outcomes", ARRAY(Text())),
+    parameter("counts", ARRAY(BigInteger())),
+    parameter("seconds", ARRAY(Double())),
+).table_valued("connection_id", "method", "outcome", "count", "seconds")
+_added = insert(RequestCount).from_select(list(_counted.c.keys()), select(*_counted.render_derived().c))
+_NOTED = Prepared(
+    _added.on_conflict_do_update(
+        index_elements=["connection_id", "method", "outcome"],
+        set_={
+            "count": RequestCount.count + _added.excluded.count,
+            "seconds": RequestCount.seconds + _added.excluded.seconds,
+        },
+    )
+)
 
 #: Connection, method and outcome.
 _Key = tuple[int, str, str]
@@ -66,22 +86,18 @@ class Requests:
             counts, self._counts = self._counts, defaultdict(_Count)
         if not counts:
             return
-        added = insert(RequestCount)
-        summed = added.on_conflict_do_update(
-            index_elements=["connection_id", "method", "outcome"],
-            set_={
-                "count": RequestCount.count + added.excluded.count,
-                "seconds": RequestCount.seconds + added.excluded.seconds,
-            },
-        )
         # In one order, so that no two workers wait for each other's rows.
-        rows = [
-            {"connection_id": id_, "method": method, "outcome": outcome, "count": each.calls, "seconds": each.seconds}
-            for (id_, method, outcome), each in sorted(counts.items())
-        ]
+        keys = sorted(counts)
         try:
             with sessions.begin() as session:
-                session.execute(summed, rows)
+                _NOTED.run(
+                    session,
+                    connection_ids=[connection_id for connection_id, _, _ in keys],
+                    methods=[method for _, method, _ in keys],
+                    outcomes=[outcome for _, _, outcome in keys],
+                    counts=[counts[each].calls for each in keys],
+                    seconds=[counts[each].seconds for each in keys],
+                )
         except SQLAlchemyError:
             with self._lock:
                 for key, each in counts.items():
