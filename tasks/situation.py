@@ -235,6 +235,8 @@ class _Reading:
             axerrio_key = line.line_key if self._is_ours else line.axerrio_line_key
             ship_date = _ship_date(wanted, axerrio_key, axerrio) or _last_sent(of_line)
             touched = [each.as_of for each in of_line if each.touched]
+            sent_for = (_day_sent(each) for each in of_line if each.boxes and each.missing < MISSES_FOR_GONE)
+            days = {day for day in (ship_date, *sent_for) if day is not None} if touched else set()
             wanted_as_sent = sends.get(line.line_key)
             facts_of_lines.append(
                 LineFacts(
@@ -249,7 +251,7 @@ class _Reading:
                         self._item(each, prebooks[each.prebook_row], purchased.get(each.item_id, []))
                         for each in of_line
                     ),
-                    orders_looked=not touched or ship_date is None or self._orders_looked(ship_date, max(touched)),
+                    unlooked_days=tuple(sorted(day for day in days if not self._orders_looked(day, max(touched)))),
                     orders_fresh=self._orders_fresh([each for i in of_line for each in purchased.get(i.item_id, [])]),
                     unknown_article=next(
                         (article for article in _articles_as_sent(wanted_as_sent) if article in unknown), None
@@ -265,7 +267,13 @@ class _Reading:
         self, item: PrebookItem, prebook: Prebook, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]
     ) -> PrebookItemFacts:
         gone = item.missing >= MISSES_FOR_GONE
-        changes = differences(item.baseline, item.content, MATERIAL_OF_ITEM)
+        sent_for = _day_sent(item)
+        changes = tuple(
+            # Where Komet chose the day itself, it may move the item to the day of our purchase order.
+            each
+            for each in differences(item.baseline, item.content, MATERIAL_OF_ITEM)
+            if not (each.field == "ship_date" and sent_for is not None and each.after == sent_for.isoformat())
+        )
         changes += differences(prebook.baseline, prebook.content, MATERIAL_OF_PREBOOK)
         return PrebookItemFacts(
             item_id=item.item_id,
@@ -408,8 +416,14 @@ def _order_item(item: PurchaseOrderItem, order: PurchaseOrder) -> PurchaseOrderI
 
 def _last_sent(items: Sequence[PrebookItem]) -> date | None:
     """The day with which a line that is wanted no more was sent: by it its purchase orders are found."""
-    days = [each.sent["departure_date"] for each in items if each.sent and each.sent.get("departure_date")]
-    return date.fromisoformat(days[-1]) if days else None
+    days = [day for day in map(_day_sent, items) if day is not None]
+    return days[-1] if days else None
+
+
+def _day_sent(item: PrebookItem) -> date | None:
+    """The day on which the item was to leave, as we sent it."""
+    day = (item.sent or {}).get("departure_date")
+    return date.fromisoformat(day) if day else None
 
 
 def _ship_date(wanted: Line | None, axerrio_key: str | None, axerrio: AxerrioFacts) -> date | None:

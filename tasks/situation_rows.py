@@ -68,6 +68,9 @@ class WriteRow(NamedTuple):
     refusal: str | None
     error: str | None
     result: Json | None
+    #: There are items of the prebook that it made of which no line could be told to have them; and they hold boxes.
+    has_strays: bool
+    has_live_strays: bool
 
 
 class WriteLineRow(NamedTuple):
@@ -164,9 +167,22 @@ LABELS = Rows(
     .order_by(Label.sequence, Label.key),
 )
 DECISIONS = Rows(Decision, _all(Decision).where(Decision.order_id == _ORDER).order_by(Decision.id))
+_strays = (
+    select(PrebookItem.id)
+    .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+    .where(Prebook.write_id == Write.id, PrebookItem.line_id.is_(None))
+)
+_not_of_writes = {
+    "key": Scope.key,
+    "has_strays": _strays.exists(),
+    "has_live_strays": _strays.where(PrebookItem.boxes > 0, PrebookItem.missing < MISSES_FOR_GONE).exists(),
+}
 WRITES = Rows(
     WriteRow,
-    select(*(Write.__table__.c[name] for name in WriteRow._fields if name != "key"), Scope.key)
+    select(
+        *(Write.__table__.c[name] for name in WriteRow._fields if name not in _not_of_writes),
+        *(each.label(name) for name, each in _not_of_writes.items()),
+    )
     .outerjoin_from(Write, Scope, Write.scope_id == Scope.id)
     .where(Write.id.in_(_write_ids))
     .order_by(Write.id),

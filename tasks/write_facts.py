@@ -102,6 +102,8 @@ class WriteReader:
             error=error,
             trace=_trace(self._row, write, write.key or ""),
             look_key=write.key or "",
+            has_strays=write.has_strays,
+            has_live_strays=write.has_live_strays,
             sent={own[each.line_id]: each.sent for each in lines if each.sent is not None},
         )
 

@@ -566,8 +566,12 @@ def read_carrier(raw: Any, profile: KometProfile) -> Carrier:  # noqa: ARG001
 
 
 def read_prebook(raw: Any, profile: KometProfile) -> Prebook:
-    """An entry of "Get a detailed Prebook list". Raises ValueError when it cannot be read."""
+    """An entry of "Get a detailed Prebook list". Raises ValueError when it cannot be read.
+
+    Nothing says that Komet keeps an order among items, or among a mixed box's products: here they always have the same.
+    """
     record = PrebookRecord.model_validate(raw)
+    items = (_read_prebook_item(item, profile) for item in record.details)
     return Prebook(
         prebook_id=record.id,
         number=record.number,
@@ -578,12 +582,12 @@ def read_prebook(raw: Any, profile: KometProfile) -> Prebook:
         truck_date=record.truck_date,
         comments=record.comments,
         mark=read_mark(record.comments),
-        items=tuple(_read_prebook_item(item, profile) for item in record.details),
+        items=tuple(sorted(items, key=lambda item: _in_number_order(item.item_id))),
     )
 
 
 def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> PrebookItem:
-    components = tuple(
+    components = [
         PrebookComponent(
             product_description=part.product_description,
             product_id=part.product_id,
@@ -592,7 +596,7 @@ def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> Preb
             stems_per_bunch=part.stems,
         )
         for part in record.breakdowns
-    )
+    ]
     return PrebookItem(
         item_id=record.item_id,
         product_description=record.product_description,
@@ -606,8 +610,12 @@ def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> Preb
         mark_code=record.mark_code,
         cost=_first(record, profile.prebook_item_cost_fields, exact),
         ship_date=_first(record, profile.prebook_item_ship_date_fields, day),
-        components=components,
+        components=tuple(sorted(components, key=_in_product_order)),
     )
+
+
+def _in_product_order(part: PrebookComponent) -> tuple[tuple[int, int, str], str]:
+    return _in_number_order(part.product_id or ""), part.model_dump_json()
 
 
 def _is_mapped(record: PrebookItemRecord | BreakdownRecord, profile: KometProfile) -> bool:

@@ -1,5 +1,6 @@
 """Prebooks: `prebook.create` and `prebook.details.list`."""
 
+import random
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -193,6 +194,9 @@ def details_list(company: Company, fields: Json) -> Json:
             and item.line.cost is not None
             and (item.line.boxes or company.settings.deleted_items == "zero")
         ]
+        if company.settings.shuffles:
+            for listed in (details, *(detail.get("breakdowns", []) for detail in details)):
+                random.shuffle(listed)
         if details:
             prebooks.append(without_empty(_header(company, prebook) | {"details": details}))
     if not prebooks:

@@ -61,6 +61,7 @@ class Settings(_Seed):
     customer_po_visible: bool = True
     deleted_items: Literal["zero", "gone"] = "zero"  # a prebook item at quantity 0: listed so, or not listed
     repeated_delete: Literal["success", "refused"] = "success"  # of what is deleted already
+    shuffles: bool = False  # items of a prebook, and products of a mixed box, come in another order in each list
     deleted_order_items: Literal["gone", "zero"] = "gone"  # a deleted purchase order item, in the list
     empty_order: Literal["kept", "cancelled"] = "kept"  # a purchase order whose last item was deleted
     delete_approved: Literal["allowed", "refused"] = "allowed"  # items of approved and confirmed purchase orders

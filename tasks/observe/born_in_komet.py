@@ -155,6 +155,7 @@ def lose(session: Session, row: Order, line: OrderLine) -> None:
         row.sequence = row.version
         row.wanted = row.wanted | {"version": row.version}
         row.version_at = row.updated_at = now(session)
+        begin_afresh(session, row)
 
 
 def _take(row: Order, order: canonical.Order) -> bool:

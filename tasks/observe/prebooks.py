@@ -487,6 +487,7 @@ class _Store:
         for line_key, item_id in binding.pairs.items():
             item = stored[item_id]
             item.line_id, item.sent = ids[line_key], sent[line_key]
+            item.baseline = item.content  # as it is when it is known for ours; what it was before is nobody's
             item.is_tied = line_key in binding.tied
 
     def _report_strays(self, row: Order, prebook: Prebook, seen: canonical.Prebook, write: Write | None) -> None:

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 #: Records asked for at a time; Axerrio gives 1,000 at most.
 PAGE = 200
+#: Fewer than any server would give where it has more.
+_MANY = 20
 
 
 def read_page(
@@ -80,8 +82,9 @@ def read_page(
             return wake(session, rows, connection, runtime.timing)
         if moved > cursor:
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
-        # Whether the highest sequence is the page's or the feed's is left open: a full page is never the last.
-        more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= PAGE)
+        # Whether the highest sequence is the page's or the feed's is left open, and a server may give fewer than it is
+        # asked for: a page of many records is never taken for the last.
+        more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= _MANY)
         finished = scopes.finish(
             session,
             claim,

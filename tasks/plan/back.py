@@ -372,4 +372,9 @@ def _differences(before: Order, after: Order, ignored: Collection[str | None] = 
 
 
 def _same(applied: Order, wanted: Order) -> bool:
-    return applied.model_copy(update={"version": 0}) == wanted
+    """Whatever the order of its lines."""
+    return _sorted(applied.model_copy(update={"version": 0})) == _sorted(wanted)
+
+
+def _sorted(order: Order) -> Order:
+    return order.model_copy(update={"lines": tuple(sorted(order.lines, key=lambda line: line.line_key))})

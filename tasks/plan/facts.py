@@ -151,8 +151,9 @@ class LineFacts:
     #: The day on which it leaves the vendor; None: not known yet.
     ship_date: date | None = None
     prebook_items: tuple[PrebookItemFacts, ...] = ()
-    #: Nobody covered its item first: no person can have dealt with it, or a look that began later shows nothing.
-    orders_looked: bool = True
+    #: Days whose purchase orders may cover it, and were not looked at since an item of it was touched: the one on which
+    #: it leaves, and those on which its items were to.
+    unlooked_days: tuple[date, ...] = ()
     #: Its purchase orders were looked at since its newest version came.
     orders_fresh: bool = True
     #: An article of it that Komet is known not to know, by an item of another line.
@@ -218,6 +219,9 @@ class WriteFacts:
     trace: str = ""
     #: Key of the scope in which it shows: the truck date or ship date with which it was sent.
     look_key: str = ""
+    #: There are items of the prebook that it made of which no line could be told to have them; and they hold boxes.
+    has_strays: bool = False
+    has_live_strays: bool = False
     #: What it says of each of these lines.
     sent: Mapping[str, Json] = field(default_factory=dict)
 

@@ -37,14 +37,19 @@ _COST_OF_REMAKING = 2
 
 
 def material(sent: Json) -> Json:
-    """What is sent of a line without the words for its products: the article says which product it is."""
+    """What is sent of a line without the words for its products: the article says which product it is.
+
+    A mixed box is the same whatever the order of its products.
+    """
     parts = [{k: v for k, v in part.items() if k not in _NAMING} for part in sent.get("breakdown", ())]
+    parts.sort(key=lambda part: str(sorted(part.items())))
     return {**{k: v for k, v in sent.items() if k not in _NAMING}, "breakdown": parts}
 
 
 def naming(sent: Json) -> list[tuple[Any, ...]]:
     """The words for the products of a line, components included."""
-    return [tuple(part.get(name) for name in _NAMING) for part in (sent, *sent.get("breakdown", ()))]
+    own, *parts = (tuple(part.get(name) for name in _NAMING) for part in (sent, *sent.get("breakdown", ())))
+    return [own, *sorted(parts, key=str)]
 
 
 def changes(sent: Json, wanted: Json) -> tuple[Change, ...]:
@@ -291,6 +296,8 @@ class Lines:
         made = self.ask.done((Kind.PREBOOK_CREATE,), line)
         if made is None or any(item.write_id == made.id for item in line.prebook_items):
             return None
+        if made.has_strays and made.reads >= LOOKS_FOR_ABSENCE:
+            return self._shown_and_not_told(line, made)
         if not (self.s.leaves_bad_items_out and made.shown):
             # What changed is read anyway, and shows what was made for every truck date.
             return self._unseen(line, made.reads, made.trace, made.look_key if made.overdue else CHANGED)
@@ -301,6 +308,22 @@ class Lines:
             "Requeue the order once that is mended."
         )
         return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
+
+    def _shown_and_not_told(self, line: LineFacts, made: WriteFacts) -> Step | None:
+        """Komet shows the prebook, and a person changed its items so that none can be told to be the line's."""
+        look = self.ask.prebooks(active=False, day=date.fromisoformat(made.look_key))
+        told = f"Line {line.line_key}: which item of its prebook ({made.trace}) is its own cannot be told"
+        if made.has_live_strays:
+            message = (
+                f"{told}: a person changed it in Komet, or it is not shown. Set the prebook's items there to what was "
+                "sent, or to 0 boxes."
+            )
+            return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.CONFLICT, message), looks=(look,))
+        if not self.ask.is_desired(line):
+            return None
+        message = f"{told}, and none that is shown holds boxes; it is still wanted. Ours makes it anew."
+        hold = self.ask.conflict(line.line_key, f"not told, write {made.id}", message, OURS)
+        return Step(OrderState.RECEIVED, hold, looks=(look,)) if hold is not None else None
 
     def _without_item(self, line: LineFacts) -> Step | None:
         """Nothing of the line stands in Komet: it is on its way to being seen, was removed, or must be made."""
@@ -350,11 +373,12 @@ class Lines:
         unknown = [write for write in refused if write.refusal is RefusalKind.UNKNOWN_PRODUCT]
         if unknown:
             if self._is_the_unknown_one(line, unknown[-1]):
+                article = _article_named(_says(unknown[-1], line), unknown[-1].error or "") or wanted.article.code
                 message = (
-                    f"Komet does not know article {wanted.article.code} (line {line.line_key}): {unknown[-1].error} "
+                    f"Komet does not know article {article} (line {line.line_key}): {unknown[-1].error} "
                     "It is tried again within two hours, or once the mapping is given."
                 )
-                return self._waits_for_mapping(line, wanted.article.code, message)
+                return self._waits_for_mapping(line, article, message)
         else:
             hold = self.ask.refusal_hold(refused)
             if hold is not None:
@@ -520,8 +544,11 @@ class Lines:
         active = item.covering
         if active:
             return self._remove_order_item(line, active[0], removal, prebook=item)
-        if not line.orders_looked and line.ship_date is not None:  # a person may have covered it
-            return Step(state, looks=(self.ask.purchase_orders(line.ship_date, active=True),))
+        bought = self._bought(line, item)
+        if bought is not None and not bought.shown and bought.looks < LOOKS_FOR_ABSENCE:
+            return replace(self._unseen_purchase(line, bought), state=state)
+        if line.unlooked_days:  # a person may have covered it
+            return Step(state, looks=(self.ask.purchase_orders(line.unlooked_days[0], active=True),))
         if not withdrawn and not self._can_afford(line):
             return self._waits_for_budget(line, state)
         looked = self._looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)
@@ -618,29 +645,46 @@ class Lines:
 
     def _order(self, line: LineFacts, item: PrebookItemFacts, ship_date: date) -> Step:
         """No purchase order covers the item: it is on its way to being seen, or must be made."""
-        kinds = PURCHASE_ORDER_CREATES
-        mine = [write for write in self.ask.writes(kinds, line) if _covers(write, line, item)]
-        done = next((write for write in reversed(mine) if write.state is WriteState.DONE), None)
+        bought = self._bought(line, item)
+        if bought is not None and not bought.shown:
+            return self._unseen_purchase(line, bought)
         look = self.ask.purchase_orders(ship_date, active=True)
-        if done is not None and not done.shown:
-            if done.reads < LOOKS_FOR_ABSENCE:
-                return Step(OrderState.PREBOOKED, looks=(look,))
-            hold = self.ask.hold(
-                HoldCode.NOT_VISIBLE,
-                f"Line {line.line_key}: Komet took its purchase order ({done.trace}) and does not show it. "
-                "Look for it in Komet.",
-            )
-            return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
-        if not line.orders_looked:  # a person may have covered it first
+        if ship_date in line.unlooked_days:  # a person may have covered it first
             return Step(OrderState.PREBOOKED, looks=(look,))
-        refused = self.ask.refusal_hold(mine)
-        if refused is not None:
-            return Step(OrderState.PREBOOKED, refused)
+        mine = self._purchases(line, item)
+        hold = self.ask.refusal_hold(mine)
+        if hold is not None:
+            return Step(OrderState.PREBOOKED, hold)
+        refused = self.ask.refusals(mine)
+        # The purchase order that it was to join may be approved. A list that is never whole tells as much in time.
+        if refused and not (refused[-1].looks_since_settled or refused[-1].reads):
+            return Step(OrderState.PREBOOKED, looks=(replace(look, key=refused[-1].look_key),))
         is_mixed = line.wanted is not None and line.wanted.is_mixed
         kind = Kind.PURCHASE_ORDER_MIXED_CREATE if is_mixed else Kind.PURCHASE_ORDER_CREATE
         return Step(
             OrderState.PREBOOKED, needs=(PlannedWrite(kind, (line.line_key,), ship_date, item_id=item.item_id),)
         )
+
+    def _purchases(self, line: LineFacts, item: PrebookItemFacts) -> list[WriteFacts]:
+        """Purchase orders that were asked for to cover the item."""
+        return [write for write in self.ask.writes(PURCHASE_ORDER_CREATES, line) if _covers(write, line, item)]
+
+    def _bought(self, line: LineFacts, item: PrebookItemFacts) -> WriteFacts | None:
+        """The newest of them that Komet took."""
+        taken = (write for write in reversed(self._purchases(line, item)) if write.state is WriteState.DONE)
+        return next(taken, None)
+
+    def _unseen_purchase(self, line: LineFacts, bought: WriteFacts) -> Step:
+        """Komet took a purchase order for the line, and no list has shown it: on the day for which it was asked."""
+        look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=True)
+        if bought.reads < LOOKS_FOR_ABSENCE:
+            return Step(OrderState.PREBOOKED, looks=(look,))
+        hold = self.ask.hold(
+            HoldCode.NOT_VISIBLE,
+            f"Line {line.line_key}: Komet took its purchase order ({bought.trace}) and does not show it. "
+            "Look for it in Komet.",
+        )
+        return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
 
     def _edits_of_orders(
         self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
@@ -667,9 +711,8 @@ class Lines:
 
         What we did not buy ourselves is a person's.
         """
-        mine = [write for write in self.ask.writes(PURCHASE_ORDER_CREATES, line) if _covers(write, line, item)]
-        done = next((write for write in reversed(mine) if write.state is WriteState.DONE), None)
-        says = _says(done, line) if done is not None else None
+        bought = self._bought(line, item)
+        says = _says(bought, line) if bought is not None else None
         if self.s.origin is not Origin.KOMET or says is None or len(active) != 1 or line.boxes:
             return None
         if active[0].first_boxes != says["boxes"]:
@@ -753,6 +796,22 @@ def _named_in(refused: WriteFacts) -> list[str]:
     said = (refused.error or "").casefold()
     words = {key: [word for each in naming(says) for word in each if word] for key, says in refused.sent.items()}
     return [key for key, of_line in words.items() if any(word.casefold() in said for word in of_line)]
+
+
+def _article_named(says: Json | None, words: str) -> str | None:
+    """Our article for the product that a refusal names: of a mixed box it may be one in it. The longest name counts."""
+    said = words.casefold()
+    named = (
+        [
+            (len(word), str(part["article"]))
+            for part in (says, *says.get("breakdown", ()))
+            for word in (part.get(name) for name in _NAMING)
+            if word and word.casefold() in said
+        ]
+        if says
+        else []
+    )
+    return max(named)[1] if named else None
 
 
 def _product_named(line: Line, words: str) -> str:

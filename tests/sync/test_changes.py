@@ -278,6 +278,22 @@ def test_late_lines_join_the_pending_purchase_order(ledger: Ledger, world: World
     assert ledger.state(key) == "ordered"
 
 
+def test_what_komet_lets_join_no_purchase_order_any_more_gets_its_own(ledger: Ledger, world: World) -> None:
+    """Procurement approved the one that it was to join, and we did not know."""
+    key = ledger.earn_proof()
+    world.fault("refuse", "purchase.order.create", times=1, message="The purchase order is approved")
+    world.place(key=key, lines=[*world.order()["lines"], world.line("3", boxes=1)])
+    while world.requests("purchase.order.create") < 2:
+        ledger.pass_time(1)
+        ledger.step(1)
+    world.approve()
+    ledger.live(120, pace=30)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    assert ledger.writes(key, "komet.purchase.order.create") == ["done", "refused", "done"]
+    numbers = {order["number"] for _, item in items_of(world, key) for order, _ in covering(world, item["id"])}
+    assert len(numbers) == 2
+
+
 # -- cancellations, by stage -------------------------------------------------------------------------------------
 
 
@@ -729,6 +745,31 @@ def test_a_purchase_order_that_shows_late(ledger: Ledger, world: World, then: st
         ledger.live(200, pace=40)
         assert ledger.state(key) == "cancelled", ledger.order(key)
         assert_gone(world, key)
+
+
+def test_what_our_own_purchase_order_covers_is_not_deleted_before_that_was_seen(ledger: Ledger, world: World) -> None:
+    """Nor where the order leaves on another day by then, on which no purchase order covers it."""
+    ledger.earn_proof()
+    made = world.requests("purchase.order.create")
+    key = world.place()
+    while world.requests("purchase.order.create") == made:
+        ledger.pass_time(1)
+        ledger.step(1)
+    ((bought, _),) = covering(world, items_of(world, key)[0][1]["id"])
+    world.edit(purchase_order_number=bought["number"], vendor_id=NOBODY)  # no list shows it yet
+    world.approve()
+    world.place(key=key, departureDate=world.day(4), truckDate=world.day(6))
+    ledger.live(35, pace=5)
+    assert ledger.order(key)["axerrio"]["version"] == 2
+    assert world.requests("prebook.item.delete") == 0, ledger.order(key)
+    world.edit(purchase_order_number=bought["number"], vendor_id=OURS)
+    ledger.live(160, pace=40)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict"), ledger.order(key)
+    assert "approved" in ledger.order(key)["reason"]["message"]
+    assert world.requests("prebook.item.delete") == 0
+    decide(ledger, key, "ours")
+    ledger.live(200, pace=40)
+    assert_all_in_step(ledger, world, [key], "ordered")
 
 
 def decide(ledger: Ledger, key: str, choice: str) -> None:

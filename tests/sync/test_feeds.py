@@ -420,6 +420,22 @@ def test_a_full_page_that_is_the_same_for_ever_is_read_twice_and_then_left(
     assert (count(led, Order), feed(led).cursor, feed(led).failures) == (250, 250, 0)
 
 
+def test_a_server_that_gives_fewer_than_it_is_asked_for_is_read_to_the_end_at_once(
+    led: Ledger, world: World, axerrio: Between
+) -> None:
+    """Also where it names the highest sequence of the page, and not of the feed."""
+    many = [{"key": f"D-{n}", "number": f"D{n}"} | world.order() | {"status": "draft"} for n in range(70)]
+    world.control("orders", tenant_token=world.axerrio_token, orders=many)
+
+    def few(page: Json) -> Json:
+        results = page["results"][:25]
+        return {"maximumSequence": max([each["sequence"] for each in results] or [70]), "results": results}
+
+    axerrio.change = pages("/sales-orders/sync/", few)
+    led.work()
+    assert (count(led, Order), feed(led).cursor) == (70, 70)
+
+
 @pytest.mark.thorough
 def test_a_highest_sequence_that_no_record_of_the_feed_has_is_no_trouble(
     led: Ledger, world: World, axerrio: Between

@@ -96,6 +96,18 @@ def test_a_component_that_komet_does_not_know_parks_its_line_only(ledger: Ledger
     assert len(world.company["purchase_orders"]) == 1
 
 
+def test_a_component_that_komet_refuses_is_the_one_that_is_asked_for(ledger: Ledger, world: World) -> None:
+    world.settings(unknown_product="refused")
+    key = world.place(lines=[world.mixed("1", breakdown=breakdown(world, RFREE50=5, NEW1=3))])
+    ledger.live(90)
+    assert waits(ledger, key)
+    assert ledger.order(key)["reason"]["next_command"].startswith("axkomet mapping set miami NEW1 ")
+    map_here(ledger)
+    ledger.live(90)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    assert_every_line_once(world, key)
+
+
 @pytest.mark.thorough
 def test_a_component_that_is_known_to_be_unknown_waits_for_the_same_mapping(ledger: Ledger, world: World) -> None:
     plain = world.place(lines=[world.line("1", article=NEW)])
@@ -194,6 +206,19 @@ def test_mixed_boxes_of_a_prebook_born_in_komet(ledger: Ledger, world: World) ->
     assert in_box == ["RFREE50", "RMOND50"]
     assert world.requests("purchase.order.mixed.create") == 1
     assert len(world.company["purchase_orders"]) == 1
+
+
+def test_the_order_in_which_komet_lists_items_is_no_change(ledger: Ledger, world: World) -> None:
+    world.settings(shuffles=True)
+    box = mixed_item(world, *(f"Rose {name} 50 cm" for name in ("Freedom", "Mondial")))
+    sold = world.sell_in_komet(items=[world.item(), box, world.item(boxes=7), box | {"boxes": 5}])
+    ledger.live(60, pace=5)
+    order = assert_in_step(world, sold)
+    assert len(order["lines"]) == 4
+    writes = ("PUT inbound-orders", "purchase.order.mixed.create", "purchase.order.item.delete")
+    asked = {name: world.requests(name) for name in writes}
+    ledger.live(120, pace=5)
+    assert {name: world.requests(name) for name in asked} == asked
 
 
 @pytest.mark.thorough

@@ -121,6 +121,55 @@ def test_the_vendors_ship_date_or_the_prebook_itself_is_edited(ledger: Ledger, w
         assert writes(world) == before
 
 
+@pytest.mark.parametrize("then", ["set back", "set to 0", "cancelled"])
+def test_items_that_no_line_can_be_told_to_have_are_a_persons_to_mend(ledger: Ledger, world: World, then: str) -> None:
+    """Of two lines that are one a person changed the mark of one, before the first look."""
+    ledger.live(60)
+    key = world.place(lines=[world.line("1"), world.line("2")])
+    ledger.pass_time(60)
+    ledger.feed_and_send()
+    items = [item["id"] for item in prebooks_of(world, key)[0]["items"]]
+    world.edit(prebook_item_id=items[0], mark_code="DOCK9")
+    ledger.live(300, pace=60)
+    assert ledger.reason(key) == "conflict"
+    assert "a person changed it in Komet" in ledger.order(key)["reason"]["message"]
+    if then == "set back":
+        world.edit(prebook_item_id=items[0], mark_code="DOCK2")
+    else:
+        for each in items:
+            world.edit(prebook_item_id=each, boxes=0)
+        if then == "cancelled":
+            world.place(key=key, status="cancelled")
+        else:
+            read_all(ledger)
+            assert_held(ledger, key, "none that is shown holds boxes")
+            decide(ledger, key, "ours")
+    read_all(ledger)
+    assert ledger.state(key) == ("cancelled" if then == "cancelled" else "ordered"), ledger.order(key)["reason"]
+    assert_gone(world, key) if then == "cancelled" else assert_in_step(world, key)
+
+
+def test_an_item_that_komet_moves_to_the_day_of_our_purchase_order_is_no_conflict(ledger: Ledger, world: World) -> None:
+    """Komet chose a day of its own first; a person who moves it elsewhere is one."""
+    ledger.live(60)
+    key = world.place()
+    ledger.pass_time(60)
+    ledger.feed_and_send()
+    for item in prebooks_of(world, key)[0]["items"]:
+        world.edit(prebook_item_id=item["id"], vendor_ship_date=world.day(4))
+    ledger.live(120, pace=40)
+    assert ledger.state(key) == "ordered"
+    stands = writes(world)
+    for item in prebooks_of(world, key)[0]["items"]:
+        world.edit(prebook_item_id=item["id"], vendor_ship_date=world.day(3))
+    read_all(ledger)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    world.edit(prebook_item_id=line_1(world, key)["id"], vendor_ship_date=world.day(2))
+    read_all(ledger)
+    assert_held(ledger, key, f"ship date {world.day(4)} → {world.day(2)}")
+    assert writes(world) == stands
+
+
 @pytest.mark.thorough
 def test_an_item_that_comes_back_ends_the_hold_by_itself(ledger: Ledger, world: World) -> None:
     key, other = ledger.earn_proof(), ledger.earn_proof()

@@ -466,6 +466,20 @@ def test_a_line_added_after_the_approval_makes_it_pending_again(ledger: Ledger, 
     assert ledger.state(key) == "approved"
 
 
+def test_an_item_that_a_person_took_away_lets_the_others_begin_afresh(ledger: Ledger, world: World) -> None:
+    """What was refused for its sake counts no more."""
+    world.settings(deleted_items="gone")
+    world.fault("refuse", "purchase.order.create", times=3, message="The item does not exist")
+    sold = world.sell_in_komet()
+    key = str(sold["number"])
+    ledger.live(120, pace=30)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "rejected")
+    world.edit(prebook_item_id=sold["item_ids"][1], delete=True)
+    ledger.live(1800, pace=225)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    assert_in_step(world, sold)
+
+
 @pytest.mark.thorough
 def test_a_line_that_a_person_deleted_is_seen_where_komet_shows_no_zeros(ledger: Ledger, world: World) -> None:
     world.settings(deleted_items="gone")

@@ -235,6 +235,7 @@ class Ledger:
         mine = [row for row in self.items.values() if row.line_key == key]
         covering = [row for row in self.order_items.values() if row.prebook_item_id in {each.item_id for each in mine}]
         touched = [row.as_of for row in mine if row.touched]
+        is_looked = not touched or any(at > max(touched) for at in self.looks["orders"])
         is_ours = self.origin is Origin.AXERRIO
         return LineFacts(
             line_id=number,
@@ -245,7 +246,7 @@ class Ledger:
             axerrio_line_key=self.axerrio_key(key),
             ship_date=wanted.departure_date if wanted else None,
             prebook_items=tuple(self._item(row) for row in mine),
-            orders_looked=not touched or any(at > max(touched) for at in self.looks["orders"]),
+            unlooked_days=(wanted.departure_date,) if wanted and wanted.departure_date and not is_looked else (),
             orders_fresh=not any(row.boxes for row in covering)
             or any(at > self.version_at for at in self.looks["orders"]),
             boxes=tuple(box for of, box in self.boxes if of == key),

@@ -196,7 +196,7 @@ def lines(draw: st.DrawFn, key: str, origin: Origin, *, is_calm: bool) -> tuple[
         prebook_items=stands,
         boxes=boxes if any(each.purchase_order_items for each in stands) else (),
         axerrio_line_key=key if origin is Origin.AXERRIO or draw(likely) else None,
-        orders_looked=draw(likely),
+        unlooked_days=() if draw(likely) else (SHIP_DATE,),
         orders_fresh=draw(likely),
         unknown_article="RFREE50" if not stands and draw(unlikely) else None,
     )
@@ -374,7 +374,7 @@ def test_no_line_is_ever_created_twice(situation: Situation) -> None:
         else:
             covering = [each for each in done if each.kind in PURCHASE_ORDER_CREATES]
             assert all(each.shown for each in covering[-1:]), "it was acknowledged"
-            assert line.orders_looked
+            assert line.ship_date not in line.unlooked_days
             assert not [each for each in line.purchase_order_items if each.status != "cancelled"]
             assert any(each.mapped and each.seen for each in line.live_items)
             assert (write.kind is Kind.PURCHASE_ORDER_MIXED_CREATE) == line.wanted.is_mixed
@@ -761,6 +761,31 @@ def test_a_refused_deletion_is_looked_at_before_it_is_tried_again() -> None:
     assert make_plan(a_situation((line,), writes=thrice)).reason_code == HoldCode.REJECTED
 
 
+def test_a_refused_purchase_order_is_looked_at_on_its_day_before_it_is_asked_for_again() -> None:
+    line = facts("1", prebook_items=(item("1"),))
+    day = (SHIP_DATE + timedelta(days=1)).isoformat()
+    refused = a_write(1, Kind.PURCHASE_ORDER_CREATE, WriteState.REFUSED, "1", refusal=RefusalKind.OTHER, look_key=day)
+    unseen = make_plan(a_situation((line,), writes=(refused,)))
+    assert not planned(unseen, *KOMET_WRITES)
+    assert [(look.key, look.active) for look in unseen.looks] == [(day, True)]
+    for seen in (replace(refused, looks_since_settled=1), replace(refused, reads=1)):
+        assert planned(make_plan(a_situation((line,), writes=(seen,))), Kind.PURCHASE_ORDER_CREATE)
+
+
+@pytest.mark.parametrize("wanted", [a_line("1", departure_date=SHIP_DATE + timedelta(days=1)), None])
+def test_an_item_is_not_deleted_before_the_purchase_order_that_covers_it_was_seen(wanted: Line | None) -> None:
+    """On the day for which it was asked, whatever the line's day is now."""
+    line = facts("1", wanted=wanted, prebook_items=(item("1"),))
+    made = a_write(1, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", look_key=SHIP_DATE.isoformat())
+    plan = make_plan(a_situation((line,), writes=(made,)))
+    assert not planned(plan, *KOMET_WRITES)
+    assert [(look.key, look.active) for look in plan.looks] == [(SHIP_DATE.isoformat(), True)]
+    unproven = make_plan(a_situation((line,), writes=(replace(made, reads=2),)))
+    assert not planned(unproven, *KOMET_WRITES)
+    for gone in (replace(made, looks=2, reads=2), replace(made, shown=True)):
+        assert planned(make_plan(a_situation((line,), writes=(gone,))), Kind.PREBOOK_ITEM_DELETE)
+
+
 def test_purchase_orders_are_read_before_what_covers_a_line_is_deleted() -> None:
     line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),), orders_fresh=False)
     plan = make_plan(a_situation((line,)))
@@ -902,7 +927,7 @@ def test_an_order_born_in_komet_goes_to_axerrio_and_then_gets_its_purchase_order
         Kind.PURCHASE_ORDER_CREATE,
         Kind.EXTERNAL_REFERENCES,
     }
-    unlooked = replace(taken, lines=(replace(taken.lines[0], orders_looked=False),))
+    unlooked = replace(taken, lines=(replace(taken.lines[0], unlooked_days=(SHIP_DATE,)),))
     plan = make_plan(unlooked)
     assert not planned(plan, *PURCHASE_ORDER_CREATES)
     assert [look.active for look in plan.looks] == [True]
