@@ -674,6 +674,14 @@ class Lines:
         taken = (write for write in reversed(self._purchases(line, item)) if write.state is WriteState.DONE)
         return next(taken, None)
 
+    def is_awaited(self, purchase: WriteFacts) -> bool:
+        """A line that it covers waits until a list shows it."""
+        return (
+            not purchase.shown
+            and purchase.reads < LOOKS_FOR_ABSENCE
+            and any(self._bought(line, item) is purchase for line in self.s.lines for item in line.live_items)
+        )
+
     def _unseen_purchase(self, line: LineFacts, bought: WriteFacts) -> Step:
         """Komet took a purchase order for the line, and no list has shown it: on the day for which it was asked."""
         look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=True)

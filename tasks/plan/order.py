@@ -107,7 +107,8 @@ class Planner:
 
     def _step(self, line: LineFacts) -> Step | None:
         step = self.lines.step(line)
-        if step is not None and step.hold is not None and OURS in step.hold.choices and self.shipping.is_over(line):
+        is_over = all(item.mapped for item in line.live_items) and self.shipping.is_over(line)
+        if step is not None and step.hold is not None and OURS in step.hold.choices and is_over:
             # Nothing of it is made anew: what a person changed there is told, and only its boxes' labels still count.
             over = self.shipping.step(line, Step(OrderState.SHIPPED, looks=step.looks))
             return replace(over, notices=(step.hold.message, *over.notices))
@@ -419,9 +420,9 @@ class Planner:
         return writes
 
     def _is_ordering(self, ship_date: date, needs: list[PlannedWrite]) -> bool:
-        """A purchase order for plain lines of that day is to be made, or was and has not been read yet."""
+        """A purchase order for plain lines of that day is to be made, or was and a line waits for it to be read."""
         made = self.ask.writes((Kind.PURCHASE_ORDER_CREATE,))
-        unread = [each for each in made if each.state.is_open or (each.state is WriteState.DONE and not each.shown)]
+        unread = [each for each in made if each.state.is_open or self.lines.is_awaited(each)]
         return any(need.ship_date == ship_date for need in needs) or any(
             each.look_key == ship_date.isoformat() for each in unread
         )

@@ -786,6 +786,23 @@ def test_an_item_is_not_deleted_before_the_purchase_order_that_covers_it_was_see
         assert planned(make_plan(a_situation((line,), writes=(gone,))), Kind.PREBOOK_ITEM_DELETE)
 
 
+def test_mixed_boxes_wait_for_a_purchase_order_only_while_a_line_does() -> None:
+    """Not for one that a person deleted before it was seen, and whose items were made anew since."""
+    mixed = a_mixed_line("2")
+    mine = item("2", sent=as_sent(mixed))
+    lines = (facts("1", prebook_items=(item("1"),)), facts("2", wanted=mixed, prebook_items=(mine,)))
+    made = a_write(1, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", look_key=SHIP_DATE.isoformat())
+    waiting = make_plan(a_situation(lines, writes=(made,)))
+    assert not planned(waiting, *PURCHASE_ORDER_CREATES)
+    assert [(look.key, look.active) for look in waiting.looks] == [(SHIP_DATE.isoformat(), True)]
+    anew = item("1", approved("1"), item_id="889")
+    again = (facts("1", prebook_items=(anew,)), lines[1])
+    assert planned(make_plan(a_situation(again, writes=(made,))), Kind.PURCHASE_ORDER_MIXED_CREATE)
+    unseen = make_plan(a_situation(lines, writes=(replace(made, reads=2),)))
+    assert unseen.reason_code == HoldCode.NOT_VISIBLE
+    assert planned(unseen, Kind.PURCHASE_ORDER_MIXED_CREATE), "what cannot be seen keeps nothing else waiting"
+
+
 def test_purchase_orders_are_read_before_what_covers_a_line_is_deleted() -> None:
     line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),), orders_fresh=False)
     plan = make_plan(a_situation((line,)))
