@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from models.tables import (
-    Json,
-)
+from models.tables import Json, PrebookItem
 from tasks.plan.facts import (
     Change,
 )
@@ -31,6 +29,16 @@ def differences(before: Json | None, after: Json | None, fields: Sequence[str]) 
         return ()
     pairs = [(name, before.get(name), after.get(name)) for name in fields]
     return tuple(Change(name, old, new) for name, old, new in pairs if old and new and not _equal(name, old, new))
+
+
+def changes_of(item: PrebookItem) -> tuple[Change, ...]:
+    """What a person changed of a prebook item since it was first seen.
+
+    Where Komet chose the day itself, it may move the item to the day of our purchase order: that is nobody's change.
+    """
+    sent_for = (item.sent or {}).get("departure_date")
+    found = differences(item.baseline, item.content, MATERIAL_OF_ITEM)
+    return tuple(each for each in found if not (each.field == "ship_date" and each.after == sent_for))
 
 
 def material_of(content: Json | None) -> Json:

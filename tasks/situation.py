@@ -30,7 +30,7 @@ from tasks.budget import USED, Budget
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
-from tasks.material import MATERIAL_OF_ITEM, MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, differences, material_of
+from tasks.material import MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, changes_of, differences, material_of
 from tasks.plan.facts import (
     MISSES_FOR_GONE,
     AxerrioFacts,
@@ -267,13 +267,7 @@ class _Reading:
         self, item: PrebookItem, prebook: Prebook, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]
     ) -> PrebookItemFacts:
         gone = item.missing >= MISSES_FOR_GONE
-        sent_for = _day_sent(item)
-        changes = tuple(
-            # Where Komet chose the day itself, it may move the item to the day of our purchase order.
-            each
-            for each in differences(item.baseline, item.content, MATERIAL_OF_ITEM)
-            if not (each.field == "ship_date" and sent_for is not None and each.after == sent_for.isoformat())
-        )
+        changes = changes_of(item)
         changes += differences(prebook.baseline, prebook.content, MATERIAL_OF_PREBOOK)
         return PrebookItemFacts(
             item_id=item.item_id,

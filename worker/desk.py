@@ -30,7 +30,7 @@ from models.tables import (
     Write,
 )
 from tasks.mapping import list_mappings
-from tasks.material import MATERIAL_OF_ORDER_ITEM
+from tasks.material import MATERIAL_OF_ORDER_ITEM, differences
 from worker.sides import AxerrioSide, changes, is_live, prebook_item
 
 Json = dict[str, Any]
@@ -345,7 +345,7 @@ def _line(
                 "status": _status(each.purchase_order),
                 "ship_date": each.purchase_order.ship_date.isoformat() if each.purchase_order.ship_date else None,
                 "box_codes": (each.content or {}).get("box_codes", []),
-                "changes": changes(each, MATERIAL_OF_ORDER_ITEM),
+                "changes": changes(differences(each.baseline, each.content, MATERIAL_OF_ORDER_ITEM)),
             }
             for each in bought
         ],

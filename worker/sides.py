@@ -4,7 +4,7 @@ The shapes are those of the public interface: every key is always there, and wha
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -25,8 +25,8 @@ from models.canonical import Label as CanonicalLabel
 from models.canonical import Order as CanonicalOrder
 from models.canonical import Shipment as CanonicalShipment
 from models.tables import Label, Order, OrderLine, Prebook, PrebookItem, PurchaseOrderItem, Shipment
-from tasks.material import MATERIAL_OF_ITEM, differences
-from tasks.plan.facts import MISSES_FOR_GONE
+from tasks.material import changes_of
+from tasks.plan.facts import MISSES_FOR_GONE, Change
 from tasks.plan.labels import Labels, entry_of
 
 Json = dict[str, Any]
@@ -151,13 +151,12 @@ def prebook_item(item: PrebookItem, prebook: Prebook) -> Json:
         "packing": seen.get("box_type") or sent.get("box_type"),
         "departure_date": seen.get("ship_date") or sent.get("departure_date"),
         "truck_date": truck_date,
-        "changes": changes(item, MATERIAL_OF_ITEM),
+        "changes": changes(changes_of(item)),
     }
 
 
-def changes(item: PrebookItem | PurchaseOrderItem, fields: Sequence[str]) -> list[Json]:
-    """What a person changed of an item in Komet since it was first seen."""
-    found = differences(item.baseline, item.content, fields)
+def changes(found: Iterable[Change]) -> list[Json]:
+    """What a person changed of an item in Komet since it was first seen, as JSON."""
     return [{"field": each.field, "before": each.before, "after": each.after} for each in found]
 
 

@@ -107,8 +107,7 @@ class Planner:
 
     def _step(self, line: LineFacts) -> Step | None:
         step = self.lines.step(line)
-        is_over = all(item.mapped for item in line.live_items) and self.shipping.is_over(line)
-        if step is not None and step.hold is not None and OURS in step.hold.choices and is_over:
+        if step is not None and step.hold is not None and OURS in step.hold.choices and self._is_over(line):
             # Nothing of it is made anew: what a person changed there is told, and only its boxes' labels still count.
             over = self.shipping.step(line, Step(OrderState.SHIPPED, looks=step.looks))
             return replace(over, notices=(step.hold.message, *over.notices))
@@ -172,6 +171,10 @@ class Planner:
             writes=writes,
             **rest,
         )
+
+    def _is_over(self, line: LineFacts) -> bool:
+        """All of it that leaves has left; what Komet does not know goes on no air waybill."""
+        return all(item.mapped for item in line.live_items) and self.shipping.is_over(line)
 
     def _progress(self, states: list[OrderState]) -> OrderState:
         """As far as its slowest line; an order that its origin withdrew is being cancelled."""

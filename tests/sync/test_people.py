@@ -164,6 +164,7 @@ def test_an_item_that_komet_moves_to_the_day_of_our_purchase_order_is_no_conflic
         world.edit(prebook_item_id=item["id"], vendor_ship_date=world.day(3))
     read_all(ledger)
     assert ledger.state(key) == "ordered", ledger.order(key)
+    assert [item["changes"] for line in ledger.order(key)["lines"] for item in line["prebook_items"]] == [[], []]
     world.edit(prebook_item_id=line_1(world, key)["id"], vendor_ship_date=world.day(2))
     read_all(ledger)
     assert_held(ledger, key, f"ship date {world.day(4)} → {world.day(2)}")
