@@ -24,7 +24,7 @@ from tasks.connection import Connection, ConnectionSettings
 from tasks.plan import Plan, Situation
 from tasks.plan.back import losses
 from tasks.plan.facts import MISSES_FOR_GONE
-from tasks.plan.lines import changes
+from tasks.plan.sent import changes
 from tasks.translation import translated
 from tasks.wanted import as_sent, canonical, catalogue
 

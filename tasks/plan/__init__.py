@@ -8,7 +8,9 @@ which writes lead on, what the rest waits for, and where the order and its lines
 
     facts      what a plan may know and may say
     questions  what all parts ask of a situation
-    lines      one line, up to its purchase order
+    sent       what of a line counts as it was sent
+    lines      one line, up to its prebook item; taking away what is not wanted any more
+    purchases  the purchase orders that cover an item
     labels     which label belongs to which box
     shipping   one line, from its purchase order to the boxes that left
     back       what Axerrio is told

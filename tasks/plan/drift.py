@@ -33,9 +33,10 @@ from tasks.plan.facts import (
     PurchaseOrderItemFacts,
     Situation,
 )
-from tasks.plan.lines import changes, gone
+from tasks.plan.lines import gone
 from tasks.plan.order import Planner
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions
+from tasks.plan.sent import changes
 from tasks.plan.shipping import by_hand
 
 
@@ -307,11 +308,11 @@ class _Comparison:
         if line.ship_date is None:
             return
         active, count = item.covering, len(self.found)
-        outdated = self.lines.outdated(line, item, active, line.ship_date)
+        outdated = self.lines.purchases.outdated(line, item, active, line.ship_date)
         if outdated is not None and not self._settled(line, outdated.fact) and not self._goes_on(line):
             theirs = f"Komet: {', '.join(map(_bought, active))}, bought before that"
             self._add(DriftKind.DIFFERENT, line, outdated.words, theirs, fact=outdated.fact)
-        is_over = self.lines.facts_of_orders(line, item, active, is_outdated=outdated is not None)
+        is_over = self.lines.purchases.facts_of_orders(line, item, active, is_outdated=outdated is not None)
         for each in is_over:
             if self._settled(line, each.fact):
                 continue

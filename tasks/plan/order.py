@@ -425,7 +425,7 @@ class Planner:
     def _is_ordering(self, ship_date: date, needs: list[PlannedWrite]) -> bool:
         """A purchase order for plain lines of that day is to be made, or was and a line waits for it to be read."""
         made = self.ask.writes((Kind.PURCHASE_ORDER_CREATE,))
-        unread = [each for each in made if each.state.is_open or self.lines.is_awaited(each)]
+        unread = [each for each in made if each.state.is_open or self.lines.purchases.is_awaited(each)]
         return any(need.ship_date == ship_date for need in needs) or any(
             each.look_key == ship_date.isoformat() for each in unread
         )

@@ -1,0 +1,271 @@
+"""The purchase orders that cover a line's prebook item: made, seen, changed by a person, taken away again."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from models.canonical import Origin, PurchaseOrderStatus
+from models.states import Feed, HoldCode, Kind, OrderState, WriteState
+from tasks.plan.facts import (
+    LOOKS_FOR_ABSENCE,
+    PURCHASE_ORDER_CREATES,
+    Change,
+    LineFacts,
+    Look,
+    PlannedWrite,
+    PrebookItemFacts,
+    PurchaseOrderItemFacts,
+    WriteFacts,
+)
+from tasks.plan.questions import OURS, THEIRS, Questions, Step
+from tasks.plan.sent import covers, deletes, said_of
+
+#: Calls that bring a removed line back: prebook and purchase order.
+_COST_OF_REMAKING = 2
+
+
+@dataclass(frozen=True)
+class OrderFact:
+    """What procurement or a person did to the purchase orders that cover an item."""
+
+    #: One word for the same fact.
+    fact: str
+    message: str
+    #: What must go if ours shall stand; empty: nothing covers the item any more.
+    again: tuple[PurchaseOrderItemFacts, ...]
+    #: Fields that were changed; empty: its boxes are others than the prebook's, or it is gone.
+    changes: tuple[Change, ...] = ()
+    #: What covered the item, and was cancelled or removed.
+    lost: PurchaseOrderItemFacts | None = None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Why an item must go."""
+
+    #: One word for the same fact.
+    fact: str
+    #: For people, both sides' values.
+    words: str
+    #: Asked for by a person's decision: what was approved is no obstacle.
+    is_decided: bool = False
+
+
+class Purchases:
+    """The steps of an item that is sold in both systems: to its purchase order, and back from it."""
+
+    def __init__(self, ask: Questions) -> None:
+        self.ask = ask
+        self.s = ask.s
+
+    def step(self, line: LineFacts, item: PrebookItemFacts) -> Step:
+        """The line has its prebook item on both sides: on to the purchase order."""
+        ship_date = line.ship_date
+        if ship_date is None:  # Axerrio's record will tell
+            return Step(OrderState.PREBOOKED)
+        active = item.covering
+        trouble = self._edits_of_orders(line, item, active, ship_date)
+        if trouble is not None:
+            return trouble
+        if active:
+            return Step(OrderState.ORDERED)
+        if self._is_given_up_by_procurement(line, item):
+            return Step(None)
+        return self._order(line, item, ship_date)
+
+    def _order(self, line: LineFacts, item: PrebookItemFacts, ship_date: date) -> Step:
+        """No purchase order covers the item: it is on its way to being seen, or must be made."""
+        bought = self.bought(line, item)
+        if bought is not None and not bought.shown:
+            return self.unseen(line, bought)
+        look = self.ask.purchase_orders(ship_date, active=True)
+        if ship_date in line.unlooked_days:  # a person may have covered it first
+            return Step(OrderState.PREBOOKED, looks=(look,))
+        mine = self._purchases(line, item)
+        hold = self.ask.refusal_hold(mine)
+        if hold is not None:
+            return Step(OrderState.PREBOOKED, hold)
+        refused = self.ask.refusals(mine)
+        # The purchase order that it was to join may be approved. A list that is never whole tells as much in time.
+        if refused and not (refused[-1].looks_since_settled or refused[-1].reads):
+            return Step(OrderState.PREBOOKED, looks=(replace(look, key=refused[-1].look_key),))
+        is_mixed = line.wanted is not None and line.wanted.is_mixed
+        kind = Kind.PURCHASE_ORDER_MIXED_CREATE if is_mixed else Kind.PURCHASE_ORDER_CREATE
+        return Step(
+            OrderState.PREBOOKED, needs=(PlannedWrite(kind, (line.line_key,), ship_date, item_id=item.item_id),)
+        )
+
+    def _purchases(self, line: LineFacts, item: PrebookItemFacts) -> list[WriteFacts]:
+        """Purchase orders that were asked for to cover the item."""
+        return [write for write in self.ask.writes(PURCHASE_ORDER_CREATES, line) if covers(write, line, item)]
+
+    def bought(self, line: LineFacts, item: PrebookItemFacts) -> WriteFacts | None:
+        """The newest of them that Komet took."""
+        taken = (write for write in reversed(self._purchases(line, item)) if write.state is WriteState.DONE)
+        return next(taken, None)
+
+    def is_awaited(self, purchase: WriteFacts) -> bool:
+        """A line that it covers waits until a list shows it."""
+        return (
+            not purchase.shown
+            and purchase.reads < LOOKS_FOR_ABSENCE
+            and any(self.bought(line, item) is purchase for line in self.s.lines for item in line.live_items)
+        )
+
+    def unseen(self, line: LineFacts, bought: WriteFacts) -> Step:
+        """Komet took a purchase order for the line, and no list has shown it: on the day for which it was asked."""
+        look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=True)
+        if bought.reads < LOOKS_FOR_ABSENCE:
+            return Step(OrderState.PREBOOKED, looks=(look,))
+        hold = self.ask.hold(
+            HoldCode.NOT_VISIBLE,
+            f"Line {line.line_key}: Komet took its purchase order ({bought.trace}) and does not show it. "
+            "Look for it in Komet.",
+        )
+        return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
+
+    def _edits_of_orders(
+        self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
+    ) -> Step | None:
+        """What procurement or a person did to the purchase orders that cover the item; None: nothing that matters."""
+        look = self.ask.purchase_orders(ship_date, active=False)
+        outdated = self.outdated(line, item, active, ship_date)
+        for each in self.facts_of_orders(line, item, active, is_outdated=outdated is not None):
+            choice = self.ask.decided(line.line_key, each.fact)
+            if choice == OURS and each.again:
+                removal = Removal(each.fact, each.message, is_decided=True)
+                return self.remove(line, each.again[0], removal, prebook=item)
+            if choice is None:
+                hold = self.ask.conflict(line.line_key, each.fact, each.message, OURS, THEIRS)
+                return Step(OrderState.PREBOOKED, hold, looks=(look,))
+        if outdated is not None and self.ask.decided(line.line_key, outdated.fact) != THEIRS:
+            return self.remove(line, active[0], outdated, prebook=item)
+        return None
+
+    def outdated(
+        self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
+    ) -> Removal | None:
+        """A prebook born in Komet says something else than when we bought its item: it is bought anew.
+
+        What we did not buy ourselves is a person's.
+        """
+        bought = self.bought(line, item)
+        says = said_of(bought, line) if bought is not None else None
+        if self.s.origin is not Origin.KOMET or says is None or len(active) != 1 or line.boxes:
+            return None
+        if active[0].first_boxes != says["boxes"]:
+            return None
+        now = {"boxes": item.boxes, "ship_date": ship_date.isoformat(), **item.material}
+        before = {"boxes": says["boxes"], "ship_date": says["ship_date"], **says.get("material", {})}
+        changed = [name for name, value in now.items() if value and before.get(name) and before[name] != value]
+        if not changed:
+            return None
+        words = ", ".join(f"{name.replace('_', ' ')} {before[name]} → {now[name]}" for name in changed)
+        return Removal(f"prebook changed: {words}", f"Komet's prebook changed it ({words})")
+
+    def facts_of_orders(
+        self,
+        line: LineFacts,
+        item: PrebookItemFacts,
+        active: tuple[PurchaseOrderItemFacts, ...],
+        *,
+        is_outdated: bool = False,
+    ) -> list[OrderFact]:
+        """Facts for a person."""
+        key = line.line_key
+        found: list[OrderFact] = []
+        for each in active:
+            if each.changes:
+                words = ", ".join(map(str, each.changes))
+                message = f"Line {key}: a person changed {words} on purchase order {each.number} in Komet."
+                found.append(OrderFact(f"order item {each.item_id}: {words}", message, (each,), each.changes))
+        if active:
+            covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
+            person = not is_outdated or first != covered
+            wanted = {item.boxes} | ({item.sent["boxes"]} if item.sent else set())  # a person's prebook may stand
+            if covered not in wanted and person and not line.boxes:
+                numbers = ", ".join(dict.fromkeys(each.number for each in active))
+                words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
+                found.append(OrderFact(words, f"Line {key}: {words}. A person did that in Komet.", active))
+            return found
+        for each in item.purchase_order_items:
+            if each.boxes and each.status is PurchaseOrderStatus.CANCELLED:
+                message = f"Procurement cancelled purchase order {each.number} (line {key}); it is still wanted."
+                found.append(OrderFact(f"order item {each.item_id} cancelled", message, (), lost=each))
+            elif not each.boxes and not each.is_deleted_by_us:
+                message = f"Line {key}: its item of purchase order {each.number} was removed in Komet."
+                found.append(OrderFact(f"order item {each.item_id} removed", message, (), lost=each))
+        return found
+
+    def _is_given_up_by_procurement(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+        facts = self.facts_of_orders(line, item, ())
+        return bool(facts) and self.ask.decided(line.line_key, facts[-1].fact) == THEIRS
+
+    def remove(
+        self,
+        line: LineFacts,
+        each: PurchaseOrderItemFacts,
+        removal: Removal,
+        *,
+        prebook: PrebookItemFacts | None = None,
+    ) -> Step:
+        """Take a purchase order item away, as far as its status and the connection's settings allow."""
+        state = OrderState.RECEIVED if self.ask.is_desired(line) and line.is_open else OrderState.CANCELLING
+        key, number = line.line_key, each.number
+        look = self.ask.purchase_orders(each.ship_date or line.ship_date or self.s.wanted.truck_date, active=False)
+        stands = f"prebook {prebook.name} and purchase order {number}" if prebook else f"purchase order {number}"
+        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
+        if in_komet or self.ask.has_left(line):
+            message = (
+                f"Line {key}: {removal.words}, and its boxes have shipped on purchase order {number}: "
+                "that cannot be undone from here."
+            )
+            return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, THEIRS), looks=(look,))
+        choice = self.ask.decided(key, removal.fact)
+        pending = each.status is PurchaseOrderStatus.PENDING
+        if not pending and not (removal.is_decided or choice == OURS or self.s.applies_after_approval):
+            word = each.status.value if each.status else "not understood"
+            message = (
+                f"Line {key}: {removal.words} after it was sent, and {stands} stands in Komet, {word}. "
+                f"Ours makes it anew as {self._origin} has it, theirs leaves Komet as it is."
+            )
+            return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, OURS, THEIRS), looks=(look,))
+        if not line.orders_fresh:  # procurement may have approved since
+            return Step(state, looks=(replace(look, active=True),))
+        if state is not OrderState.CANCELLING and not self.can_afford(line):
+            return self.waits_for_budget(line, state)
+        looked = self.looked_after_refusal(Kind.PURCHASE_ORDER_ITEM_DELETE, line, each.item_id)
+        if looked is not None:
+            return replace(looked, state=state)
+        write = PlannedWrite(
+            Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
+        )
+        return Step(state, needs=(write,))
+
+    @property
+    def _origin(self) -> str:
+        return "Axerrio" if self.s.origin is Origin.AXERRIO else "Komet's prebook"
+
+    def looked_after_refusal(self, kind: Kind, line: LineFacts, item_id: str) -> Step | None:
+        """After a refused deletion the lists are read before anything else: the item may be gone already."""
+        of_item = [write for write in self.ask.writes((kind,), line) if deletes(write, line, item_id)]
+        refused = self.ask.refusals(of_item)
+        if not refused:
+            return None
+        if not refused[-1].looks_since_settled:
+            feed = Feed.KOMET_PREBOOKS if kind is Kind.PREBOOK_ITEM_DELETE else Feed.KOMET_PURCHASE_ORDERS
+            return Step(None, looks=(Look(feed, refused[-1].look_key, active=True),))
+        hold = self.ask.refusal_hold(of_item, f"line {line.line_key}")
+        return Step(None, hold) if hold is not None else None
+
+    def can_afford(self, line: LineFacts) -> bool:
+        """A replacement begins only when its whole cost is in the budget; once begun it goes on."""
+        cost = _COST_OF_REMAKING + sum(1 + len(item.covering) for item in line.live_items)
+        begun = any(each.is_deleted_by_us for item in line.live_items for each in item.purchase_order_items)
+        return begun or self.s.requests_left >= cost
+
+    def waits_for_budget(self, line: LineFacts, state: OrderState) -> Step:
+        """The line cannot be made anew now, and says so."""
+        words = (
+            f"Line {line.line_key} is to be made anew, and waits until Komet's request budget has room for all of it."
+        )
+        return Step(state, notices=(words,))
