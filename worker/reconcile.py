@@ -24,7 +24,7 @@ from tasks.connection import Connection, ConnectionSettings, register
 from tasks.dates import today_in
 from tasks.observe import observe
 from tasks.plan import Plan, Situation, make_plan
-from tasks.plan.drift import Drift, Goods, Remark, Sight, are_lost, drift, goods, owner, unlinked
+from tasks.plan.drift import Drift, Goods, Remark, Sight, are_lost, copied, drift, goods, owner, unlinked
 from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.polling import make_due
 from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
@@ -132,6 +132,7 @@ class _Connection:
             line = owner(each, item, wanted)
             if line is not None:
                 found.append((line.order, unlinked(each, item, line)))
+        found += self._copies()
         self.report.drift += [
             {
                 "kind": each.kind.value,
@@ -334,6 +335,39 @@ class _Connection:
             strays=tuple(strays),
             links=held,
         )
+
+    def _copies(self) -> list[tuple[str, Drift]]:
+        """Prebooks with the mark of an order that was not compared: one that is, tells of them itself."""
+        window = self.witness.window
+        marked = {
+            each.prebook_id: each
+            for each in (window.records if window is not None else ())
+            if each.mark is not None and any(item.boxes and self._is_meant(item) for item in each.items)
+        }
+        known = select(tables.Prebook.prebook_id).where(
+            tables.Prebook.connection_id == self.connection.id, tables.Prebook.prebook_id.in_(marked)
+        )
+        of_marks = (
+            select(tables.Write.mark, tables.Order.id, tables.Order.name)
+            .join(tables.Order, tables.Write.order_id == tables.Order.id)
+            .where(
+                tables.Write.connection_id == self.connection.id,
+                tables.Write.mark.in_({each.mark for each in marked.values()}),
+            )
+        )
+        compared, found = set(self._open_orders()), []
+        with self.sessions() as session:
+            ours = set(session.scalars(known))
+            orders = {mark: (order_id, name) for mark, order_id, name in session.execute(of_marks)}
+        for each in (each for each in marked.values() if each.prebook_id not in ours):
+            order_id, name = orders.get(each.mark, (None, None))
+            if order_id not in compared:
+                command = f"orders show {name}" if name else f"poll {self.name} {Feed.KOMET_PREBOOKS.value}"
+                found.append((name or f"prebook:{each.number}", copied(each, f"axkomet {command}")))
+        return found
+
+    def _is_meant(self, item: canonical.PrebookItem) -> bool:
+        return self.departing is None or item.ship_date == self.departing
 
     def _links(self, order_id: int) -> tuple[References | None, References | None]:
         """What Axerrio was told of the order's place in Komet, and what it holds; None where it is not asked."""

@@ -326,6 +326,9 @@ def status_screen(status: Json) -> RenderableType:
         table.add_row("  oldest due", f"{oldest:.0f} s" if oldest is not None else "-")
         table.add_row("  last polls", ", ".join(_poll(feed) for feed in each["feeds"]) or "-")
         table.add_row("  requests left", f"{budget['left']} of {budget['limit']} of Komet's")
+        for record in each["put_aside"]:
+            name = f"{record['feed']} {record['key'] or record['sequence'] or '?'}"
+            table.add_row("  put aside", f"{name} cannot be read: {record['reason']}")
         for note in each["notes"][:1]:
             why = f": {note['why']}" if note["why"] else ""
             table.add_row("  last note", f"{note['what']} by {note['who']} at {_short(note['at'])}{why}")

@@ -32,6 +32,7 @@ from tasks.budget import Budget, requests_used
 from tasks.connection import ConnectionSettings
 from tasks.runtime import Timing
 from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
+from worker.aside import lost_orders, put_aside
 from worker.desk import Json, iso
 
 Row = TypeVar("Row", Upstream, PausedMethod, Scope)
@@ -110,6 +111,8 @@ class _Facts:
     oldest_due: Mapping[int, float]
     in_doubt: Mapping[int, int]
     unreadable: Mapping[int, int]
+    #: Some of them.
+    put_aside: Mapping[int, Sequence[Json]]
     over_limit: Mapping[int, int]
     #: By company.
     used: Mapping[str, int]
@@ -158,6 +161,7 @@ def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
         },
         in_doubt=dict(session.execute(in_doubt.group_by(Write.connection_id)).all()),
         unreadable=dict(session.execute(unreadable.group_by(Scope.connection_id)).all()),
+        put_aside=put_aside(session),
         over_limit=guard.count_held(session),
         used=requests_used(session),
         closed=_by_connection(session.scalars(_closed().order_by(Upstream.system))),
@@ -258,6 +262,8 @@ def _connection(
             problems.append(f"{where} could not be read {scope.failures} times: {scope.last_error}.")
         elif scope.feed is Feed.SALES_ORDERS and scope.last_success_at is None:
             problems.append(f"{where} was never read" + (f": {scope.last_error}." if scope.last_error else " yet."))
+    aside = facts.put_aside.get(connection_id, ())
+    problems += lost_orders(settings.name, aside)
     held = facts.over_limit.get(connection_id, 0)
     if held:
         problems.append(
@@ -293,6 +299,7 @@ def _connection(
         "oldest_due_seconds": facts.oldest_due.get(connection_id),
         "in_doubt": facts.in_doubt.get(connection_id, 0),
         "unreadable": facts.unreadable.get(connection_id, 0),
+        "put_aside": list(aside),
         "absence_is_proof": facts.proofs.get(connection_id, {}),
         "feeds": facts.feeds.get(connection_id, []),
         "budget": {

@@ -7,7 +7,7 @@ drift where the two systems differ.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -248,7 +248,7 @@ class _Comparison:
         left = [each for item in line.prebook_items for each in item.covering]
         last = [f"prebook item {item.item_id} of prebook {item.name} is gone" for item in line.prebook_items[-1:]]
         theirs = ", ".join([*last, *(f"still there: {_bought(each)}" for each in left)]) or "no prebook item"
-        fact = gone(line.prebook_items[-1]) if line.prebook_items else None
+        fact = self.lines.fact_of_loss(line, line.prebook_items[-1]) if line.prebook_items else None
         self._add(DriftKind.MISSING, line, self._wants(line), f"Komet: {theirs}", fact=fact)
 
     def _twice(self, line: LineFacts) -> None:
@@ -282,14 +282,20 @@ class _Comparison:
             return
         stale = self.lines.stale(line, item)
         newer = changes(sent, wanted)
-        if stale is not None and newer and not self._settled(line, stale.fact) and not self._goes_on(line):
-            told = [Change(each.field, each.after, each.before) for each in newer]
-            self._differs(line, told, where, ours=_SYSTEM[self.s.origin], fact=stale.fact)
         edit = self.lines.edit_of(item)
-        if edit is not None and not self._settled(line, edit):
-            edits = [change for change in item.changes if change.field != "boxes"]
-            if item.boxes != sent["boxes"]:
-                edits.insert(0, Change("boxes", sent["boxes"], item.boxes))
+        edits = [change for change in item.changes if change.field != "boxes"]
+        if item.boxes != sent["boxes"]:
+            edits.insert(0, Change("boxes", sent["boxes"], item.boxes))
+        if stale is not None and newer and not self._settled(line, stale.fact) and not self._goes_on(line):
+            told = {each.field: Change(each.field, each.after, each.before) for each in newer}
+            if stale.undoes:
+                told |= {
+                    each.field: replace(each, before=told[each.field].before) if each.field in told else each
+                    for each in edits
+                }
+            self._differs(line, told.values(), where, ours=_SYSTEM[self.s.origin], fact=stale.fact)
+        is_told = stale is not None and stale.undoes
+        if edit is not None and not self._settled(line, edit) and not is_told:
             self._differs(line, edits, where, fact=edit)
         kept = item.material.get("cost")
         if edit is None and not sent.get("breakdown") and kept and sent["unit_cost"]:
@@ -313,8 +319,9 @@ class _Comparison:
             theirs = f"Komet: {', '.join(map(_bought, active))}, bought before that"
             self._add(DriftKind.DIFFERENT, line, outdated.words, theirs, fact=outdated.fact)
         is_over = self.lines.purchases.facts_of_orders(line, item, active, is_outdated=outdated is not None)
+        as_it_is = self.lines.stays_as_it_is(line, item)
         for each in is_over:
-            if self._settled(line, each.fact):
+            if as_it_is or self._settled(line, each.fact):
                 continue
             bought = " and ".join(map(_bought, each.again))
             if each.changes:
@@ -542,6 +549,19 @@ def unlinked(order: PurchaseOrder, item: SeenItem, line: Goods) -> Drift:
         f"{_count(line.boxes)} of the line, {bought}",
         f"{theirs}, for no prebook line",
         f"axkomet orders show {line.order}",
+    )
+
+
+def copied(seen: Prebook, command: str) -> Drift:
+    """A prebook carries the mark of an order that it is none of, so that it starts no order of its own."""
+    boxes = sum(item.boxes for item in seen.items)
+    return Drift(
+        DriftKind.MISSING,
+        None,
+        f"Axerrio: no order for prebook {seen.number}",
+        f"Komet: {_count(boxes)} in it, with the mark {seen.mark} in its comments, which a person copied: taken out "
+        "there, it becomes an order",
+        command,
     )
 
 

@@ -132,20 +132,33 @@ class Lines:
         """Why the item is not what is wanted; None: it is."""
         if not self.ask.is_desired(line):
             if self.ask.is_withdrawn:
-                return Removal(f"cancelled, item {item.item_id}", self.ask.withdrawn)
-            return Removal(f"removed, item {item.item_id}", "Axerrio removed it")
+                return self._undoing(line, item, Removal(f"cancelled, item {item.item_id}", self.ask.withdrawn))
+            return self._undoing(line, item, Removal(f"removed, item {item.item_id}", "Axerrio removed it"))
         wanted, sent = line.wanted_as_sent, item.sent
         if sent is None or wanted is None:
             return None
         changes = _changes_of(line, item)
         if changes:
             words = ", ".join(map(str, changes))
-            return Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
+            removal = Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
+            return self._undoing(line, item, removal)
         if not item.mapped and item.seen and naming(sent) != naming(wanted) and self.edit_of(item) is None:
             return Removal(f"mapped, item {item.item_id}", "its product was mapped")
         if self._is_to_be_remade(line, item):
             return Removal(f"ours, item {item.item_id}", "a person decided for ours", is_decided=True)
         return None
+
+    def _undoing(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Removal:
+        """The same with what a person changed of the item, which is not undone unless he says so."""
+        has_begun = item.is_deleted_by_us or any(each.is_deleted_by_us for each in item.purchase_order_items)
+        if has_begun or self.s.cancelled_by is not None:
+            return removal
+        edits = self.purchases.edits(line, item)
+        edit = self.edit_of(item) if item.is_live or self.ask.is_desired(line) else None
+        if edit is not None and self.ask.decided(line.line_key, edit) != OURS:
+            edits.insert(0, edit)
+        undoes = "; ".join(edits)
+        return replace(removal, fact=f"{removal.fact}, undoing {undoes}", undoes=undoes) if undoes else removal
 
     def _is_to_be_remade(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         fact = self.edit_of(item)
@@ -207,13 +220,18 @@ class Lines:
         s = self.s
         if not item.seen and not item.covering:
             return self._unseen(line, s.looks_since_received, f"prebook {item.name}", item.truck_date.isoformat())
-        edit = self.edit_of(item)
-        if edit is not None:
+        edit, as_it_is = self.edit_of(item), self.stays_as_it_is(line, item)
+        if edit is not None and not as_it_is:
             message = f"Line {line.line_key}, prebook {item.name}: a person changed {edit} in Komet."
             hold = self.ask.conflict(line.line_key, edit, message, OURS, THEIRS)
             if hold is not None:
                 return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
-        return self._known_product(line, item) or self.purchases.step(line, item)
+        return self._known_product(line, item) or self.purchases.step(line, item, as_it_is=as_it_is)
+
+    def stays_as_it_is(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+        """A person decided that his change stands though Axerrio changed the line too."""
+        removal = self.stale(line, item)
+        return removal is not None and bool(removal.undoes) and self.ask.decided(line.line_key, removal.fact) == THEIRS
 
     def _known_product(self, line: LineFacts, item: PrebookItemFacts) -> Step | None:
         if not item.seen or item.mapped:
@@ -341,14 +359,16 @@ class Lines:
     def _removed_by_a_person(self, line: LineFacts) -> Step | None:
         """An item of ours that was seen, is as it is wanted, and is gone without our deleting it."""
         for item in reversed(line.prebook_items):
-            if item.is_deleted_by_us or not item.seen or _changes_of(line, item):
+            has_begun = item.is_deleted_by_us or any(each.is_deleted_by_us for each in item.purchase_order_items)
+            if has_begun or not item.seen or self.ask.decided(line.line_key, gone(item)) == OURS:
                 continue
-            fact = gone(item)
+            changed = ", ".join(map(str, _changes_of(line, item)))
             message = (
                 f"Line {line.line_key}: its item in prebook {item.name} was deleted or set to 0 in Komet; "
-                f"Axerrio still wants {line.wanted.boxes if line.wanted else 0} boxes."
+                f"Axerrio {f'changed it ({changed}) and' if changed else 'still'} wants "
+                f"{line.wanted.boxes if line.wanted else 0} boxes."
             )
-            hold = self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+            hold = self.ask.conflict(line.line_key, self.fact_of_loss(line, item), message, OURS, THEIRS)
             if hold is None:
                 return None
             return Step(OrderState.RECEIVED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
@@ -356,8 +376,11 @@ class Lines:
 
     def is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         """A person decided that Komet's removal stands."""
-        decided = self.ask.decided(line.line_key, gone(item)) == THEIRS
-        return decided and not _changes_of(line, item)
+        return self.ask.decided(line.line_key, self.fact_of_loss(line, item)) == THEIRS
+
+    def fact_of_loss(self, line: LineFacts, item: PrebookItemFacts) -> str:
+        """The fact that an item holds nothing any more; where Axerrio changed the line since, that is another fact."""
+        return ", ".join([gone(item), *map(str, _changes_of(line, item))])
 
     def _named_by_axerrio(self, line: LineFacts) -> bool:
         """Somebody else began the order, by Axerrio's references, and the line was never sent by us."""
@@ -483,6 +506,11 @@ class Lines:
         withdrawn = not self.ask.is_desired(line)
         state = OrderState.CANCELLING if withdrawn else OrderState.RECEIVED
         active = item.covering
+        if removal.undoes and not any(self.purchases.has_shipped(line, each) for each in active):
+            hold = self._undoes(line, item, removal)
+            if hold is not None:
+                return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
+            removal = replace(removal, is_decided=True)
         if active:
             return self.purchases.remove(line, active[0], removal, prebook=item)
         bought = self.purchases.bought(line, item)
@@ -497,6 +525,17 @@ class Lines:
             return replace(looked, state=state)
         write = PlannedWrite(Kind.PREBOOK_ITEM_DELETE, (line.line_key,), item_id=item.item_id)
         return Step(state, needs=(write,))
+
+    def _undoes(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Hold | None:
+        """A person is asked before what he changed in Komet goes with the item."""
+        numbers = ", ".join(dict.fromkeys(f"{each.number}" for each in item.covering))
+        stands = f"prebook {item.name} and purchase order {numbers}" if numbers else f"prebook {item.name}"
+        ours = "makes it anew as Axerrio has it" if self.ask.is_desired(line) else "takes it away"
+        message = (
+            f"Line {line.line_key}, {stands}: {removal.words}, and a person changed it in Komet ({removal.undoes}). "
+            f"Ours {ours}, theirs leaves Komet as it is."
+        )
+        return self.ask.conflict(line.line_key, removal.fact, message, OURS, THEIRS)
 
 
 def _changes_of(line: LineFacts, item: PrebookItemFacts) -> tuple[Change, ...]:

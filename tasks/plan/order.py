@@ -25,6 +25,7 @@ from tasks.plan.lines import Lines
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
 from tasks.plan.shipping import Shipping
 
+_NO_LINE = "No line of it goes on: they were removed, or by a person's decision Komet keeps them as they are"
 #: A line's purchase order stands: from here on boxes may leave.
 _ON_THE_WAY = (OrderState.ORDERED, OrderState.APPROVED)
 
@@ -156,7 +157,7 @@ class Planner:
             last = next((write.error for write in reversed(s.writes) if write.error), "no answer")
             words = f"{attempts} attempts ended without an answer; the last one: {last}"
             return Plan(OrderState.FAILED, "failed", words, self.ask.requeue(), **rest)
-        final = self._end(states, holds, open_writes, writes)
+        final = self._end(steps, holds, open_writes, writes)
         if final is not None:
             return Plan(*final, **rest | {"looks": self._late_looks(), "waits_for": {}})
         repeats = tuple(write.id for write in open_writes if write.kind not in KOMET_WRITES and write.overdue)
@@ -184,27 +185,40 @@ class Planner:
 
     def _end(
         self,
-        states: list[OrderState],
+        steps: dict[str, Step],
         holds: list[Hold],
         open_writes: list[WriteFacts],
         writes: tuple[PlannedWrite, ...],
     ) -> tuple[OrderState, str | None, str] | None:
         """State and reason of an order for which nothing more is to be done."""
         s = self.s
+        states = [step.state for step in steps.values() if step.state is not None]
         if open_writes or writes:
             return None
-        record = s.axerrio.record if s.origin is Origin.KOMET else s.wanted
-        if record is not None and record.status is OrderStatus.CLOSED:
-            return OrderState.CLOSED, None, "Closed in Axerrio."
+        untold = self._untold(steps)
         if s.today > s.wanted.truck_date + CLOSED_AFTER:
-            return OrderState.CLOSED, None, "Its truck left a week ago, and nothing is open."
+            left = [f"as it stood: {hold.message}" for hold in sorted(holds, key=_precedence)]
+            left += [f"and Komet was never told what left of line {', '.join(untold)}."] if untold else []
+            return OrderState.CLOSED, None, f"Its truck left a week ago, {(left or ['and nothing is open.'])[0]}"
+        record = s.axerrio.record if s.origin is Origin.KOMET else s.wanted
+        is_closed = record is not None and record.status is OrderStatus.CLOSED
+        # Nothing of it is made anew: what a person changed there is drift from now on.
+        if is_closed and not untold and all(OURS in hold.choices for hold in holds):
+            return OrderState.CLOSED, None, "Closed in Axerrio."
         if holds or s.unreadable is not None:
             return None
         if self.ask.is_withdrawn and OrderState.CLOSED in states:
             return OrderState.CLOSED, None, f"{self.ask.withdrawn}; by a person's decision it stays in Komet."
         if not states and (self.ask.is_withdrawn or self._was_begun()):
-            return OrderState.CANCELLED, None, f"{self.ask.withdrawn}, and everything of ours is gone."
+            why = f"{self.ask.withdrawn}, and everything of ours is gone" if self.ask.is_withdrawn else _NO_LINE
+            return OrderState.CANCELLED, None, f"{why}."
         return None
+
+    def _untold(self, steps: dict[str, Step]) -> list[str]:
+        """Keys of the lines of which boxes left that do not all stand in Komet yet."""
+        on_the_way = {key for key, step in steps.items() if step.state in PROGRESS and step.state != OrderState.SHIPPED}
+        of_lines = (line for line in self.s.lines if line.line_key in on_the_way)
+        return [line.line_key for line in of_lines if self.shipping.entries(line)]
 
     def _was_begun(self) -> bool:
         return self.s.begun_version is not None

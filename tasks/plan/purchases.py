@@ -48,6 +48,8 @@ class Removal:
     words: str
     #: Asked for by a person's decision: what was approved is no obstacle.
     is_decided: bool = False
+    #: What a person changed in Komet and that would go with it, in words; empty: nothing.
+    undoes: str = ""
 
 
 class Purchases:
@@ -57,18 +59,24 @@ class Purchases:
         self.ask = ask
         self.s = ask.s
 
-    def step(self, line: LineFacts, item: PrebookItemFacts) -> Step:
-        """The line has its prebook item on both sides: on to the purchase order."""
+    def step(self, line: LineFacts, item: PrebookItemFacts, *, as_it_is: bool = False) -> Step:
+        """The line has its prebook item on both sides: on to the purchase order.
+
+        Args:
+            line: of the order.
+            item: of the line.
+            as_it_is: a person decided that what was done to its purchase orders stands.
+        """
         ship_date = line.ship_date
         if ship_date is None:  # Axerrio's record will tell
             return Step(OrderState.PREBOOKED)
         active = item.covering
-        trouble = self._edits_of_orders(line, item, active, ship_date)
+        trouble = self._edits_of_orders(line, item, active, ship_date) if not as_it_is else None
         if trouble is not None:
             return trouble
         if active:
             return Step(OrderState.ORDERED)
-        if self._is_given_up_by_procurement(line, item):
+        if self._is_given_up_by_procurement(line, item, as_it_is=as_it_is):
             return Step(None)
         return self._order(line, item, ship_date)
 
@@ -196,9 +204,15 @@ class Purchases:
                 found.append(OrderFact(f"order item {each.item_id} removed", message, (), lost=each))
         return found
 
-    def _is_given_up_by_procurement(self, line: LineFacts, item: PrebookItemFacts) -> bool:
+    def edits(self, line: LineFacts, item: PrebookItemFacts) -> list[str]:
+        """What a person changed of what covers the item and would be undone with it, unless he decided for ours."""
+        facts = self.facts_of_orders(line, item, item.covering)
+        undone = (each.fact for each in facts if each.again or self.ask.is_desired(line))
+        return [fact for fact in undone if self.ask.decided(line.line_key, fact) != OURS]
+
+    def _is_given_up_by_procurement(self, line: LineFacts, item: PrebookItemFacts, *, as_it_is: bool) -> bool:
         facts = self.facts_of_orders(line, item, ())
-        return bool(facts) and self.ask.decided(line.line_key, facts[-1].fact) == THEIRS
+        return bool(facts) and (as_it_is or self.ask.decided(line.line_key, facts[-1].fact) == THEIRS)
 
     def remove(
         self,
@@ -213,8 +227,7 @@ class Purchases:
         key, number = line.line_key, each.number
         look = self.ask.purchase_orders(each.ship_date or line.ship_date or self.s.wanted.truck_date, active=False)
         stands = f"prebook {prebook.name} and purchase order {number}" if prebook else f"purchase order {number}"
-        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
-        if in_komet or self.ask.has_left(line):
+        if self.has_shipped(line, each):
             message = (
                 f"Line {key}: {removal.words}, and its boxes have shipped on purchase order {number}: "
                 "that cannot be undone from here."
@@ -240,6 +253,11 @@ class Purchases:
             Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
         )
         return Step(state, needs=(write,))
+
+    def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:
+        """Boxes of the item have left, as far as either system says."""
+        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
+        return bool(in_komet) or self.ask.has_left(line)
 
     @property
     def _origin(self) -> str:

@@ -224,6 +224,29 @@ def test_drift_planted_by_hand(
     assert_runs(shell, again)
 
 
+def test_a_prebook_that_was_copied_with_its_mark_is_told_until_the_mark_is_taken_out(
+    shell: Shell, ledger: Ledger, world: World
+) -> None:
+    """Of an order that is open, of one that has ended, and of none: it starts no order, and is not silent."""
+    key = ledger.earn_proof()
+    world.place(key=key, status="cancelled")
+    ledger.live(120, pace=40)
+    assert ledger.state(key) == "cancelled"
+    comments = prebooks_of(world, key)[0]["comments"]
+    known, unknown = (world.sell_in_komet(comments=each) for each in (comments, "Axerrio 1 [AX:0123456789]"))
+    drift = reconcile(shell, ledger, code=1, stderr="mark of another ledger")
+    assert {(each["kind"], each["order"]) for each in drift} == {
+        ("missing", key.replace("SO-", "2026-")),
+        ("missing", f"prebook:{unknown['number']}"),
+    }
+    assert_runs(shell, drift)
+    for each in (known, unknown):
+        world.edit(prebook_id=each["id"], comments="as always")
+    ledger.live(1200, pace=600)
+    assert {ledger.order(str(each["number"]))["state"] for each in (known, unknown)} == {"ordered"}
+    assert reconcile(shell, ledger, code=0) == []
+
+
 @pytest.mark.thorough
 def test_what_a_person_decided_is_no_drift_any_more(shell: Shell, ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()

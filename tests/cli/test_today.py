@@ -50,6 +50,27 @@ def test_what_waits_for_a_mapping_is_the_admins_turn(shell: Shell, ledger: Ledge
     assert "axkomet mapping set miami NEW1" in shell.run("today").stdout
 
 
+def test_an_order_whose_first_record_cannot_be_read_is_told(shell: Shell, ledger: Ledger, world: World) -> None:
+    """It is no order here, so no list of orders can show it."""
+    key = world.place(lines=[world.line("1", unitType="kilo")])
+    ledger.live(60)
+    assert today(shell, 1) == []
+    told = shell.run("today")
+    assert "safe" not in told.stdout
+    assert f"cannot be read and are no order here, so that nobody works on them: {key} (" in told.stderr
+    assert f"No order has the key {key}: its record cannot be read" in shell.complaint(3, "orders", "show", key)
+    document = json.loads(shell.run("status", "--json").stdout)
+    assert any(key in problem for problem in document["problems"])
+    (record,) = document["connections"][0]["put_aside"]
+    assert (record["feed"], record["key"], record["is_told"]) == ("sales-orders", key, False)
+    assert f"sales-orders {key} cannot be read: " in shell.run("status").stdout
+    world.place(key=key, lines=[world.line("1")], departureDate=world.day(3))
+    ledger.live(160)
+    assert ledger.state(key) == "ordered"
+    assert today(shell, 0) == []
+    assert json.loads(shell.run("status", "--json").stdout)["connections"][0]["put_aside"] == []
+
+
 @pytest.mark.parametrize("state", list(OrderState))
 @pytest.mark.parametrize("code", [None, *HoldCode])
 def test_every_order_is_somebodys_turn(state: OrderState, code: HoldCode | None) -> None:

@@ -11,7 +11,7 @@ from tests.sync.in_komet import assert_gone, assert_in_step, covering, items_of,
 from tests.world import World
 
 Json = dict[str, Any]
-Hand = Callable[[World, str], None]
+Hand = Callable[[World, str], object]
 WRITES = ("prebook.create", "prebook.item.delete", "purchase.order.create", "purchase.order.item.delete")
 
 
@@ -94,6 +94,47 @@ def test_a_prebook_item_is_edited(ledger: Ledger, world: World, choice: str) -> 
     read_all(ledger)
     assert writes(world) == stands, "what was decided is settled"
     assert {ledger.state(key) for key in keys.values()} == {"ordered"}
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_newer_version_undoes_nothing_that_a_person_did(ledger: Ledger, world: World, choice: str) -> None:
+    """Nor does a cancellation. The hold names both changes, and one decision settles them."""
+    hands: dict[str, tuple[Hand, str]] = {
+        "item": (lambda w, key: w.edit(prebook_item_id=line_1(w, key)["id"], boxes=6), "boxes 4 → 6"),
+        "order item": (lambda w, key: w.edit(purchase_order_item_id=bought(w, key)[1]["id"], cost="0.31"), "0.31"),
+        "order": (lambda w, key: w.edit(purchase_order_number=bought(w, key)[0]["number"], status="X"), "cancelled"),
+        "deleted": (lambda w, key: w.edit(prebook_item_id=line_1(w, key)["id"], delete=True), "deleted or set to 0"),
+        "withdrawn": (lambda w, key: w.edit(prebook_item_id=line_1(w, key)["id"], boxes=6), "boxes 4 → 6"),
+    }
+    keys = {name: world.place(lines=[world.line("1")]) for name in hands}
+    ledger.live(120, pace=40)
+    for name, (hand, _) in hands.items():
+        hand(world, keys[name])
+    read_all(ledger)
+    before = writes(world)
+    for name, key in keys.items():
+        assert_held(ledger, key)
+        newer = {"status": "cancelled"} if name == "withdrawn" else {"lines": [world.line("1", boxes=8)]}
+        world.place(key=key, **newer)
+    read_all(ledger)
+    assert writes(world) == before, "nothing is undone"
+    for name, (_, says) in hands.items():
+        assert_held(ledger, keys[name], says, "cancelled it" if name == "withdrawn" else "boxes 4 → 8")
+        decide(ledger, keys[name], choice)
+    ledger.live(160, pace=40)
+    cancelled = keys.pop("withdrawn")
+    if choice == "theirs":
+        assert writes(world) == before
+        states = {name: ledger.state(key) for name, key in keys.items()}
+        assert states == {"item": "ordered", "order item": "ordered", "order": "cancelled", "deleted": "cancelled"}
+        assert next(item["boxes"] for _, item in items_of(world, cancelled)) == 6
+        return
+    assert ledger.state(cancelled) == "cancelled"
+    assert_gone(world, cancelled)
+    for name, key in keys.items():
+        assert ledger.state(key) == "ordered", (name, ledger.order(key))
+        assert_in_step(world, key)
+        assert line_1(world, key)["boxes"] in (8, 0), name
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])

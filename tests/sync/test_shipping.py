@@ -78,7 +78,7 @@ def test_the_shipment_may_be_known_before_its_labels(ledger: Ledger, world: Worl
     key = world.place(lines=[world.line("1", boxes=2)])
     polls(ledger)
     line = {"salesOrderKey": key, "lineKey": "1", "boxes": 2, "boxCodes": ["AX-1", "AX-2"]}
-    world.in_axerrio("shipments", shipments=[{"key": "SH-1", "shipDate": world.day(3), "awb": AWB, "lines": [line]}])
+    world.in_axerrio("shipments", shipments=[{"key": "SH-9", "shipDate": world.day(3), "awb": AWB, "lines": [line]}])
     polls(ledger, 2)
     assert "invalid: Line 1, shipment SH-1: its 2 boxes cannot be told from Axerrio's 0 labels" in held(ledger, key)
     of_line = {"salesOrderKey": key, "lineKey": "1", "boxCount": 2}
@@ -343,6 +343,48 @@ def test_an_order_born_in_komet_may_leave_while_its_purchase_order_is_pending(
     polls(ledger, 4)
     assert_shipped(ledger, world, key)
     assert world.requests(ADD) == 1
+
+
+def test_an_order_that_axerrio_closes_goes_on_until_all_that_left_stands_in_komet(ledger: Ledger, world: World) -> None:
+    """Labels may be told late, and procurement may be late; a shipment may even come after the order was closed."""
+    early, late = approved(ledger, world, *[{"lines": [world.line("1")]}] * 2)
+    world.settings(auto_approve_seconds=None)
+    pending = world.place(lines=[world.line("1")])
+    polls(ledger)
+    shipment = ship(world, early, awb="TMP-77", is_temporary=True)
+    codes_of = [f"{pending}-{n}" for n in (1, 2, 3, 4)]
+    label = {"salesOrderKey": pending, "lineKey": "1", "boxCount": 4, "state": "printed"}
+    printed = [label | {"labelId": code, "boxCode": code, "boxIndex": n} for n, code in enumerate(codes_of, 1)]
+    world.in_axerrio("labels", labels=printed)
+    line = {"salesOrderKey": pending, "lineKey": "1", "boxes": 4, "boxCodes": codes_of}
+    world.in_axerrio("shipments", shipments=[{"key": "SH-9", "shipDate": world.day(3), "awb": AWB, "lines": [line]}])
+    polls(ledger)
+    for key in (early, late, pending):
+        world.place(key=key, status="closed")
+    polls(ledger)
+    assert [ledger.state(key) for key in (early, late, pending)] == ["approved", "closed", "ordered"]
+    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": AWB, "isTemporaryAwb": False}])
+    ship(world, late)
+    world.approve()
+    polls(ledger, 4)
+    for key in (early, late, pending):
+        assert len(shipped(world, key, "1")) == 4, ledger.order(key)["reason"]
+        assert ledger.state(key) == "closed"
+
+
+def test_a_conflict_over_what_left_outlives_that_axerrio_closes_the_order(ledger: Ledger, world: World) -> None:
+    (key,) = approved(ledger, world, {"lines": [world.line("1")]})
+    shipment = ship(world, key)
+    polls(ledger)
+    world.in_axerrio("shipments", shipments=[{"key": shipment, "awb": "020-81140743"}])
+    polls(ledger)
+    assert "020-81140743" in held(ledger, key)
+    world.place(key=key, status="closed")
+    polls(ledger)
+    assert "020-81140743" in held(ledger, key)
+    decide(ledger, key, "theirs")
+    polls(ledger, 1)
+    assert ledger.state(key) == "closed"
 
 
 # -- what changes after it left --------------------------------------------------------------------------------

@@ -69,8 +69,9 @@ def today(
 ) -> None:
     """What leaves today or tomorrow and is not safe in both systems yet; exit 1 when anything is not.
 
-    Safe is what is approved, or at its end. Example: axkomet today.
+    Safe is what is approved, or at its end. Orders that cannot be read are told on stderr. Example: axkomet today.
     """
+    from worker.aside import orders_put_aside
     from worker.assembly import open_services
     from worker.screens import today_list
     from worker.today import unsafe_today
@@ -79,8 +80,12 @@ def today(
     with ledger.sessions() as session:
         known_connection(session, connection)
         found = unsafe_today(session, connection)
-    show(found, as_json, today_list)
-    finish(Exit.FAILED if found else Exit.DONE)
+        unread = orders_put_aside(session, connection)
+    if found or as_json or not unread:
+        show(found, as_json, today_list)
+    for each in unread:
+        typer.echo(each, err=True)
+    finish(Exit.FAILED if found or unread else Exit.DONE)
 
 
 @app.command()

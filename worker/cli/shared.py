@@ -60,6 +60,7 @@ def show(document: Any, as_json: bool, screen: Callable[[Any], Any]) -> None:
 
 def by_key(find: "Callable[[Session, str], Found | None]", session: "Session", key: str) -> "Found":
     """What the key names, found by `find`; a key that names no order or several is the user's mistake."""
+    from worker.aside import why_put_aside
     from worker.desk import AmbiguousKeyError
 
     try:
@@ -67,7 +68,9 @@ def by_key(find: "Callable[[Session, str], Found | None]", session: "Session", k
     except AmbiguousKeyError as error:
         raise Problem(f"{key} names several orders: {', '.join(error.candidates)}. Name one of them.") from None
     if found is None:
-        raise Problem(f"No order has the key {key}.", Exit.NOTHING)
+        why = why_put_aside(session, key)
+        unread = f": its record cannot be read ({why.rstrip('.')})" if why is not None else ""
+        raise Problem(f"No order has the key {key}{unread}.", Exit.NOTHING)
     return found
 
 
