@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from clients.axerrio.convert import inbound_body, procurement_body, references_body
 from clients.errors import RefusalKind, Refused
-from models.canonical import ApprovalReport, InboundOrder, References
+from models.canonical import ApprovalReport, InboundOrder, InboundStatus, References
 from models.database import now
 from models.states import Kind
 from models.tables import (
@@ -49,11 +49,16 @@ def _settle_inbound(_session: Session, _connection: Connection, row: OrderRow, w
 
 
 def learn_inbound_answer(row: OrderRow, answer: InboundOrder) -> None:
-    """Keep what Axerrio says to an order that was born in Komet, with its key and those of its lines."""
+    """Keep what Axerrio says to an order that was born in Komet, with its key and those of its lines.
+
+    What it says of lines counts once it took the order: while it has not decided, nothing may be bought.
+    """
     row.inbound_answer = answer.model_dump(mode="json")
     row.axerrio_key = answer.order_key or row.axerrio_key
     row.axerrio_number = answer.order_number or row.axerrio_number
-    keys = {each.external_line_id: each.line_key for each in answer.lines if each.is_accepted and each.line_key}
+    is_taken = answer.status is InboundStatus.ACCEPTED
+    taken = (each for each in answer.lines if is_taken and each.is_accepted and each.line_key)
+    keys = {each.external_line_id: each.line_key for each in taken}
     for line in row.lines:
         line.axerrio_line_key = keys.get(line.line_key)
 

@@ -396,7 +396,7 @@ class _Comparison:
             return
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
-            is_told = bool(boxes) and self.shipping.told(line, shipment, boxes, labels) <= len(boxes)
+            is_told = self.shipping.is_told(line, shipment, entry, labels)
             is_temporary = shipment.is_temporary and not self.s.sends_temporary_awb
             if is_told or is_temporary or not shipment.awb.strip():
                 continue

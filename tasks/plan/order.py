@@ -87,6 +87,8 @@ class Planner:
             return Plan(OrderState.CLOSED, None, f"{s.wanted.status.capitalize()} in Axerrio.")
         if s.wanted.status is OrderStatus.DRAFT:
             return Plan(OrderState.RECEIVED, None, "Not confirmed in Axerrio yet.")
+        if not any(self.ask.is_desired(line) for line in s.lines):
+            return Plan(OrderState.CANCELLED, None, "Its lines are cancelled, and nothing of it stands in Komet.")
         return None
 
     def _something_stands(self) -> bool:

@@ -9,6 +9,7 @@ from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
     Change,
+    Json,
     LineFacts,
     Look,
     PlannedWrite,
@@ -154,15 +155,20 @@ class Purchases:
     ) -> Removal | None:
         """A prebook born in Komet says something else than when we bought its item: it is bought anew.
 
-        What we did not buy ourselves is a person's.
+        What we did not buy ourselves is a person's. Once boxes have left only their number counts.
         """
         bought = self.bought(line, item)
         says = said_of(bought, line) if bought is not None else None
-        if self.s.origin is not Origin.KOMET or says is None or len(active) != 1 or line.boxes:
+        if self.s.origin is not Origin.KOMET or says is None or not active:
             return None
-        if active[0].first_boxes != says["boxes"]:
+        now: Json = {"boxes": item.boxes}
+        if line.boxes:  # an air waybill splits what was bought
+            if sum(each.boxes for each in active) != says["boxes"]:
+                return None
+        elif len(active) != 1 or active[0].first_boxes != says["boxes"]:
             return None
-        now = {"boxes": item.boxes, "ship_date": ship_date.isoformat(), **item.material}
+        else:
+            now |= {"ship_date": ship_date.isoformat(), **item.material}
         before = {"boxes": says["boxes"], "ship_date": says["ship_date"], **says.get("material", {})}
         changed = [name for name, value in now.items() if value and before.get(name) and before[name] != value]
         if not changed:

@@ -60,11 +60,10 @@ class Shipping:
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             if boxes:
-                told = self.told(line, shipment, boxes, labels)
-                hold = self.changed(line, shipment, entry, boxes, told)
+                hold = self.changed(line, shipment, entry, boxes, self._told(line, shipment, boxes, labels))
                 if hold is not None:
                     return self._held(step, hold)
-                if told <= len(boxes):
+                if self.is_told(line, shipment, entry, labels):
                     continue
             if not shipment.awb.strip():
                 notices.append(f"Shipment {shipment.key} has no air waybill yet: it is awaited.")
@@ -272,7 +271,12 @@ class Shipping:
         )
         return replace(self._held(step, hold), looks=(self.ask.purchase_orders(self._ship_date(line), active=False),))
 
-    def told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
+    def is_told(self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, labels: Labels) -> bool:
+        """Komet holds every box of the line that left in the shipment."""
+        boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
+        return bool(boxes) and max(self._told(line, shipment, boxes, labels), entry.boxes) <= len(boxes)
+
+    def _told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
         """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last."""
         places = {labels.place(box.label_key) for box in boxes}
         says = [write.sent.get(line.line_key, {}) for write in self.ask.writes((Kind.AWB_ADD,), line)]
@@ -284,13 +288,13 @@ class Shipping:
     def changed(
         self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], boxes_told: int
     ) -> Hold | None:
-        """The shipment says something else than what Komet was told."""
+        """The shipment says something else than what Komet was told; boxes may be scanned onto it one by one."""
         told = boxes[0]
         pairs = (
             ("air waybill", told.awb, shipment.awb, awb_digits(told.awb) == awb_digits(shipment.awb)),
             ("house air waybill", told.house_awb, shipment.house_awb, told.house_awb == shipment.house_awb.strip()),
             ("ship date", told.ship_date, shipment.ship_date, told.ship_date == shipment.ship_date),
-            ("boxes", boxes_told, entry.boxes, boxes_told == entry.boxes),
+            ("boxes", boxes_told, entry.boxes, boxes_told <= entry.boxes),
         )
         changed = ", ".join(f"{name} {old} → {new}" for name, old, new, same in pairs if not same)
         if not changed:

@@ -780,3 +780,14 @@ def decide(ledger: Ledger, key: str, choice: str) -> None:
         by = By("jan", "I asked them")
         settled = decide_conflicts(session, connection, order_id, Choice(choice), by, ledger.timing)
     assert settled.decided, settled
+
+
+def test_an_order_of_which_no_line_is_wanted_is_cancelled_and_comes_back_with_one(ledger: Ledger, world: World) -> None:
+    key = world.place(lines=[world.line("1", status="cancelled")])
+    ledger.live(120, pace=40)
+    assert ledger.state(key) == "cancelled"
+    assert world.requests("prebook.create") == 0
+    world.place(key=key, lines=[world.line("1", status="cancelled"), world.line("2")])
+    ledger.live(120, pace=40)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    assert_in_step(world, key)

@@ -387,6 +387,21 @@ def test_a_conflict_over_what_left_outlives_that_axerrio_closes_the_order(ledger
     assert ledger.state(key) == "closed"
 
 
+def test_boxes_that_are_scanned_onto_a_shipment_piece_by_piece_are_told_as_they_come(
+    ledger: Ledger, world: World
+) -> None:
+    (key,) = approved(ledger, world, {"lines": [world.line("1")]})
+    all_of_it = codes(world, key, "1")
+    for count in (1, 3, 4):
+        line = {"salesOrderKey": key, "lineKey": "1", "boxes": count, "boxCodes": all_of_it[:count]}
+        shipment = {"key": "SH-9", "shipDate": world.day(3), "awb": AWB, "lines": [line]}
+        world.in_axerrio("shipments", shipments=[shipment])
+        polls(ledger)
+        assert ledger.state(key) == ("shipped" if count == 4 else "approved"), ledger.order(key)["reason"]
+        assert sorted(box["code"] for box in shipped(world, key, "1")) == all_of_it[:count]
+    assert world.requests(ADD) == 3
+
+
 # -- what changes after it left --------------------------------------------------------------------------------
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, update
 
-from models.tables import Scope
+from models.canonical import InboundOrder
+from models.tables import Order, OrderLine, Scope
+from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.requeue import requeue
 from tests.sync.books import (
     Json,
@@ -123,6 +125,19 @@ def test_a_pending_answer_is_asked_for_again_and_goes_on_once_accepted(ledger: L
     ledger.live(90)
     assert_in_step(world, sold)
     assert ledger.writes(key, "axerrio.inbound-orders") == ["done"]
+
+
+@pytest.mark.parametrize("status", ["pending", "rejected"])
+def test_what_is_said_of_lines_counts_once_the_order_is_taken(status: str) -> None:
+    """Else they would be bought in Komet for an order that Axerrio may not take."""
+    row = Order(lines=[OrderLine(line_key="881")])
+    line = {"external_line_id": "881", "line_key": "1", "is_accepted": True}
+    answer = {"external_id": "komet-MIA-1", "order_key": None, "order_number": None, "lines": [line]}
+    learn_inbound_answer(row, InboundOrder.model_validate(answer | {"status": status}))
+    assert [each.axerrio_line_key for each in row.lines] == [None]
+    learn_inbound_answer(row, InboundOrder.model_validate(answer | {"status": "accepted", "order_key": "SO-1"}))
+    assert [each.axerrio_line_key for each in row.lines] == ["1"]
+    assert row.axerrio_key == "SO-1"
 
 
 @pytest.mark.thorough
@@ -639,6 +654,28 @@ def test_boxes_leave_while_the_purchase_order_is_pending(ledger: Ledger, world: 
     assert ledger.state(str(sold["number"])) == "shipped"
     (order,) = world.company["purchase_orders"]
     assert [len(item["shipped_boxes"]) for item in order["items"]] == [4, 2]
+
+
+@pytest.mark.parametrize("boxes", [6, 3])
+def test_a_prebook_that_changes_after_boxes_have_left_is_a_conflict(ledger: Ledger, world: World, boxes: int) -> None:
+    """What was bought cannot be made anew: a person puts prebook and purchase order right."""
+    world.in_axerrio("tenant-settings", print_labels=True)
+    sold = world.sell_in_komet(items=[world.item()])
+    ledger.live(90)
+    (line,) = axerrio_order(world, sold)["lines"]
+    left = {line["lineKey"]: 2}
+    world.in_axerrio("ship", order_keys=[axerrio_order(world, sold)["key"]], awb="729-1234 5675", boxes=left)
+    ledger.live(90)
+    world.edit(prebook_item_id=sold["item_ids"][0], boxes=boxes)
+    ledger.live(160)
+    order = ledger.order(str(sold["number"]))
+    assert (order["state"], order["reason"]["code"]) == ("held", "conflict"), order
+    assert f"boxes 4 → {boxes}" in order["reason"]["message"]
+    assert world.requests("purchase.order.item.delete") == 0
+    *_, rest = world.company["purchase_orders"][0]["items"]
+    world.edit(purchase_order_item_id=rest["id"], boxes=boxes - 2)
+    ledger.live(160)
+    assert ledger.state(str(sold["number"])) == "ordered", "put right by hand"
 
 
 # -- trouble on the way ----------------------------------------------------------------------------------------
