@@ -84,12 +84,22 @@ class Planner:
         if self.ask.is_withdrawn:
             return Plan(OrderState.CANCELLED, None, f"{self.ask.withdrawn}, and nothing of it stands in Komet.")
         if s.wanted.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED):
+            if self._left_without_us():
+                message = f"It was {s.wanted.status.value} in Axerrio, and nothing of it was ever sent to Komet."
+                hold = self.ask.hold(HoldCode.DEPARTED, message)
+                return Plan(OrderState.HELD, hold.code, hold.message, hold.next_command, holds=(hold,))
             return Plan(OrderState.CLOSED, None, f"{s.wanted.status.capitalize()} in Axerrio.")
         if s.wanted.status is OrderStatus.DRAFT:
             return Plan(OrderState.RECEIVED, None, "Not confirmed in Axerrio yet.")
         if not any(self.ask.is_desired(line) for line in s.lines):
             return Plan(OrderState.CANCELLED, None, "Its lines are cancelled, and nothing of it stands in Komet.")
         return None
+
+    def _left_without_us(self) -> bool:
+        """It was here before it left, and was not begun. A week after its truck that is over, too."""
+        s = self.s
+        was_here = any(self.ask.is_desired(line) and line.since_version < s.wanted.version for line in s.lines)
+        return was_here and s.begun_version is None and s.today <= s.wanted.truck_date + CLOSED_AFTER
 
     def _something_stands(self) -> bool:
         """Something of it stands in the other system, or may: an acknowledged create counts until it is seen."""

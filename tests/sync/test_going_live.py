@@ -45,6 +45,23 @@ def test_an_order_received_in_time_and_not_begun_is_held_as_departed(
     assert world.requests("prebook.create") == 0
 
 
+def test_an_order_that_axerrio_ships_before_it_was_sent_is_held_as_departed(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    """It must not go quietly. One that had left when it was first seen is none of ours."""
+    ledger = make_ledger(buyers={})
+    key, first_seen = world.place(), world.place(status="shipped")
+    ledger.live(60)
+    assert ledger.reason(key) == "unmapped_reference"
+    world.place(key=key, status="shipped")
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "departed")
+    assert "nothing of it was ever sent to Komet" in ledger.order(key)["reason"]["message"]
+    assert ledger.state(first_seen) == "closed"
+    ledger.live(16 * 86_400, pace=2 * 86_400)
+    assert ledger.state(key) == "closed"
+
+
 def test_orders_made_before_the_start_date_create_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
     start = (today_in() + timedelta(days=0)).isoformat()
     ledger = make_ledger(start_date=start)
