@@ -153,13 +153,15 @@ class Questions:
         last = refused[-1]
         system = "Axerrio" if last.kind.value.startswith("axerrio.") else "Komet"
         where = f" ({subject})" if subject else ""
+        # Where several are refused for want of a right the method is paused; one alone may have met a hiccup.
+        is_final = last.refusal not in (RefusalKind.OTHER, RefusalKind.RIGHT)
+        if not is_final and len(refused) < REFUSALS_BEFORE_HOLD:
+            return None
         if last.refusal is RefusalKind.RIGHT:
             message = f"{system} allows our token no {last.kind} ({last.error}): tick it there, then requeue the order."
-        elif last.refusal is not RefusalKind.OTHER or len(refused) >= REFUSALS_BEFORE_HOLD:
+        else:
             said = (last.error or "it gave no reason").rstrip(". ")
             message = f"{system} refused {last.kind}{where}: {said}. Requeue the order once that is mended."
-        else:
-            return None
         return self.hold(HoldCode.REJECTED, message, self.requeue())
 
     def in_flight(self, write: WriteFacts, state: OrderState) -> Step:

@@ -301,11 +301,19 @@ def test_a_refused_token_pauses_the_connection(workers: Workers, world: World, h
         assert workers.one.order(key)["attempts"] == 0
 
 
+def test_one_refusal_for_want_of_a_right_needs_nobody(workers: Workers, world: World) -> None:
+    world.fault("refuse", "prebook.create", message="This token may not do that", times=1)
+    key = world.place()
+    workers.live(300)
+    workers.all_went_on([key])
+    assert workers.one.writes(key, "komet.prebook.create") == ["refused", "done"]
+
+
 @pytest.mark.thorough
 def test_a_token_that_is_refused_for_one_method_only_is_a_missing_right(workers: Workers, world: World) -> None:
     world.fault("refuse", "prebook.create", message="This token may not do that")
     key = world.place()
-    workers.live(60)
+    workers.live(300)
     assert not workers.status()["paused"]
     assert workers.one.reason(key) == "rejected"
     assert "tick it there" in workers.one.order(key)["reason"]["message"]
