@@ -53,17 +53,17 @@ def put_aside(session: Session) -> dict[int, list[Json]]:
 
 def lost_orders(connection: str, records: Sequence[Json]) -> list[str]:
     """A sentence for each feed with records that may be orders of which nothing else tells."""
-    found = []
+    problems = []
     for feed in _OF_ORDERS:
         lost = [each for each in records if each["feed"] == feed and each["key"] and not each["is_told"]]
         if lost:
             named = "; ".join(f"{each['key']} ({each['reason'].rstrip('.')})" for each in lost[:_NAMED])
             system = "Axerrio" if feed == Feed.SALES_ORDERS else "Komet"
-            found.append(
+            problems.append(
                 f"{connection}: {len(lost)} record(s) of {feed} cannot be read and are no order here, so that nobody "
                 f"works on them: {named}. Mend them in {system}: they are read again by themselves."
             )
-    return found
+    return problems
 
 
 def orders_put_aside(session: Session, connection: str | None = None) -> list[str]:

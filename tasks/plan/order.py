@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from models.canonical import OrderStatus, Origin, PurchaseOrderStatus, References
+from models.canonical import LineStatus, OrderStatus, Origin, PurchaseOrderStatus, References
 from models.states import PROGRESS, Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.back import Back
 from tasks.plan.facts import (
@@ -98,8 +98,11 @@ class Planner:
     def _left_without_us(self) -> bool:
         """It was here before it left, and was not begun. A week after its truck that is over, too."""
         s = self.s
-        was_here = any(self.ask.is_desired(line) and line.since_version < s.wanted.version for line in s.lines)
-        return was_here and s.begun_version is None and s.today <= s.wanted.truck_date + CLOSED_AFTER
+        was_here = any(line.since_version < s.wanted.version for line in s.lines if self.ask.is_desired(line))
+        # A draft that is closed never left.
+        statuses = [line.wanted.status for line in s.lines if line.wanted is not None]
+        has_left = s.wanted.status is OrderStatus.SHIPPED or LineStatus.SHIPPED in statuses
+        return was_here and has_left and s.begun_version is None and s.today <= s.wanted.truck_date + CLOSED_AFTER
 
     def _something_stands(self) -> bool:
         """Something of it stands in the other system, or may: an acknowledged create counts until it is seen."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.states import HoldCode, Kind, OrderState, WriteState
-from worker import assembly, check, licences, status, up
+from worker import aside, assembly, check, licences, status, up
 from worker.reference import DOCS, put, sections
 
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -54,7 +54,7 @@ def test_the_token_needs_every_method_that_is_called() -> None:
 
 def alarms() -> Iterator[str]:
     """Every sentence that `status` can print, as a regular expression."""
-    for module in (status, up, assembly):
+    for module in (status, aside, up, assembly):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             match node:
                 case ast.Call(func=ast.Attribute(of, "append"), args=[said]) if "problems" in ast.unparse(of):
