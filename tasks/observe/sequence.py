@@ -24,8 +24,6 @@ log = structlog.get_logger()
 
 #: Records asked for at a time; Axerrio gives 1,000 at most.
 PAGE = 200
-#: Fewer than any server would give where it has more.
-_MANY = 20
 
 
 def read_page(
@@ -83,8 +81,8 @@ def read_page(
         if moved > cursor:
             session.execute(update(Scope).where(Scope.id == claim.scope_id).values(cursor=moved))
         # Whether the highest sequence is the page's or the feed's is left open, and a server may give fewer than it is
-        # asked for: a page of many records is never taken for the last.
-        more = moved > cursor and (moved < page.maximum_sequence or len(page.records) >= _MANY)
+        # asked for: only a page without anything new is surely the last.
+        more = moved > cursor
         finished = scopes.finish(
             session,
             claim,

@@ -19,11 +19,11 @@ from tests.sync.conftest import Ledger
 
 
 def told_while_sending(ledger: Ledger, count: int) -> list[Hint]:
-    """Messages for reads while so many new orders are sent, one after the other."""
+    """Messages for reads of Komet while so many new orders are sent, one after the other."""
     told: list[Hint] = []
 
     def tell(hints: Iterable[Hint]) -> None:
-        told.extend(each for each in hints if each.task == "observe")
+        told.extend(each for each in hints if each.words.startswith("komet"))
 
     ledger.runtime = replace(ledger.runtime, send_hints=tell)
     sell(ledger, count)
