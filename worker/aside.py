@@ -12,8 +12,8 @@ from worker.desk import iso
 
 Json = dict[str, Any]
 
-#: So many are shown of a connection, and named in a sentence.
-_MOST, _NAMED = 20, 3
+#: So many are looked at, shown of a connection, and named in a sentence.
+_MOST_OF_ALL, _MOST, _NAMED = 1000, 20, 3
 #: Feeds of which a record may be an order that stands nowhere else.
 _OF_ORDERS = (Feed.SALES_ORDERS.value, Feed.KOMET_PREBOOKS.value)
 
@@ -30,23 +30,31 @@ def put_aside(session: Session) -> dict[int, list[Json]]:
         and_(Scope.feed == Feed.SALES_ORDERS, order.exists()),
         and_(Scope.feed == Feed.KOMET_PREBOOKS, prebook.exists()),
     )
+    record = (
+        UnreadableRecord.digest,
+        UnreadableRecord.record_key,
+        UnreadableRecord.sequence,
+        UnreadableRecord.reason,
+        UnreadableRecord.at,
+    )
     rows = (
-        select(Scope.connection_id, Scope.feed, UnreadableRecord, is_told)
-        .join(Scope, UnreadableRecord.scope_id == Scope.id)
+        select(Scope.connection_id, Scope.feed, *record, is_told.label("is_told"))
+        .join(UnreadableRecord, UnreadableRecord.scope_id == Scope.id)
         .where(UnreadableRecord.resolved_at.is_(None))
         .order_by(UnreadableRecord.id.desc())
+        .limit(_MOST_OF_ALL)
     )
     found: dict[int, dict[str, Json]] = {}
-    for connection_id, feed, record, told in session.execute(rows):
-        of_connection = found.setdefault(connection_id, {})  # one record can stand in several lists
+    for each in session.execute(rows):
+        of_connection = found.setdefault(each.connection_id, {})  # one record can stand in several lists
         if len(of_connection) < _MOST:
-            of_connection[record.digest] = {
-                "feed": feed.value,
-                "key": record.record_key,
-                "sequence": record.sequence,
-                "reason": record.reason,
-                "at": iso(record.at),
-                "is_told": told,
+            of_connection[each.digest] = {
+                "feed": each.feed.value,
+                "key": each.record_key,
+                "sequence": each.sequence,
+                "reason": each.reason,
+                "at": iso(each.at),
+                "is_told": each.is_told,
             }
     return {connection_id: list(records.values()) for connection_id, records in found.items()}
 
