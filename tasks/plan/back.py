@@ -108,13 +108,18 @@ class Back:
         s = self.s
         if not self._may(Kind.INBOUND_ORDER):
             return None
-        # A change that waits for a person's word waits on both sides.
-        if any(step.hold is not None and step.hold.code is HoldCode.CONFLICT for step in steps.values()):
-            return None
         keys = tuple(line.line_key for line in s.lines)
         applied, wanted = s.axerrio.applied, self._wanted()
         if self._takes_no_change:
             return None
+        # A change that waits for a person's word waits on both sides; lines that do not wait go on.
+        waiting = {key for key, step in steps.items() if step.hold is not None and step.hold.code is HoldCode.CONFLICT}
+        if waiting:
+            if applied is None or wanted is None or _header(applied) != _header(wanted):
+                return None
+            others = [line for line in wanted.lines if line.line_key not in waiting]
+            kept = [line for line in applied.lines if line.line_key in waiting]
+            wanted = wanted.model_copy(update={"lines": (*others, *kept)})
         if wanted is None:
             return PlannedWrite(Kind.INBOUND_ORDER, keys) if applied is not None else None
         if s.customer_code is None or self.departed() is not None or self.edited_in_axerrio() is not None:

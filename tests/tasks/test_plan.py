@@ -995,6 +995,12 @@ def test_a_change_that_waits_for_a_decision_waits_on_both_sides() -> None:
     assert plan.reason_code == HoldCode.CONFLICT
     assert not plan.writes
     assert planned(make_plan(decided(held, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE, Kind.INBOUND_ORDER)
+    new = replace(facts("2", prebook_items=(item("2"),)), axerrio_line_key=None)
+    (write,) = make_plan(replace(held, lines=(line, new))).writes
+    assert write.inbound is not None
+    assert {each.line_key: each.boxes for each in write.inbound.lines} == {"1": 4, "2": 4}, "one that waits for nobody"
+    other_day = held.wanted.model_copy(update={"truck_date": held.wanted.truck_date + timedelta(days=1)})
+    assert not make_plan(replace(held, lines=(line, new), wanted=other_day)).writes
 
 
 def test_axerrio_may_wait_refuse_or_be_changed_by_a_person() -> None:
