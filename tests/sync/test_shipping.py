@@ -78,7 +78,7 @@ def test_the_shipment_may_be_known_before_its_labels(ledger: Ledger, world: Worl
     key = world.place(lines=[world.line("1", boxes=2)])
     polls(ledger)
     line = {"salesOrderKey": key, "lineKey": "1", "boxes": 2, "boxCodes": ["AX-1", "AX-2"]}
-    world.in_axerrio("shipments", shipments=[{"key": "SH-9", "shipDate": world.day(3), "awb": AWB, "lines": [line]}])
+    world.in_axerrio("shipments", shipments=[{"key": "SH-1", "shipDate": world.day(3), "awb": AWB, "lines": [line]}])
     polls(ledger, 2)
     assert "invalid: Line 1, shipment SH-1: its 2 boxes cannot be told from Axerrio's 0 labels" in held(ledger, key)
     of_line = {"salesOrderKey": key, "lineKey": "1", "boxCount": 2}
