@@ -116,6 +116,11 @@ class PrebookItemFacts:
         return tuple(item for item in self.purchase_order_items if item.boxes > 0)
 
     @property
+    def goes_from_here(self) -> bool:
+        """It, or something that covered it, was deleted from here: what was begun goes on."""
+        return self.is_deleted_by_us or any(each.is_deleted_by_us for each in self.purchase_order_items)
+
+    @property
     def covering(self) -> tuple[PurchaseOrderItemFacts, ...]:
         """Those of them that were not cancelled."""
         live = self.live_purchase_order_items

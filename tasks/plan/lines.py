@@ -150,8 +150,7 @@ class Lines:
 
     def _undoing(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Removal:
         """The same with what a person changed of the item, which is not undone unless he says so."""
-        has_begun = item.is_deleted_by_us or any(each.is_deleted_by_us for each in item.purchase_order_items)
-        if has_begun or self.s.cancelled_by is not None:
+        if item.goes_from_here or self.s.cancelled_by is not None:
             return removal
         edits = self.purchases.edits(line, item)
         edit = self.edit_of(item) if item.is_live or self.ask.is_desired(line) else None
@@ -359,8 +358,7 @@ class Lines:
     def _removed_by_a_person(self, line: LineFacts) -> Step | None:
         """An item of ours that was seen, is as it is wanted, and is gone without our deleting it."""
         for item in reversed(line.prebook_items):
-            has_begun = item.is_deleted_by_us or any(each.is_deleted_by_us for each in item.purchase_order_items)
-            if has_begun or not item.seen or self.ask.decided(line.line_key, gone(item)) == OURS:
+            if item.goes_from_here or not item.seen or self.ask.decided(line.line_key, gone(item)) == OURS:
                 continue
             changed = ", ".join(map(str, _changes_of(line, item)))
             message = (

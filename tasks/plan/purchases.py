@@ -284,7 +284,7 @@ class Purchases:
     def can_afford(self, line: LineFacts) -> bool:
         """A replacement begins only when its whole cost is in the budget; once begun it goes on."""
         cost = _COST_OF_REMAKING + sum(1 + len(item.covering) for item in line.live_items)
-        begun = any(each.is_deleted_by_us for item in line.live_items for each in item.purchase_order_items)
+        begun = any(item.goes_from_here for item in line.live_items)
         return begun or self.s.requests_left >= cost
 
     def waits_for_budget(self, line: LineFacts, state: OrderState) -> Step:
