@@ -102,7 +102,7 @@ class Planner:
         # A draft that is closed never left.
         statuses = [line.wanted.status for line in s.lines if line.wanted is not None]
         has_left = s.wanted.status is OrderStatus.SHIPPED or LineStatus.SHIPPED in statuses
-        return was_here and has_left and s.begun_version is None and s.today <= s.wanted.truck_date + CLOSED_AFTER
+        return was_here and has_left and not self._was_begun() and s.today <= s.wanted.truck_date + CLOSED_AFTER
 
     def _something_stands(self) -> bool:
         """Something of it stands in the other system, or may: an acknowledged create counts until it is seen."""
@@ -172,7 +172,7 @@ class Planner:
             last = next((write.error for write in reversed(s.writes) if write.error), "no answer")
             words = f"{attempts} attempts ended without an answer; the last one: {last}"
             return Plan(OrderState.FAILED, "failed", words, self.ask.requeue(), **rest)
-        final = self._end(steps, holds, open_writes, writes)
+        final = self._end(states, holds, open_writes, writes, self._untold(steps))
         if final is not None:
             return Plan(*final, **rest | {"looks": self._late_looks(), "waits_for": {}})
         repeats = tuple(write.id for write in open_writes if write.kind not in KOMET_WRITES and write.overdue)
@@ -200,21 +200,24 @@ class Planner:
 
     def _end(
         self,
-        steps: dict[str, Step],
+        states: list[OrderState],
         holds: list[Hold],
         open_writes: list[WriteFacts],
         writes: tuple[PlannedWrite, ...],
+        untold: list[str],
     ) -> tuple[OrderState, str | None, str] | None:
         """State and reason of an order for which nothing more is to be done."""
         s = self.s
-        states = [step.state for step in steps.values() if step.state is not None]
         if open_writes or writes:
             return None
-        untold = self._untold(steps)
         if s.today > s.wanted.truck_date + CLOSED_AFTER:
-            left = [f"as it stood: {hold.message}" for hold in sorted(holds, key=_precedence)]
-            left += [f"and Komet was never told what left of line {', '.join(untold)}."] if untold else []
-            return OrderState.CLOSED, None, f"Its truck left a week ago, {(left or ['and nothing is open.'])[0]}"
+            if holds:
+                stands = f"as it stood: {min(holds, key=_precedence).message}"
+            elif untold:
+                stands = f"and Komet was never told what left of line {', '.join(untold)}."
+            else:
+                stands = "and nothing is open."
+            return OrderState.CLOSED, None, f"Its truck left a week ago, {stands}"
         record = s.axerrio.record if s.origin is Origin.KOMET else s.wanted
         is_closed = record is not None and record.status is OrderStatus.CLOSED
         # Nothing of it is made anew: what a person changed there is drift from now on.
@@ -232,8 +235,7 @@ class Planner:
     def _untold(self, steps: dict[str, Step]) -> list[str]:
         """Keys of the lines of which boxes left that do not all stand in Komet yet."""
         on_the_way = {key for key, step in steps.items() if step.state in PROGRESS and step.state != OrderState.SHIPPED}
-        of_lines = (line for line in self.s.lines if line.line_key in on_the_way)
-        return [line.line_key for line in of_lines if self.shipping.entries(line)]
+        return [line.line_key for line in self.s.lines if line.line_key in on_the_way and self.shipping.entries(line)]
 
     def _was_begun(self) -> bool:
         return self.s.begun_version is not None
