@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Text, any_, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from clients.komet.convert import ProductName, sent_line
+from clients.komet.bodies import ProductName, sent_line
 from models.canonical import (
     BoxType,
     Carrier,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
-from clients.komet.convert import awb_text
+from clients.komet.bodies import awb_text
 from models.canonical import Line, PurchaseOrderStatus
 from models.states import OrderState
 from models.tables import (

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx
 
-from clients.axerrio.convert import (
+from clients.axerrio.answers import (
     read_approval,
     read_catalogue_article,
     read_inbound,

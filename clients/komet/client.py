@@ -15,7 +15,8 @@ import httpx
 
 from clients.errors import Refused, Unanswered
 from clients.http import Answer, Gate, HttpCore, Json, Tell, json_text, tell_nobody
-from clients.komet import convert
+from clients.komet import answers
+from clients.komet.bodies import encode_body
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
 from clients.komet.wire import AwbResultRecord, BoxCodeResultRecord
@@ -120,11 +121,11 @@ class KometClient:
 
     def list_box_types(self) -> Listing[BoxType]:
         """All box types of the company ("Get a list of Box-Types")."""
-        return self._list("boxtype.list", "boxtypes", {}, convert.read_box_type)
+        return self._list("boxtype.list", "boxtypes", {}, answers.read_box_type)
 
     def list_carriers(self) -> Listing[Carrier]:
         """All carriers of the company, inbound and outbound alike ("Get a list of Carriers")."""
-        return self._list("carrier.list", "carriers", {}, convert.read_carrier)
+        return self._list("carrier.list", "carriers", {}, answers.read_carrier)
 
     def list_prebooks(
         self,
@@ -150,12 +151,12 @@ class KometClient:
             params["vendorShipDateFrom"], params["vendorShipDateTo"] = (each.isoformat() for each in ship_dates)
         if updated_since is not None:
             params["updatedAsOf"] = _gmt(updated_since)
-        return self._list("prebook.details.list", "prebooks", params, convert.read_prebook)
+        return self._list("prebook.details.list", "prebooks", params, answers.read_prebook)
 
     def list_purchase_orders(self, *, ship_date: date) -> Listing[PurchaseOrder]:
         """The purchase orders of one vendor ship date, of every status ("Get a list of Purchase Orders")."""
         params = {"date": ship_date.isoformat()}
-        return self._list("purchase.order.list", "purchaseOrders", params, convert.read_purchase_order)
+        return self._list("purchase.order.list", "purchaseOrders", params, answers.read_purchase_order)
 
     def purchase_orders_by_number(self, numbers: Sequence[str]) -> Listing[PurchaseOrder]:
         """Purchase orders by their numbers, wherever their ship date was moved ("Get a list of Purchase Orders").
@@ -168,7 +169,7 @@ class KometClient:
                 "purchase.order.list",
                 "purchaseOrders",
                 {"number": ",".join(numbers[start : start + size])},
-                convert.read_purchase_order,
+                answers.read_purchase_order,
             )
             for start in range(0, len(numbers), size)
         ]
@@ -286,7 +287,7 @@ class KometClient:
 
     def _write(self, operation: str, body: Json, before_send: BeforeSend | None, *, in_query: bool = False) -> Json:
         query = {"authenticationToken": self._token, **{name: str(value) for name, value in body.items()}}
-        encoded = convert.encode_body(body, self._token, self._profile)
+        encoded = encode_body(body, self._token, self._profile)
         return self._core.call(
             operation,
             "POST",

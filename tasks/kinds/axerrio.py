@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from clients.axerrio.convert import inbound_body, procurement_body, references_body
+from clients.axerrio.bodies import inbound_body, procurement_body, references_body
 from clients.errors import RefusalKind, Refused
 from models.canonical import ApprovalReport, InboundOrder, InboundStatus, References
 from models.database import now

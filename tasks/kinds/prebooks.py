@@ -7,11 +7,7 @@ from sqlalchemy import BigInteger, Date, DateTime, Text, cast, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from clients.komet.convert import (
-    body_size,
-    prebook_body,
-    prebook_item_delete_body,
-)
+from clients.komet.bodies import body_size, prebook_body, prebook_item_delete_body
 from models.prepared import Prepared, parameter
 from models.states import Feed, Kind
 from models.tables import (

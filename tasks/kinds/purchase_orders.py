@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Text, any_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from clients.komet.convert import (
+from clients.komet.bodies import (
     MixedPurchaseOrderLine,
     PurchaseOrderLine,
     body_size,

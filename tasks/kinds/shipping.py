@@ -7,15 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from clients.komet.bodies import AwbItem, BoxCodeChange, awb_body, awb_text, body_size, box_codes_body
 from clients.komet.client import AwbResult
-from clients.komet.convert import (
-    AwbItem,
-    BoxCodeChange,
-    awb_body,
-    awb_text,
-    body_size,
-    box_codes_body,
-)
 from models import canonical as forms
 from models.states import Feed, Kind
 from models.tables import (

@@ -11,7 +11,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from clients.komet.convert import bind_items, customer_of_prebook
+from clients.komet.binding import bind_items
+from clients.komet.bodies import customer_of_prebook
 from models import canonical
 from models.canonical import Article, BoxType, Component, Line, LineStatus, OrderStatus, Origin, UnitType
 from models.database import now

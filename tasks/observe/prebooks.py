@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from clients.komet.binding import bind_items
 from clients.komet.client import Listing
-from clients.komet.convert import bind_items
 from models import canonical
 from models.states import CHANGED, WINDOW, Feed, Kind, WriteState
 from models.tables import Json, Order, Prebook, PrebookItem, Scope, Write, WriteLine

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from clients.axerrio.bodies import inbound_body, procurement_body, references_body
 from clients.axerrio.client import AxerrioClient, FeedPage, FeedRecord
-from clients.axerrio.convert import inbound_body, procurement_body, references_body
 from clients.axerrio.settings import AxerrioSettings
 from clients.errors import RefusalKind, Refused, Unanswered
 from clients.http import OpenGate

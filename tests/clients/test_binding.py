@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.komet.convert import Bound, bind_items, sent_line
+from clients.komet.binding import Bound, bind_items
+from clients.komet.bodies import sent_line
 from models.canonical import Article, Component, Line, PrebookComponent, PrebookItem, UnitType
 from tests.clients.orders import BOX_TYPES, component, item, line, mixed_line, settings
 

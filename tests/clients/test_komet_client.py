@@ -11,6 +11,7 @@ import pytest
 
 from clients.errors import ClientError, RefusalKind, Refused, Unanswered
 from clients.http import OpenGate
+from clients.komet.bodies import prebook_item_delete_body, purchase_order_item_delete_body
 from clients.komet.client import (
     AwbResult,
     BoxCodeResult,
@@ -19,7 +20,6 @@ from clients.komet.client import (
     PrebookCreated,
     PurchaseOrderCreated,
 )
-from clients.komet.convert import prebook_item_delete_body, purchase_order_item_delete_body
 from models.canonical import (
     BoxType,
     Carrier,

@@ -1,49 +1,27 @@
-"""Between canonical orders and Komet's wire form: pure functions, no network.
+"""The bodies of requests to Komet, made of canonical orders: pure functions, no network.
 
-Lengths and names of request fields are those of the pages "Create a Prebook", "Create a Purchase Order", "Create a
-Purchase Order with Breakdowns", "Add Purchase Order Items to an AWB" and "Change Box Codes".
+Lengths and names of fields are those of the pages "Create a Prebook", "Create a Purchase Order", "Create a Purchase
+Order with Breakdowns", "Add Purchase Order Items to an AWB" and "Change Box Codes".
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from clients.http import Json, json_text
+from clients.komet.mark import marker
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
-from clients.komet.wire import (
-    BoxTypeRecord,
-    BreakdownRecord,
-    CarrierRecord,
-    PrebookItemRecord,
-    PrebookRecord,
-    PurchaseOrderRecord,
-)
-from clients.reading import day, exact
-from models.canonical import (
-    Article,
-    BoxType,
-    Carrier,
-    Line,
-    Order,
-    Prebook,
-    PrebookComponent,
-    PrebookItem,
-    PurchaseOrder,
-    PurchaseOrderItem,
-    UnitType,
-    codes,
-)
+from models.canonical import Article, BoxType, Carrier, Line, Order, UnitType, codes
 
 _COMMENTS, _CUSTOMER_PO, _MARK_CODE, _NOTES = 200, 20, 20, 200
 _PRODUCT_CODE, _DESCRIPTION, _ORDER_NUMBER = 20, 200, 64
 _AWB, _BOX_CODE = 25, 20
 
-_MARK = re.compile(r"\[\s*AX\s*:\s*([0-9A-HJKMNP-TV-Z]{10})\s*\]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BETWEEN_DIGITS = re.compile(r"[\s.\u2010-\u2015\u2212-]+")
 _AWB_DIGITS = re.compile(r"([0-9]{3})([0-9]{4})([0-9]{3})([0-9])")
@@ -104,40 +82,6 @@ class BoxCodeChange:
 
     current: str
     new: str
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Which item came from which line.
-
-    Attributes:
-        pairs: item id by line key; no item twice.
-        tied: lines whose item was picked by order among equals: any other of them may be the true one, so nothing
-            may be learned from such a pair, Komet's name of the product least of all.
-    """
-
-    pairs: dict[str, str]
-    tied: frozenset[str]
-
-
-T = TypeVar("T")
-
-
-# The mark
-
-
-def marker(number: str, mark: str) -> str:
-    """What a prebook of ours has at the end of its comments: the Axerrio number and our mark."""
-    return f"Axerrio {number} [AX:{mark}]"
-
-
-def read_mark(comments: str) -> str | None:
-    """The last mark in the comments, in capitals. A person may have written after it, or changed its case."""
-    found = _MARK.findall(comments)
-    return found[-1].upper() if found else None
-
-
-# What is sent
 
 
 class _Texts:
@@ -548,251 +492,3 @@ def _id(value: str) -> int | str:
 
 def _without_empty(fields: Json) -> Json:
     return {name: value for name, value in fields.items() if value not in (None, "", [])}
-
-
-# What is read
-
-
-def read_box_type(raw: Any, profile: KometProfile) -> BoxType:  # noqa: ARG001 - one shape for all readers
-    """An entry of "Get a list of Box-Types". Raises ValueError when it cannot be read."""
-    record = BoxTypeRecord.model_validate(raw)
-    return BoxType(box_type_id=record.id, code=record.code, fbe=record.fbe)
-
-
-def read_carrier(raw: Any, profile: KometProfile) -> Carrier:  # noqa: ARG001
-    """An entry of "Get a list of Carriers". Raises ValueError when it cannot be read."""
-    record = CarrierRecord.model_validate(raw)
-    return Carrier(carrier_id=record.id, code=record.code, name=record.name, active=record.active)
-
-
-def read_prebook(raw: Any, profile: KometProfile) -> Prebook:
-    """An entry of "Get a detailed Prebook list". Raises ValueError when it cannot be read.
-
-    Nothing says that Komet keeps an order among items, or among a mixed box's products: here they always have the same.
-    """
-    record = PrebookRecord.model_validate(raw)
-    items = (_read_prebook_item(item, profile) for item in record.details)
-    return Prebook(
-        prebook_id=record.id,
-        number=record.number,
-        customer_code=record.customer_code,
-        customer_name=record.customer_name,
-        customer_reference=record.customer_reference,
-        carrier_id=None if record.carrier_id == "0" else record.carrier_id,
-        truck_date=record.truck_date,
-        comments=record.comments,
-        mark=read_mark(record.comments),
-        items=tuple(sorted(items, key=lambda item: _in_number_order(item.item_id))),
-    )
-
-
-def _read_prebook_item(record: PrebookItemRecord, profile: KometProfile) -> PrebookItem:
-    components = [
-        PrebookComponent(
-            product_description=part.product_description,
-            product_id=part.product_id,
-            mapped=_is_mapped(part, profile),
-            bunches=part.bunches,
-            stems_per_bunch=part.stems,
-        )
-        for part in record.breakdowns
-    ]
-    return PrebookItem(
-        item_id=record.item_id,
-        product_description=record.product_description,
-        product_id=record.product_id,
-        mapped=_is_mapped(record, profile) and all(part.mapped for part in components),
-        boxes=record.boxes,
-        box_type=record.box_type,
-        bunches_per_box=record.bunches,
-        stems_per_bunch=record.stems,
-        unit_type=next((u for u in UnitType if u.value == (record.unit_type or "").casefold()), None),
-        mark_code=record.mark_code,
-        cost=_first(record, profile.prebook_item_cost_fields, exact),
-        ship_date=_first(record, profile.prebook_item_ship_date_fields, day),
-        components=tuple(sorted(components, key=_in_product_order)),
-    )
-
-
-def _in_product_order(part: PrebookComponent) -> tuple[tuple[int, int, str], str]:
-    return _in_number_order(part.product_id or ""), part.model_dump_json()
-
-
-def _is_mapped(record: PrebookItemRecord | BreakdownRecord, profile: KometProfile) -> bool:
-    description = (record.product_description or "").casefold()
-    is_marked = any(each.casefold() in description for each in profile.unknown_markers)
-    return record.mapped and record.product_id not in (None, "0") and not is_marked
-
-
-def read_purchase_order(raw: Any, profile: KometProfile) -> PurchaseOrder:
-    """An entry of "Get a list of Purchase Orders". Raises ValueError when it cannot be read."""
-    record = PurchaseOrderRecord.model_validate(raw)
-    return PurchaseOrder(
-        purchase_order_id=record.id,
-        number=record.number,
-        ship_date=record.ship_date,
-        status=profile.purchase_order_status(record.status),
-        status_text=record.status,
-        items=tuple(
-            PurchaseOrderItem(
-                item_id=item.item_id,
-                prebook_item_id=None if item.prebook_item_id == "0" else item.prebook_item_id,
-                product_description=item.product_description,
-                product_id=item.product_id,
-                boxes=item.boxes,
-                box_type=item.box_type,
-                bunches_per_box=item.bunches,
-                stems_per_bunch=item.stems,
-                cost=item.cost,
-                mark_code=item.mark_code,
-                box_codes=tuple(box.code for box in item.boxes_shipped if box.code),
-            )
-            for item in record.details
-        ),
-    )
-
-
-def _first(record: PrebookItemRecord, names: Sequence[str], read: Callable[[object], T]) -> T | None:
-    shown = record.model_extra or {}
-    for name in names:
-        if name in shown:
-            try:
-                return read(shown[name])
-            except ValueError as error:
-                raise ValueError(f"{name} = {str(shown[name])[:80]!r}: {error}") from None
-    return None
-
-
-# Whose item is it?
-
-
-def bind_items(sent: Mapping[str, Json], items: Sequence[PrebookItem], *, box_types: Mapping[str, BoxType]) -> Bound:
-    """Which item of a prebook of ours came from which line that was sent in it.
-
-    An item fits a line when boxes, box type, bunches, stems, unit type and mark code are equal as far as Komet shows
-    them, and so are the packs of a mixed box's products; a line of one product is never a mixed box. Among those that
-    fit, an item named as the line was sent comes first; Komet may have put a name of its own in place of ours, so the
-    others come after. A mixed box has its products' names beside its own, and theirs count for more: one commercial
-    name covers boxes of different content. Ties go by ascending item id in the order sent, and only where the lines
-    are one, or as many as the items; else nothing is bound, and so nothing is guessed.
-
-    Args:
-        sent: by line key, in the order sent: what `sent_line` gave of each line of that prebook.
-        items: the items of that prebook. One at 0 boxes is bound to nothing.
-        box_types: by Komet code; an item may show a box type by code or id.
-    """
-    live = {item.item_id: item for item in items if item.boxes > 0}
-    # Komet leaves empty values out: where any item shows a mark code, one without it has none.
-    unmarked = "" if any(item.mark_code for item in live.values()) else None
-    # Likewise an item without products is rather no mixed box where others show theirs.
-    shows_products = any(item.is_mixed for item in live.values())
-    ids = sorted(live, key=_in_number_order)
-    fits = {key: [each for each in ids if _fits(line, live[each], box_types, unmarked)] for key, line in sent.items()}
-    pairs: dict[str, str] = {}
-    tied: set[str] = set()
-    taken: set[str] = set()
-    waiting = dict(sent)
-    for rank in _RANKS:
-        candidates = {
-            key: [each for each in fits[key] if each not in taken and _rank(line, live[each], shows_products) == rank]
-            for key, line in waiting.items()
-        }
-        found = _paired(candidates)
-        pairs |= found.pairs
-        tied |= found.tied
-        taken = taken.union(*candidates.values())
-        waiting = {key: line for key, line in waiting.items() if not candidates[key]}
-    return Bound(pairs, frozenset(tied))
-
-
-def _paired(candidates: Mapping[str, Sequence[str]]) -> Bound:
-    """Pair within each group of lines and items that hang together, in order; all of a group or none of it."""
-    bound: dict[str, str] = {}
-    tied: set[str] = set()
-    waiting = {key: set(ids) for key, ids in candidates.items() if ids}
-    while waiting:
-        keys, reach = _group(waiting)
-        ids = sorted(reach, key=_in_number_order)
-        in_order = [key for key in candidates if key in keys]
-        pairs = list(zip(in_order, ids, strict=False))
-        if len(in_order) in (1, len(ids)) and all(each in waiting[key] for key, each in pairs):
-            bound.update(pairs)
-            tied |= keys if len(ids) > 1 else set()
-        for key in keys:
-            del waiting[key]
-    return Bound(bound, frozenset(tied))
-
-
-def _group(candidates: Mapping[str, set[str]]) -> tuple[set[str], set[str]]:
-    """The first line, all that share an item with it, directly or through others, and their items."""
-    first = next(iter(candidates))
-    keys, reach = {first}, set(candidates[first])
-    while more := {key for key, ids in candidates.items() if key not in keys and ids & reach}:
-        keys |= more
-        reach = reach.union(*(candidates[key] for key in more))
-    return keys, reach
-
-
-def _fits(sent: Json, item: PrebookItem, box_types: Mapping[str, BoxType], unmarked: str | None) -> bool:
-    box_type = box_types.get(sent["box_type"])
-    box_names = {sent["box_type"].casefold(), box_type.box_type_id if box_type else None}
-    mark_code = unmarked if item.mark_code is None else item.mark_code
-    return (
-        (not item.is_mixed or _each_has_its_own(sent["breakdown"], item.components, _is_packed))
-        and item.boxes == sent["boxes"]
-        and (item.box_type is None or item.box_type.casefold() in box_names)
-        and item.bunches_per_box in (None, sent["bunches_per_box"])
-        and item.stems_per_bunch in (None, sent["stems_per_bunch"])
-        and item.unit_type in (None, sent["unit_type"])
-        and (mark_code is None or mark_code.casefold() == sent["mark_code"].casefold())
-    )
-
-
-#: How well an item is named as a line was sent, best first.
-_NAMED, _PRODUCTS_NAMED, _BOX_NAMED, _RENAMED = _RANKS = range(4)
-
-
-def _rank(sent: Json, item: PrebookItem, shows_products: bool) -> int:
-    is_named = _is_named(sent, item)
-    if not item.is_mixed and not (sent["breakdown"] and shows_products):
-        return _NAMED if is_named else _RENAMED
-    if _each_has_its_own(sent["breakdown"], item.components, _is_packed_and_named):
-        return _NAMED if is_named else _PRODUCTS_NAMED
-    return _BOX_NAMED if is_named else _RENAMED
-
-
-def _is_named(sent: Json, shown: PrebookItem | PrebookComponent) -> bool:
-    name = " ".join((shown.product_description or "").split()).casefold()
-    ours = (sent["product_description"], sent["product_code"])
-    return bool(name) and name in (" ".join(each.split()).casefold() for each in ours)
-
-
-def _is_packed(sent: Json, shown: PrebookComponent) -> bool:
-    return shown.bunches in (None, sent["bunches"]) and shown.stems_per_bunch in (None, sent["stems_per_bunch"])
-
-
-def _is_packed_and_named(sent: Json, shown: PrebookComponent) -> bool:
-    return _is_packed(sent, shown) and _is_named(sent, shown)
-
-
-def _each_has_its_own(
-    parts: Sequence[Json], components: Sequence[PrebookComponent], agree: Callable[[Json, PrebookComponent], bool]
-) -> bool:
-    """Whether the products of two mixed boxes can be paired so that all pairs agree."""
-    owners: dict[int, int] = {}
-
-    def place(component: int, tried: set[int]) -> bool:
-        for number, part in enumerate(parts):
-            if number not in tried and agree(part, components[component]):
-                tried.add(number)
-                if number not in owners or place(owners[number], tried):
-                    owners[number] = component
-                    return True
-        return False
-
-    return len(parts) == len(components) and all(place(each, set()) for each in range(len(components)))
-
-
-def _in_number_order(item_id: str) -> tuple[int, int, str]:
-    is_number = item_id.isascii() and item_id.isdigit()
-    return (0, int(item_id), "") if is_number else (1, 0, item_id)

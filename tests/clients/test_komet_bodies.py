@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from clients.errors import RefusalKind
 from clients.http import Json
-from clients.komet.convert import (
+from clients.komet.bodies import (
     AwbItem,
     BoxCodeChange,
     MixedPurchaseOrderLine,
@@ -22,15 +22,14 @@ from clients.komet.convert import (
     body_size,
     box_codes_body,
     encode_body,
-    marker,
     mixed_purchase_order_body,
     prebook_body,
     prebook_item_delete_body,
     purchase_order_body,
     purchase_order_item_delete_body,
-    read_mark,
     sent_line,
 )
+from clients.komet.mark import marker, read_mark
 from clients.komet.profile import KometProfile
 from models.canonical import Article, Component, Order, PurchaseOrderStatus
 from tests.clients.orders import BOX_TYPES, CARRIER, MARK, line, mixed_line, order, settings
