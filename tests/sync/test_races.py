@@ -93,7 +93,7 @@ def test_an_error_of_our_own_is_told_and_tried_again(
         raise RuntimeError("a bug")
 
     key = world.place()
-    monkeypatch.setattr("tasks.advance.make_plan", breaks)
+    monkeypatch.setattr("tasks.decide.make_plan", breaks)
     with pytest.raises(RuntimeError):
         ledger.work()
     assert ledger.order(key)["last_error"] == "RuntimeError: see the log"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-import tasks.advance
+import tasks.settle
 from models.database import now
 from models.states import CHANGED, Feed
 from models.tables import PrebookItem, Scope, Wait
@@ -113,7 +113,7 @@ def test_a_read_that_is_quicker_than_the_answer_makes_nothing_unknown(
 ) -> None:
     """The prebook is ours all the same, and nobody need look whether a person covered it first."""
     ledger.earn_proof()
-    settle = tasks.advance._settle_done
+    settle = tasks.settle._settle_done
 
     touched = []
 
@@ -123,7 +123,7 @@ def test_a_read_that_is_quicker_than_the_answer_makes_nothing_unknown(
             touched.append(any(session.scalars(select(PrebookItem.touched))))
         return settle(*call, decides=decides)
 
-    monkeypatch.setattr("tasks.advance._settle_done", late)
+    monkeypatch.setattr("tasks.settle._settle_done", late)
     sell(ledger)
     with ledger.session() as session:
         touched.append(any(session.scalars(select(PrebookItem.touched))))
