@@ -29,7 +29,9 @@ class RefusalKind(StrEnum):
     INVALID = "invalid"
     #: The thing is not there, or not there any more.
     GONE = "gone"
-    #: The thing is in a state that forbids the call, or exists already in another form.
+    #: What was to be made stands there already.
+    EXISTS = "exists"
+    #: The thing is in a state that forbids the call for good.
     CONFLICT = "conflict"
     #: A no that we do not understand: safe to try again, but not for ever.
     OTHER = "other"
@@ -113,3 +115,7 @@ class Refused(ClientError):  # noqa: N818
         self.kind = kind
         self.retry_after = retry_after
         self.code = code
+
+    def meant_as(self, kind: RefusalKind) -> "Refused":
+        """The same words, understood as another kind of no."""
+        return Refused(self.system, self.operation, self.detail, kind, self.retry_after, self.code)

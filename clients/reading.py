@@ -6,7 +6,7 @@ null, empty and missing alike) and refuse the rest with a reason that names the 
 
 import re
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,8 @@ _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([ T]00:00(:00(\.0+)?)?)?")
 _IDENTIFIER = re.compile(r"(?![0-9]{4}-[0-9]{2}-[0-9]{2})[0-9A-Za-z]([0-9A-Za-z._-]{0,62}[0-9A-Za-z])?")
 #: Fits a bigint of the database, and ends numbers such as 1e999999 before they are written out.
 _MOST_DIGITS = 19
+#: The finest that is kept: how binary fractions are written out (0.28000000000000003) ends beyond it.
+_FINEST, _WIDE = Decimal("1e-12"), Context(prec=2 * _MOST_DIGITS, rounding=ROUND_HALF_EVEN)
 #: What names a thing is looked up by it, and an index takes nothing longer than some 2,700 bytes.
 LONGEST_NAME = 600
 #: Beyond them a date means nothing, and reckoning with it may leave the calendar.
@@ -46,7 +48,7 @@ def _is_nothing(value: str) -> bool:
 
 
 def exact(value: object) -> Decimal:
-    """A number of at most 19 digits before the point and 12 after it, as sent.
+    """A number of at most 19 digits before the point, as sent; rounded half-even to 12 digits after it.
 
     Raises:
         ValueError: anything else, NaN and infinity included.
@@ -60,10 +62,10 @@ def exact(value: object) -> Decimal:
         raise ValueError("is not a number")
     if number == 0:
         return Decimal(0)
-    exponent = number.as_tuple().exponent
-    if number.adjusted() >= _MOST_DIGITS or not isinstance(exponent, int) or exponent < -12:
+    if number.adjusted() >= _MOST_DIGITS:
         raise ValueError("has too many digits")
-    return number
+    rounded = number.quantize(_FINEST, context=_WIDE)
+    return number if number == rounded else rounded.normalize(_WIDE) + 0
 
 
 def whole(value: object) -> int:
@@ -138,7 +140,7 @@ def moment(value: object) -> datetime:
         ValueError: anything else.
     """
     try:
-        when = datetime.fromisoformat(value) if isinstance(value, str) else None
+        when = datetime.fromisoformat(value.upper()) if isinstance(value, str) else None
         if when is not None and when.tzinfo is not None and when.year in _YEARS:
             return when.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -97,6 +97,8 @@ class Runtime:
     shares: Shares = field(default_factory=lambda: Shares(threads=1, connections=1))
     #: The id of a row's connection, by its table and id, of those for which a message came: that never changes.
     connection_of: dict[tuple[type, int], int] = field(default_factory=dict)
+    #: Time zones of the Axerrio tenants that this process has met, by connection.
+    time_zones: dict[int, str] = field(default_factory=dict)
     #: Set once the process is told to end: what runs comes to its next safe point, and goes no further.
     ending: threading.Event = field(default_factory=threading.Event)
 

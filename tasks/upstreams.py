@@ -153,6 +153,7 @@ class Obstacles:
 
     def __init__(self, session: Session, connection_id: int, timing: Timing, found: Found | None = None) -> None:
         self._session = session
+        self._connection_id = connection_id
         self._timing = timing
         found = found or _TROUBLE.read(session, connection_id=connection_id)
         known, refused = found[UPSTREAMS], found[REFUSED_METHODS]
@@ -214,7 +215,7 @@ class Obstacles:
         closed = self._closed.get(system)
         if closed is not None:
             of_system = and_(Upstream.connection_id == closed.connection_id, Upstream.system == system)
-            probes = feed is _PROBES[system] and self._take(closed, of_system)
+            probes = self._may_ask(feed, system) and self._take(closed, of_system)
             return None if probes else self.of_system(system)
         for method in methods:
             row = self._paused.get(method)
@@ -223,6 +224,15 @@ class Obstacles:
                 if not self._take(row, of_method):
                     return self._of_row(method, row)
         return None
+
+    def _may_ask(self, feed: Feed, system: str) -> bool:
+        """The read of the feed may probe a system: in the place of one that stands still any other may."""
+        if feed is _PROBES[system]:
+            return True
+        stopped = select(Scope.id).where(
+            Scope.connection_id == self._connection_id, Scope.feed == _PROBES[system], Scope.stopped_reason.is_not(None)
+        )
+        return self._session.scalar(stopped) is not None
 
     def _take(self, row: Upstream | PausedMethod, is_row: ColumnElement[bool]) -> bool:
         """Take the probe on, if it is due and nobody else did."""
@@ -459,13 +469,18 @@ def _judge_refusal(runtime: Runtime, call: Call, error: Refused) -> ClientError:
         _close(runtime, call, LIMIT, error)
         return error
     asks = call.method == _ASKS_FOR_TOKEN[call.system]
-    if error.kind is RefusalKind.TOKEN or (error.kind is RefusalKind.RIGHT and asks):
+    # Axerrio has no rights for single methods: who is refused by one may be refused by all.
+    is_perhaps_token = asks or call.system == AXERRIO
+    if error.kind is RefusalKind.TOKEN or (error.kind is RefusalKind.RIGHT and is_perhaps_token):
         said = error if asks or _is_closed_by(runtime, call, TOKEN) else _ask_for_token(call)
         if said is not None:
-            if isinstance(said, Refused):
-                _close(runtime, call, TOKEN, said)
-            return error
-        error = Refused(error.system, error.operation, error.detail, RefusalKind.RIGHT, error.retry_after, error.code)
+            if not isinstance(said, Refused):
+                return error
+            _close(runtime, call, TOKEN, said)
+            return Refused(
+                error.system, error.operation, error.detail, RefusalKind.TOKEN, error.retry_after, error.code
+            )
+        error = error.meant_as(RefusalKind.RIGHT)
     with runtime.sessions.begin() as session:
         found = _TROUBLE.read(session, connection_id=call.connection.id)
         opened = _reset(session, found, call.system, call.began_at)

@@ -50,9 +50,9 @@ _KINDS = {
     422: RefusalKind.INVALID,
     404: RefusalKind.GONE,
     410: RefusalKind.GONE,
-    409: RefusalKind.CONFLICT,
-    412: RefusalKind.CONFLICT,
 }
+#: Codes of a 409. One of another code, and a 412, say that somebody was there first: a later try may do.
+_CONFLICTS = {"immutable": RefusalKind.CONFLICT, "already-exists": RefusalKind.EXISTS}
 _MOST_SEQUENCE = 2**63 - 1
 
 
@@ -217,8 +217,8 @@ class AxerrioClient:
             before_send: runs before the first byte.
 
         Raises:
-            Refused: among others with kind `conflict`: its code tells `already-exists`, where a look by
-                `inbound_order` shows what there is, from `immutable`, where nothing can be done any more.
+            Refused: among others with kind `exists`, where a look by `inbound_order` shows what there is, and with
+                kind `conflict` once it was shipped.
         """
         operation = "inbound-orders.put"
         path = f"inbound-orders/{quote(external_id, safe='')}"
@@ -333,16 +333,11 @@ class AxerrioClient:
         return answer.payload
 
     def _refusal(self, operation: str, answer: Answer) -> Refused:
-        kind = _KINDS.get(answer.status, RefusalKind.OTHER)
         said = self._core.words(_problem(answer.payload)) or "no reason given"
         code = answer.payload.get("code") if isinstance(answer.payload, dict) else None
-        return Refused(
-            _SYSTEM,
-            operation,
-            f"HTTP {answer.status}: {said}",
-            kind,
-            code=self._core.words(code) if isinstance(code, str) else "",
-        )
+        code = self._core.words(code) if isinstance(code, str) else ""
+        kind = _CONFLICTS.get(code) if answer.status == 409 else _KINDS.get(answer.status)
+        return Refused(_SYSTEM, operation, f"HTTP {answer.status}: {said}", kind or RefusalKind.OTHER, code=code)
 
     def _read(self, operation: str, content: Json, read: Callable[[Any], T]) -> T:
         try:

@@ -1,20 +1,32 @@
 """Axerrio's records as typed by the adapter API v1. Names are the API's; null means the same as a missing field."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from clients.reading import Count, Day, Exact, Flag, Key, Moment, Name, SequenceNumber, Text, Wire
+from clients.reading import Count, Day, Exact, Flag, Key, Moment, Name, SequenceNumber, Text, Wire, moment
 from models.canonical import InboundStatus, LabelState, LineStatus, OrderStatus, Origin, UnitType
+
+
+def _if_readable(value: object) -> datetime | None:
+    try:
+        return moment(value)
+    except ValueError:
+        return None
+
+
+#: A time that nothing depends on but a comparison of clocks.
+ReadableMoment = Annotated[datetime | None, BeforeValidator(_if_readable)]
 
 
 class IdentityRecord(Wire):
     """The answer of `GET /identity`."""
 
-    tenant_id: Key = Field(alias="tenantId")
+    tenant_id: Name = Field(default="", alias="tenantId")
     name: Text = ""
     time_zone: Name = Field(default="", alias="timeZone")
-    clock: Moment | None = None
+    clock: ReadableMoment = None
 
 
 class Existence(Wire):

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from clients.errors import Refused, Unanswered
+from clients.errors import RefusalKind, Refused, Unanswered
 from clients.http import Answer, Gate, HttpCore, Json, Tell, json_text, tell_nobody
 from clients.komet import answers
 from clients.komet.bodies import encode_body
@@ -28,6 +28,8 @@ R = TypeVar("R", bound=Wire)
 BeforeSend = Callable[[], None]
 
 _SYSTEM = "komet"
+#: Noes that speak of the caller, whatever else their words remind of.
+_NOT_EMPTY = (RefusalKind.TOKEN, RefusalKind.RIGHT, RefusalKind.LIMIT)
 
 
 @dataclass(frozen=True)
@@ -262,13 +264,20 @@ class KometClient:
         found = content.get(array)
         entries = found if isinstance(found, list) else []
         message = _message(content)
-        is_empty = not entries and self._profile.means_nothing_found(message)
+        is_empty = (
+            not entries
+            and self._profile.refusal_kind(message) not in _NOT_EMPTY
+            and (self._profile.means_nothing_found(message) or (isinstance(found, list) and not message.strip()))
+        )
         if succeeded is False and not is_empty:
             raise self._refusal(operation, message)
         if succeeded is None and found is None and not is_empty:
             raise Unanswered(_SYSTEM, operation, f"the answer holds neither status nor {array}")
         records: list[T] = []
         unreadable: list[Unreadable] = []
+        if not isinstance(found, list) and not is_empty:
+            said = f"an answer without {array} that does not say in words of `empty_patterns` that there are none"
+            unreadable.append(Unreadable(sequence=None, key=None, reason=said, raw=json_text(content)))
         for entry in entries:
             try:
                 records.append(read(entry, self._profile))
@@ -277,7 +286,7 @@ class KometClient:
         return Listing(
             records=tuple(records),
             unreadable=tuple(unreadable),
-            complete=(isinstance(found, list) or is_empty) and not unreadable,
+            complete=not unreadable,
             served_at=answer.served_at,
         )
 

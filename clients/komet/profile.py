@@ -23,6 +23,8 @@ def _is_pattern(value: str) -> str:
 Patterns = tuple[Annotated[str, AfterValidator(_is_pattern)], ...]
 
 _REFERENCES = r"(customer|carrier|box[- ]?type|location)"
+_LISTED = r"(((prebook|purchase|sales) )?orders?|prebooks?|products?|box[- ]?types?|carriers?|records?|results?|data)"
+_WHERE = r"( (for|on|between) [\w /-]*)?"
 _UNKNOWN = r"(not found|unknown|does ?n[o']t exist|not exist|invalid|not valid|not recogni[sz]ed)"
 
 #: Words of the `status` filter and codes of the answers alike ("Get a list of Purchase Orders").
@@ -77,8 +79,8 @@ class KometProfile(BaseModel):
     )
     #: The whole message of a list without hits; `Orders not found.OK` was seen.
     empty_patterns: Patterns = (
-        r"(orders?|prebooks?|purchase orders?|products?|box[- ]?types?|carriers?|records?|results?)"
-        r"( were| was)? not found\.?\s*(ok\.?)?",
+        rf"{_LISTED}( were| was)? not found{_WHERE}\.?\s*(ok\.?)?",
+        rf"(there (are|were) )?no {_LISTED}( were| was)?( found)?{_WHERE}\.?\s*(ok\.?)?",
     )
     #: Where a prebook carries our mark. `none`: a create whose answer was lost cannot be found again.
     prebook_marker: Literal["comments", "none"] = "comments"

@@ -35,9 +35,16 @@ def _send_inbound(connection: Connection, order: Address, write: Write, before_s
             order.external_id, idempotency_key=write.idempotency_key, before_send=before_send
         )
         return {}
-    answer = connection.axerrio.put_inbound_order(
-        order.external_id, write.body, idempotency_key=write.idempotency_key, before_send=before_send
-    )
+    try:
+        answer = connection.axerrio.put_inbound_order(
+            order.external_id, write.body, idempotency_key=write.idempotency_key, before_send=before_send
+        )
+    except Refused as error:
+        is_lost = error.kind is RefusalKind.EXISTS and not order.is_told  # the answer to the one that made it
+        found = connection.axerrio.inbound_order(order.external_id) if is_lost else None
+        if found is None:
+            raise
+        answer = found
     return answer.model_dump(mode="json")
 
 

@@ -45,6 +45,8 @@ class Address:
     #: None until Axerrio took an order that was born in Komet.
     key: str | None
     external_id: str | None
+    #: Axerrio answered to it before: it stands there by a write of ours.
+    is_told: bool = False
 
 
 Send = Callable[[Connection, Address, Write, Callable[[], None]], Json]

@@ -4,31 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from clients.axerrio.client import FeedRecord
-from clients.errors import ClientError, Refused, Unanswered
-from models.canonical import InboundStatus, Line, LineReference, LineStatus, Origin, Tombstone, Unreadable
+from clients.errors import ClientError, Refused
+from models.canonical import InboundStatus, Line, LineReference, LineStatus, OrderStatus, Origin, Tombstone, Unreadable
 from models.canonical import Order as CanonicalOrder
 from models.database import now
-from models.tables import (
-    Connection as ConnectionRow,
-)
-from models.tables import (
-    Json,
-    Order,
-    OrderLine,
-    Prebook,
-    PrebookItem,
-    PurchaseOrder,
-    PurchaseOrderItem,
-)
+from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem
 from tasks.connection import Connection
-from tasks.dates import is_time_zone, today_in
+from tasks.dates import today_in
 from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.observe.sequence import FORGOTTEN, read_page, set_aside
+from tasks.observe.tenant import time_zone_of
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
@@ -37,13 +27,15 @@ from tasks.wanted import articles_of, as_sent, departure_of, products_of
 
 log = structlog.get_logger()
 
+_OVER = (OrderStatus.SHIPPED, OrderStatus.CLOSED)
+
 #: Orders without a decision that one poll asks for.
 _MOST_PENDING = 20
 
 
 def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of sales orders: versions of those born in Axerrio, and its own view of those born in Komet."""
-    zone = _time_zone(runtime, connection)
+    zone = time_zone_of(runtime, connection)
     hints = read_page(
         runtime,
         connection,
@@ -84,20 +76,6 @@ def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
                 learn_inbound_answer(row, answer)
                 hints += wake(session, [row], connection, runtime.timing)
     return hints
-
-
-def _time_zone(runtime: Runtime, connection: Connection) -> str:
-    """Axerrio's time zone, in which departure dates are judged; asked once, from `GET /identity`."""
-    of_connection = ConnectionRow.id == connection.id
-    with runtime.sessions.begin() as session:
-        zone = session.scalar(select(ConnectionRow.axerrio_time_zone).where(of_connection))
-    if zone is None:
-        zone = connection.axerrio.identity().time_zone
-        if not is_time_zone(zone):
-            raise Unanswered("axerrio", "identity", f"it names the time zone {zone}, which is none that we know")
-        with runtime.sessions.begin() as session:
-            session.execute(update(ConnectionRow).where(of_connection).values(axerrio_time_zone=zone))
-    return zone
 
 
 class _Store:
@@ -194,12 +172,14 @@ class _Store:
     def _bury(self, row: Order | None, sequence: int | None) -> Order | None:
         """A tombstone may lack a version: it goes by sequence."""
         if row is not None and row.origin == Origin.KOMET:
-            row.axerrio_holds, row.axerrio_as_of = None, self._claim.began_at
+            row.axerrio_holds, row.axerrio_as_of, row.unreadable = None, self._claim.began_at, None
             return row
-        if row is None or row.is_deleted or (sequence is not None and sequence <= row.sequence):
+        if row is None or (sequence is not None and sequence <= row.sequence):
+            return None
+        if row.is_deleted and row.unreadable is None:
             return None
         row.version_at = self._now
-        row.is_deleted, row.updated_at = True, self._now
+        row.is_deleted, row.unreadable, row.updated_at = True, None, self._now
         row.sequence = sequence or row.sequence
         return row
 
@@ -247,6 +227,7 @@ class _Store:
 
     def _update(self, row: Order, order: CanonicalOrder, sequence: int) -> None:
         row.axerrio_number, row.version_at = order.number, self._now
+        before, was_over = row.version, row.wanted is not None and row.wanted["status"] in _OVER
         row.version = order.version
         row.sequence = sequence
         row.wanted = _header(order)
@@ -258,6 +239,10 @@ class _Store:
             if known is None:
                 known = OrderLine(line_key=line.line_key, since_version=order.version)
                 row.lines.append(known)
+            elif known.since_version == before and row.seeded_version is None:
+                # What had left when it was first seen was never here before it left.
+                has_left = was_over or (known.wanted is not None and known.wanted["status"] == LineStatus.SHIPPED)
+                known.since_version = order.version if has_left else before
             known.position = position
             known.wanted = line.model_dump(mode="json")
         for gone in present.values():

@@ -16,6 +16,7 @@ from models.tables import Json, Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
+from tasks.observe.tenant import time_zone_of
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 from tasks.wake import lock_orders, wake
@@ -48,8 +49,10 @@ def read_page(
         store: keeps the records; gives the locked rows of the orders that they concern.
 
     Raises:
+        Refused: it is another tenant's feed.
         ReadLostError: somebody else reads the feed by now; nothing of the page is kept.
     """
+    time_zone_of(runtime, connection)
     cursor = claim.cursor or 0
     page = fetch(cursor, PAGE)
     again, mended = _read_again(runtime, claim, fetch)

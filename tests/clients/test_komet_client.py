@@ -265,6 +265,7 @@ class TestEmptiness:
             ({"status": 1, "message": "Orders not found.OK"}, True),
             ({"status": "0", "message": "Orders not found.OK"}, True),
             ({"status": 0, "message": "Prebooks not found", "prebooks": []}, True),
+            ({"status": 0, "message": "", "prebooks": []}, True),
             ({"message": "Orders not found.OK"}, True),
             ({"status": 1, "message": "OK"}, False),
             ({"status": 1}, False),
@@ -276,11 +277,45 @@ class TestEmptiness:
         listing = Komet(answer).prebooks()
         assert listing.records == ()
         assert listing.complete is complete
+        assert [json.loads(each.raw) for each in listing.unreadable] == ([] if complete else [answer])
 
-    @pytest.mark.parametrize("message", ["Customer not found", "", "token"])
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "No prebooks for this date",
+            "Prebook orders were not found.",
+            "No orders found",
+            "There are no purchase orders for 2026-11-24.",
+            "no records",
+        ],
+    )
+    def test_has_many_words(self, message: str) -> None:
+        for answer in ({"status": 0, "message": message}, {"status": 0, "message": message, "prebooks": []}):
+            listing = Komet(answer).prebooks()
+            assert (listing.records, listing.unreadable, listing.complete) == ((), (), True)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "Customer not found",
+            "token",
+            "Invalid token",
+            "Orders not found because the server is ill",
+            "No data for this authentication token",
+            "No results in time, try again",
+        ],
+    )
     def test_a_no_is_not_empty(self, message: str) -> None:
+        for answer in ({"status": 0, "message": message}, {"status": 0, "message": message, "prebooks": []}):
+            with pytest.raises(Refused):
+                Komet(answer).prebooks()
+
+    @pytest.mark.parametrize("message", ["", " ", None])
+    def test_a_no_without_a_word_is_empty_only_with_its_list(self, message: str | None) -> None:
         with pytest.raises(Refused):
             Komet({"status": 0, "message": message}).prebooks()
+        with pytest.raises(Refused):
+            Komet({"status": 0, "message": message, "prebooks": None}).prebooks()
 
     @pytest.mark.parametrize("answer", [{}, {"message": "OK"}, [], 1, None, "OK"])
     def test_no_list_at_all(self, answer: Any) -> None:

@@ -139,6 +139,34 @@ def test_an_unreadable_newer_version_holds_the_order_until_it_can_be_read(ledger
         assert session.scalars(select(UnreadableRecord)).one().resolved_at is not None
 
 
+def test_a_tombstone_ends_what_a_version_that_cannot_be_read_held(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(120)
+    world.place(key=key, status="perhaps")
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "unreadable")
+    world.control("orders/delete", tenant_token=world.axerrio_token, keys=[key])
+    ledger.live(180)
+    assert ledger.state(key) == "cancelled"
+    assert not any(item["boxes"] for prebook in world.company["prebooks"] for item in prebook["items"])
+
+
+def test_what_had_left_when_it_was_first_seen_is_not_missed_later(ledger: Ledger, world: World) -> None:
+    gone = world.line("1", status="shipped")
+    key = world.place(lines=[gone, world.line("2")])
+    ledger.live(180)
+    assert ledger.state(key) == "ordered"
+    for notes in ("a", "b"):
+        world.place(key=key, lines=[gone, world.line("2", notes=notes)])
+        ledger.live(60)
+    assert ledger.state(key) == "ordered"
+    all_gone = world.place(status="shipped")
+    ledger.live(60)
+    world.place(key=all_gone, customerReference="another")
+    ledger.live(60)
+    assert ledger.state(all_gone) == "closed"
+
+
 def test_a_server_that_went_back_in_time_stops_the_feed(ledger: Ledger, world: World) -> None:
     world.place()
     ledger.work()

@@ -514,6 +514,22 @@ def test_after_429_nobody_calls_before_the_time_that_was_said(workers: Workers, 
     workers.all_went_on(keys)
 
 
+def test_while_the_feed_that_probes_stands_still_another_does(ledger: Ledger, world: World) -> None:
+    world.place()
+    ledger.work()
+    connection = next(iter(ledger.runtime.connections))
+    error = Refused("axerrio", "labels.sync", "HTTP 429", RefusalKind.LIMIT, 60.0)
+    assert upstreams.judge(ledger.runtime, call_of(ledger, "labels", "axerrio.labels.sync"), error).closed
+    ledger.pass_time(61)
+    with ledger.runtime.sessions.begin() as session:
+        assert Obstacles(session, connection, ledger.timing).hold_back(Feed.LABELS) is not None
+        scope = session.scalars(select(Scope).where(Scope.feed == Feed.SALES_ORDERS)).one()
+        scope.stopped_reason, scope.due_at = "Axerrio went back in time", None
+    ledger.live(300)
+    with ledger.session() as session:
+        assert not session.scalar(select(func.count()).where(Upstream.closed_by.is_not(None)))
+
+
 def test_what_the_answer_says_is_waited_for_and_no_longer(ledger: Ledger) -> None:
     connection = next(iter(ledger.runtime.connections))
     error = Refused("komet", "prebook.create", "HTTP 429", RefusalKind.LIMIT, 7200.0)
