@@ -154,10 +154,17 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
 
     User and password are set as an option within this process: on a command line they would show in `ps`, and of
     Flower's own variable a comma would make two.
+
+    Raises:
+        Problem: its port is taken.
     """
     import flower.options  # noqa: F401 - it defines them
     from tornado.options import options
 
+    from worker.services import port_taken
+
+    if port_taken(settings.flower_port):
+        raise Problem(f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT.")
     options.basic_auth = [":".join(flower_access(settings))]
     options.tasks_columns = "name,args,state,result,received,runtime,uuid"
     options.read_only = True

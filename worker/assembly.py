@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redis import Redis, RedisError
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
@@ -49,8 +49,9 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
     engine = make_engine(database_url, pool_size=pool_size)
     try:
         versions = schema_versions(engine)
-    except OperationalError as error:
-        raise Problem(_unreachable(engine, error), Exit.FAILED) from None
+    except DBAPIError as error:
+        engine.dispose()
+        raise trouble_with(engine, error, "does not let us in") from None
     if not versions.serves:
         engine.dispose()
         raise Problem(unfit(versions))
@@ -70,13 +71,22 @@ def unfit(versions: SchemaVersions) -> str:
     )
 
 
-def _unreachable(engine: Engine, error: OperationalError) -> str:
-    engine.dispose()
+def trouble_with(engine: Engine, error: DBAPIError, what: str) -> Problem:
+    """What a person can put right where a database cannot be used: the URL, or the database.
+
+    Args:
+        engine: of the database.
+        error: of the driver, or of the database.
+        what: it does not do, as the predicate of a sentence.
+    """
+    if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) is None:
+        # The driver said so, before a word went out.
+        return Problem(f"AXKOMET_DATABASE_URL cannot be used ({first_words(error)}).")
     where = f"{engine.url.host}:{engine.url.port or 5432}"
-    return f"PostgreSQL at {where} does not let us in ({first_words(error)})."
+    return Problem(f"PostgreSQL at {where} {what} ({first_words(error)}).", Exit.FAILED)
 
 
-def first_words(error: OperationalError) -> str:
+def first_words(error: DBAPIError) -> str:
     """What PostgreSQL said, without the advice that follows it."""
     lines = str(error.orig).strip().splitlines()
     return lines[0] if lines else "no answer"

@@ -21,6 +21,7 @@ from models.database import now
 from models.states import HoldCode, Kind, WriteState
 from models.tables import Order, PausedMethod, Write
 from tasks.connection import Connection, ConnectionSettings
+from tasks.dates import is_time_zone
 from tasks.translation import translated
 from tasks.wanted import canonical, carrier_code_of, catalogue, customer_of
 from worker.assembly import Ledger, check_redis, open_ledger, tokens_of
@@ -113,11 +114,14 @@ def _axerrio(connection: Connection, sessions: sessionmaker[Session]) -> Iterato
     except ClientError as error:
         yield _line(name, error.detail, fix="look at base_url, token and tenant under [connection.axerrio]")
         return
-    wanted = connection.settings.axerrio.tenant
+    wanted, is_called = connection.settings.axerrio.tenant, identity.tenant_id or "without a name"
     if wanted is not None and identity.tenant_id != wanted:
-        yield _line(name, f"answers as tenant {identity.tenant_id}, not {wanted}", fix="mend the token or the tenant")
+        yield _line(name, f"answers as tenant {is_called}, not {wanted}", fix="mend the token or the tenant")
+    elif not is_time_zone(identity.time_zone):
+        said = f"names the time zone {identity.time_zone or 'of nowhere'}, which is none that we know"
+        yield _line(name, said, fix="have the adapter name one such as Europe/Amsterdam")
     else:
-        yield _line(name, f"{identity.name}, tenant {identity.tenant_id}, {identity.time_zone}")
+        yield _line(name, f"{identity.name}, tenant {is_called}, {identity.time_zone}")
     if identity.clock is not None:
         with sessions() as session:
             yield _clock(f"{name} clock", identity.clock, now(session), "the database's")

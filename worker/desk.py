@@ -3,6 +3,7 @@
 The shapes are those of the public interface: every key is always there, and what is missing is null.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -37,6 +38,8 @@ Json = dict[str, Any]
 
 #: So many orders are read at once: a statement takes 65,535 values at most.
 _CHUNK = 500
+#: An id of our own; longer ones fit no bigint.
+_ID = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def find_row(session: Session, key: str) -> Order | None:
     if kind not in ("id", *_NAMES) or not rest:
         kind, rest = "", key
     if kind == "id":
-        return session.get(Order, int(rest), options=[selectinload(Order.lines)]) if rest.isdecimal() else None
+        return session.get(Order, int(rest), options=[selectinload(Order.lines)]) if _ID.fullmatch(rest) else None
     found: dict[int, str] = {}
     for name, query in _by_key(rest).items():
         if kind in ("", name):

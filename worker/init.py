@@ -20,6 +20,7 @@ class Answers:
     komet_url: str
     company_code: str
     axerrio_url: str
+    #: Empty: it has none.
     tenant: str
     #: Empty: filled in later.
     komet_token: str = ""
@@ -101,7 +102,7 @@ requests_per_second = 5
 [connection.axerrio]
 base_url = {axerrio}
 token_env = "{variable("AXERRIO", answers.name)}"
-tenant = {tenant}
+{"tenant = " + tenant if answers.tenant else '# tenant = "farm1"'}
 
 [connection.buyers]                   # Axerrio buyer = Komet customer
 # MIAFLOWERS = "C100"

@@ -16,8 +16,11 @@ class Exit(IntEnum):
         member.says = says
         return member
 
-    DONE = 0, "Done. Of `check`, `status`, `today`: all is well."
-    FAILED = 1, "It failed, or was not wanted at the prompt. Of `check`, `status`, `today`: something is not well."
+    DONE = 0, "Done. Of `check`, `status`, `today`, `reconcile`: all is well."
+    FAILED = (
+        1,
+        "It failed, or was not wanted at the prompt. Of `check`, `status`, `today`, `reconcile`: not all is well.",
+    )
     MISUSED = 2, "Wrong usage, or a wrong setting or connections file."
     NOTHING = 3, "Nothing matched, so nothing was done. A list without entries is no such case."
     PARTLY = 4, "Part of it was done; stderr says what was not, and why."

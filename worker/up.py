@@ -9,11 +9,11 @@ from functools import partial
 import structlog
 import typer
 from sqlalchemy import Engine, delete, or_
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from models.database import SchemaBusyError, SchemaTooNewError, make_engine, schema_versions, upgrade
 from models.tables import Process
-from worker.assembly import check_redis, first_words, open_services, timing_of, tokens_of, unfit
+from worker.assembly import check_redis, open_services, timing_of, tokens_of, trouble_with, unfit
 from worker.connections import load_connections
 from worker.desk import Json
 from worker.problems import Exit, Problem
@@ -49,6 +49,8 @@ def look(settings: Settings) -> Json:
             "connections": [],
             "workers": 0,
             "beat": {"last_tick_at": None},
+            "not_taken_up": [],
+            "forgotten": [],
         }
     try:
         with ledger.sessions() as session:
@@ -75,9 +77,8 @@ def migrate(database_url: str) -> str | None:
     try:
         versions = schema_versions(engine)
         return versions.current if versions.current == versions.needed else _upgraded(engine)
-    except OperationalError as error:
-        where = f"{engine.url.host}:{engine.url.port or 5432}"
-        raise Problem(f"PostgreSQL at {where} could not be upgraded ({first_words(error)}).", Exit.FAILED) from None
+    except DBAPIError as error:
+        raise trouble_with(engine, error, "could not be upgraded") from None
     finally:
         engine.dispose()
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from models.states import Kind
 from models.tables import Connection
 from tests.cli.conftest import Shell
+from tests.clients.sockets import answering, serving
 from tests.processes.plant import Json
 from tests.sync.conftest import Ledger
 from tests.sync.test_upstreams import METHODS
@@ -52,6 +53,23 @@ def test_clocks_that_differ(shell: Shell, world: World, ledger: Ledger) -> None:
     shell.later(ledger)
     lines = check(shell)
     assert "ahead of this machine's" in lines["database clock"]["message"]
+
+
+# -- whose it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [("Farm time", "names the time zone Farm time, which"), (None, "names the time zone of nowhere, ")],
+)
+def test_an_axerrio_whose_time_zone_nobody_knows(shell: Shell, world: World, zone: str | None, said: str) -> None:
+    file = shell.folder / "connections.toml"
+    with serving(answering(json.dumps({"tenantId": "farm1", "timeZone": zone}))) as axerrio:
+        file.write_text(file.read_text().replace(world.addresses["axerrio"], axerrio.url))
+        lines = check(shell)
+    assert [name for name, each in lines.items() if not each["ok"]] == ["miami: Axerrio"]
+    assert said in lines["miami: Axerrio"]["message"]
+    assert "Europe/Amsterdam" in lines["miami: Axerrio"]["fix"]
 
 
 # -- write methods ---------------------------------------------------------------------------------------------

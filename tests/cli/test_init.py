@@ -46,6 +46,26 @@ def test_both_files_are_written_and_serve(empty: Shell) -> None:
     assert "KOMET_TOKEN_SAO_PAULO" in checked, "what is to be filled in is named"
 
 
+@pytest.mark.parametrize("tenant", [None, ""])
+def test_an_axerrio_without_a_tenant(empty: Shell, tenant: str | None) -> None:
+    assert empty.run(*init(empty, tenant=tenant)).returncode == 0
+    text = (empty.folder / "connections.toml").read_text()
+    (entry,) = tomllib.loads(text)["connection"]
+    assert "tenant" not in entry["axerrio"]
+    assert '# tenant = "farm1"\n' in text, "it is told where it would stand"
+
+
+def test_at_a_terminal_it_may_be_left_empty(empty: Shell) -> None:
+    tokens = [f"{each}'s token (Enter: fill it in later) []: " for each in ("Komet", "Axerrio")]
+    empties = dict.fromkeys(["Axerrio's tenant (Enter: it has none):", *tokens], "\n")
+    answers = {"Name of the connection": "miami\n"} | empties
+    done = empty.run_on_terminal(*init(empty, name=None, tenant=None), answers=answers)
+    assert done.returncode == 0, done
+    assert all(question in done.stdout for question in answers), "it is asked for all the same"
+    (entry,) = tomllib.loads((empty.folder / "connections.toml").read_text())["connection"]
+    assert (entry["name"], entry["axerrio"].get("tenant")) == ("miami", None)
+
+
 def test_nothing_is_overwritten(empty: Shell) -> None:
     env = empty.folder / ".env"
     env.write_text("MINE=1\n")
@@ -60,7 +80,7 @@ def test_nothing_is_overwritten(empty: Shell) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"name": None, "tenant": None}, "Nobody is there to ask: give --name, --tenant"),
+        ({"name": None, "axerrio_url": None}, "Nobody is there to ask: give --name, --axerrio-url"),
         ({"name": "São Paulo"}, "connection São Paulo: name:"),
         ({"time_zone": "Brazil"}, "Brazil is no time zone name"),
         ({"axerrio_url": "http://axerrio.example"}, "plain http shows the token to the network"),

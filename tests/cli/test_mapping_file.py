@@ -37,6 +37,10 @@ def test_what_is_written_is_read_back(shell: Shell, ledger: Ledger) -> None:
     done = shell.run("mapping", "export")
     assert (done.returncode, done.stdout) == (0, text)
     assert shell.run("mapping", "export", "--connection", "miami").stdout == text
+    assert json.loads(shell.run("mapping", "export", "--json").stdout) == [
+        dict(zip(HEAD.split(","), row, strict=True))
+        for row in (("miami", "LILY", None, 'Lily, white "Siberia"'), ("miami", "TULIP", "TUL01", None))
+    ]
     again = shell.run("mapping", "import", "mappings.csv")
     assert again.stdout == "2 mapping(s) read, 0 of them new or changed; 1 order(s) released.\n"
     lily, tulip = json.loads(shell.run("mapping", "import", "mappings.csv", "--json").stdout)

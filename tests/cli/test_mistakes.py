@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from models.database import make_engine, schema_versions
 from tests.cli.conftest import Shell
 from tests.sync.conftest import Ledger
 from tests.world import World
+from worker import cli
 
 NOWHERE = "127.0.0.1:1"
 PROCESSES = ["worker", "up"]
@@ -77,14 +79,25 @@ def test_no_service_is_known(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--state", "lost"], "--state lost is no state: it is one of received, prebooked"),
+        (["--state", "lost"], "--state lost is unknown: it is one of received, prebooked"),
+        (["--origin", "foo"], "--origin foo is unknown: it is one of axerrio, komet"),
+        (["--reason", "foo"], "--reason foo is unknown: it is one of mapping_required, "),
         (["--since", "yesterday"], "--since yesterday is no time"),
+        (["--since", ""], "--since  is no time"),
         (["--departing", "24-11-2026"], "--departing 24-11-2026 is no date"),
+        (["--departing", ""], "--departing  is no date"),
         (["--connection", "maimi"], "--connection maimi is no connection of the ledger, which knows none"),
     ],
 )
 def test_a_word_that_is_not_known(shell: Shell, arguments: list[str], words: str) -> None:
     assert words in shell.complaint(2, "orders", "list", *arguments)
+
+
+def test_more_orders_than_anybody_has(shell: Shell) -> None:
+    for command in ("orders list", "requeue --all"):
+        done = shell.run(*command.split(), "--limit", "9" * 20)
+        assert done.returncode == 2, done
+        assert "2147483647" in done.stderr
 
 
 # -- services --------------------------------------------------------------------------------------------------
@@ -97,6 +110,38 @@ def test_the_database_is_away(shell: Shell, command: str) -> None:
     assert f"PostgreSQL at {NOWHERE}" in sentence
     assert "refused" in sentence
     assert "secret-word" not in sentence
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "orders list"])
+def test_a_database_url_that_asks_for_what_the_driver_does_not_know(
+    shell: Shell, database_url: str, command: str
+) -> None:
+    sentence = shell.complaint(2, *command.split(), AXKOMET_DATABASE_URL=f"{database_url}&foo=bar")
+    assert "AXKOMET_DATABASE_URL cannot be used" in sentence
+    assert '"foo"' in sentence
+
+
+def test_a_database_that_fails_in_the_middle_of_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise OperationalError("SELECT secret", {}, Exception("the connection was lost\nTry later"))
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("axkomet: PostgreSQL did not do it (the connection was lost): ")
+
+
+def test_an_error_of_ours_is_not_put_on_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise LookupError("ours")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(LookupError):
+        cli.main()
 
 
 @pytest.fixture
@@ -122,7 +167,7 @@ def test_the_schema_is_not_of_this_version(
     shell: Shell, set_schema_version: Callable[..., None], version: str | None
 ) -> None:
     set_schema_version(version)
-    for command in ("worker", "beat", "orders list"):
+    for command in ("worker", "beat", "flower", "orders list"):
         sentence = shell.complaint(2, *command.split())
         assert f"schema is of version {version or 'none'}" in sentence
         assert "run `axkomet db upgrade`" in sentence
@@ -130,7 +175,7 @@ def test_the_schema_is_not_of_this_version(
 
 def test_the_schema_serves_this_program_no_more(shell: Shell, set_schema_version: Callable[..., None]) -> None:
     set_schema_version("9999", "serves 9000")
-    for command in ("worker", "beat", "orders list", "db upgrade"):
+    for command in ("worker", "beat", "flower", "orders list", "db upgrade"):
         sentence = shell.complaint(2, *command.split())
         assert "of version 9999, serves programs that need 9000 or newer" in sentence
         assert "install a newer version" in sentence
@@ -147,9 +192,10 @@ def test_a_newer_schema_that_serves_this_program_is_as_good(
 def test_a_port_is_taken(shell: Shell, taken_port: int) -> None:
     sentence = shell.complaint(2, "sandbox", "--komet-port", str(taken_port), "--axerrio-port", "0")
     assert "cannot listen" in sentence
-    sentence = shell.complaint(2, "up", AXKOMET_FLOWER_PORT=str(taken_port))
-    assert f"Port {taken_port} is taken" in sentence
-    assert "AXKOMET_FLOWER_PORT" in sentence
+    for command in ("up", "flower"):
+        sentence = shell.complaint(2, command, AXKOMET_FLOWER_PORT=str(taken_port), AXKOMET_FLOWER_PASSWORD="word")
+        assert f"Port {taken_port} is taken" in sentence
+        assert "AXKOMET_FLOWER_PORT" in sentence
 
 
 def test_a_port_that_is_none(shell: Shell) -> None:
@@ -162,6 +208,12 @@ def test_a_port_that_is_none(shell: Shell) -> None:
 @pytest.mark.parametrize("command", ["orders show", "requeue"])
 def test_a_key_that_no_order_has(shell: Shell, command: str) -> None:
     assert "No order has the key 2026-0" in shell.complaint(3, *command.split(), "2026-0")
+
+
+@pytest.mark.parametrize("command", ["orders show", "requeue"])
+def test_an_id_that_no_order_can_have(shell: Shell, command: str) -> None:
+    key = f"id:{'9' * 20}"
+    assert f"No order has the key {key}" in shell.complaint(3, *command.split(), key)
 
 
 def test_a_key_that_two_orders_have(

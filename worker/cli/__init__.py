@@ -20,3 +20,18 @@ def main() -> None:
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
+    except Exception as error:
+        said = _of_database(error)
+        if said is None:
+            raise
+        typer.echo(f"axkomet: PostgreSQL did not do it ({said}): nothing more was changed. Try again.", err=True)
+        sys.exit(Exit.FAILED)
+
+
+def _of_database(error: Exception) -> str | None:
+    """What PostgreSQL said, where it failed or went away after the command had reached it."""
+    from sqlalchemy.exc import DBAPIError  # heavy, and seldom needed
+
+    from worker.assembly import first_words
+
+    return first_words(error) if isinstance(error, DBAPIError) else None

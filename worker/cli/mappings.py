@@ -155,13 +155,18 @@ def import_mappings(
 @mapping.command("export")
 def export_mappings(
     connection: Annotated[str | None, typer.Option(help="Only of this connection.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write all mappings as CSV to stdout. Example: axkomet mapping export > mappings.csv."""
     from tasks.mapping import mapped
     from worker.assembly import open_services
-    from worker.mapping_file import as_csv
+    from worker.mapping_file import COLUMNS, as_csv
 
     _, ledger = open_services(load())
     with ledger.sessions() as session:
         known_connection(session, connection)
-        typer.echo(as_csv(mapped(session, connection)), nl=False)
+        found = mapped(session, connection)
+    if as_json:
+        show([{column: getattr(each, column) for column in COLUMNS} for each in found], as_json, str)
+    else:
+        typer.echo(as_csv(found), nl=False)

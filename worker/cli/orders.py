@@ -17,9 +17,9 @@ from worker.cli.shared import (
     known_connection,
     load,
     moment_of,
+    one_of,
     orders,
     show,
-    state_of,
 )
 from worker.problems import Exit, Problem
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` ans
     from worker.settings import ServiceUrls, Settings
 
 _CAN_BE_REQUEUED = ("failed", "held", "mapping_required")
+#: Orders of one list; more than PostgreSQL counts in this type.
+_MOST = 2**31 - 1
 
 
 @orders.command("list")
@@ -39,19 +41,22 @@ def list_orders(
     reason: Annotated[str | None, typer.Option(help="Code of a reason, such as in_doubt.")] = None,
     since: Annotated[str | None, typer.Option(help="Changed since: 2026-11-24, or with a time; UTC.")] = None,
     departing: Annotated[str | None, typer.Option(help="Departure date: 2026-11-24.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=_MOST)] = None,
     as_json: AsJson = False,
 ) -> None:
     """List orders, the nearest departure first. Example: axkomet orders list --state held."""
+    from models.canonical import Origin
+    from models.states import HoldCode, OrderState
     from worker.assembly import open_services
     from worker.desk import OrderFilter, find_orders
     from worker.screens import order_list
 
+    in_state = one_of(OrderState, "--state", state)
     wanted = OrderFilter(
-        states=[state_of(state)] if state else [],
+        states=[in_state] if in_state is not None else [],
         connection=connection,
-        origin=origin,
-        reason=reason,
+        origin=one_of(Origin, "--origin", origin),
+        reason=one_of(HoldCode, "--reason", reason),
         since=moment_of("--since", since),
         departing=date_of("--departing", departing),
         limit=limit,
@@ -93,31 +98,33 @@ def requeue(
         str | None, typer.Option(help="Only those changed since: 2026-11-24, or with a time; UTC.")
     ] = None,
     departing: Annotated[str | None, typer.Option(help="Only those of this departure date: 2026-11-24.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="So many, the nearest departure first.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=_MOST, help="So many, the nearest departure first.")] = None,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "by hand",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what stands there and what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let orders begin afresh. Example: axkomet requeue 2026-48210, or axkomet requeue --state failed --dry-run."""
+    from models.canonical import Origin
+    from models.states import OrderState
     from tasks.requeue import BATCH, Requeued, requeue_all
     from worker.assembly import open_services
     from worker.desk import OrderFilter, find_names, find_row
     from worker.screens import progress
 
-    if bool(keys) + bool(state) + every != 1:
+    if bool(keys) + (state is not None) + every != 1:
         raise Problem("Name either keys of orders, or a state with --state, or --all.")
-    if keys and (connection or origin or since or departing or limit):
+    if keys and any(each is not None for each in (connection, origin, since, departing, limit)):
         raise Problem("Filters go with --state or --all: a key names its order alone.")
     if state not in (None, *_CAN_BE_REQUEUED):
         raise Problem(f"--state {state} cannot be requeued: it is one of {', '.join(_CAN_BE_REQUEUED)}.")
     wanted = OrderFilter(
         connection=connection,
-        origin=origin,
+        origin=one_of(Origin, "--origin", origin),
         since=moment_of("--since", since),
         departing=date_of("--departing", departing),
         limit=limit,
-        states=[state_of(each) for each in ([state] if state else _CAN_BE_REQUEUED)],
+        states=[OrderState(each) for each in ([state] if state else _CAN_BE_REQUEUED)],
     )
     settings = load()
     urls, ledger = open_services(settings)

@@ -13,8 +13,9 @@ _QUESTIONS = {
     "time_zone": "Time zone of the Komet company, such as America/New_York",
     "company_code": "Your name for the Komet company, such as MIA",
     "axerrio_url": "Address of Axerrio's adapter, such as https://axerrio.example",
-    "tenant": "Axerrio's tenant",
+    "tenant": "Axerrio's tenant (Enter: it has none)",
 }
+_MAY_BE_LEFT_OUT = ("tenant",)
 Check = Annotated[
     bool, typer.Option("--check", help="Run none: say whether the one of this machine is at work. Exit 1 where not.")
 ]
@@ -78,7 +79,7 @@ def beat(check: Check = False) -> None:
 @app.command()
 def flower(check: Check = False) -> None:
     """Run Flower, with a password. Example: axkomet flower."""
-    from worker.settings import resolve_services
+    from worker.assembly import open_services
 
     settings = load()
     if check:
@@ -88,7 +89,9 @@ def flower(check: Check = False) -> None:
     else:
         from worker.app import run_flower
 
-        run_flower(settings, resolve_services(settings))
+        urls, ledger = open_services(settings)
+        ledger.engine.dispose()
+        run_flower(settings, urls)
 
 
 @app.command()
@@ -129,7 +132,7 @@ def init(
     time_zone: Annotated[str | None, typer.Option(help="Of the Komet company, such as America/New_York.")] = None,
     company_code: Annotated[str | None, typer.Option(help="Your name for the Komet company, such as MIA.")] = None,
     axerrio_url: Annotated[str | None, typer.Option(help="Address of Axerrio's adapter.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Axerrio's tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Axerrio's tenant, where it has any.")] = None,
     komet_url: Annotated[str, typer.Option(help="Address of Komet's API.")] = "https://api.kometsales.com/api",
     as_json: AsJson = False,
 ) -> None:
@@ -148,18 +151,19 @@ def init(
         "axerrio_url": axerrio_url,
         "tenant": tenant,
     }
-    missing = [each for each, given in asked.items() if not given]
+    missing = [each for each, given in asked.items() if not given and each not in _MAY_BE_LEFT_OUT]
     tokens = {}
     if missing and not sys.stdin.isatty():
         options = ", ".join(f"--{each.replace('_', '-')}" for each in missing)
         raise Problem(f"Nobody is there to ask: give {options}.")
     if missing:
-        told = {each: typer.prompt(_QUESTIONS[each], err=True) for each in missing}
-        asked |= told
+        for each in (*missing, *(each for each in _MAY_BE_LEFT_OUT if asked[each] is None)):
+            default = "" if each in _MAY_BE_LEFT_OUT else None
+            asked[each] = typer.prompt(_QUESTIONS[each], default=default, show_default=False, err=True)
         for system in ("Komet", "Axerrio"):
             question = f"{system}'s token (Enter: fill it in later)"
             tokens[f"{system.lower()}_token"] = typer.prompt(question, default="", hide_input=True, err=True)
-    answers = Answers(komet_url=komet_url, **{each: str(word).strip() for each, word in (asked | tokens).items()})
+    answers = Answers(komet_url=komet_url, **{each: (word or "").strip() for each, word in (asked | tokens).items()})
     written = [str(file) for file in write_files(answers, settings.connections)]
     show({"written": written}, as_json, lambda _: "\n".join(f"{file} written" for file in written))
     typer.echo("Next: fill in tokens and buyers, then `axkomet up`, and in another terminal `axkomet check`.", err=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -30,6 +31,7 @@ app.add_typer(feeds, name="feed")
 app.add_typer(database, name="db")
 
 Found = TypeVar("Found")
+Word = TypeVar("Word", bound=StrEnum)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -74,17 +76,13 @@ def by_key(find: "Callable[[Session, str], Found | None]", session: "Session", k
     return found
 
 
-def state_of(word: str | None) -> Any:
-    """The state that `--state` names; a word that is none is the user's mistake."""
-    from models.states import OrderState
-
-    if word is None:
-        return None
+def one_of(words: type[Word], option: str, word: str | None) -> Word | None:
+    """What an option names; a word that is none of these is the user's mistake."""
     try:
-        return OrderState(word)
+        return words(word) if word is not None else None
     except ValueError:
-        known = ", ".join(state.value for state in OrderState)
-        raise Problem(f"--state {word} is no state: it is one of {known}.") from None
+        known = ", ".join(each.value for each in words)
+        raise Problem(f"{option} {word} is unknown: it is one of {known}.") from None
 
 
 def known_connection(session: "Session", name: str | None) -> None:
@@ -114,7 +112,7 @@ def connections_of(session: "Session") -> dict[str, int]:
 def date_of(option: str, word: str | None) -> date | None:
     """The date that an option names."""
     try:
-        return date.fromisoformat(word) if word else None
+        return date.fromisoformat(word) if word is not None else None
     except ValueError:
         raise Problem(f"{option} {word} is no date: write it as 2026-11-24.") from None
 
@@ -122,7 +120,7 @@ def date_of(option: str, word: str | None) -> date | None:
 def moment_of(option: str, word: str | None) -> datetime | None:
     """The moment that an option names; UTC where it says nothing else."""
     try:
-        moment = datetime.fromisoformat(word) if word else None
+        moment = datetime.fromisoformat(word) if word is not None else None
     except ValueError:
         raise Problem(f"{option} {word} is no time: write it as 2026-11-24 or 2026-11-24T06:00.") from None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
