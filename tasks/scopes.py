@@ -161,6 +161,8 @@ class Claim:
     requested: int
     #: Records of it were put aside.
     lacks_records: bool
+    #: The last look at it was whole, or there was none.
+    was_whole: bool
     #: An order waits for it that cannot go on without.
     is_urgent: bool
     began_at: datetime
@@ -282,10 +284,10 @@ def _hints(scope: Scope, moment: datetime, timing: Timing) -> list[Hint]:
 
 
 def expect(session: Session, connection_id: int, feed: Feed, key: str, seconds: float) -> None:
-    """Let the scope be read within so many seconds: something in it is to be looked at again."""
+    """Let the scope be read within so many seconds, unless it stands still: something in it is to be looked at."""
     soon = now(session) + timedelta(seconds=seconds)
     scope = lock(session, find_or_make(session, connection_id, feed, key))
-    if scope.due_at is None or scope.due_at > soon:
+    if scope.stopped_reason is None and (scope.due_at is None or scope.due_at > soon):
         scope.due_at = soon
 
 
@@ -322,6 +324,8 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
         UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None)
     )
     waits = select(func.bool_or(Wait.active)).where(Wait.scope_id == Scope.id).scalar_subquery()
+    newest = select(Observation.complete).where(Observation.scope_id == Scope.id).order_by(Observation.began_at.desc())
+    was_whole = newest.limit(1).scalar_subquery()
     taken = session.execute(
         update(Scope)
         .where(
@@ -331,12 +335,12 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=lease_ends, due_at=lease_ends, hinted_until=None)
-        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), waits)
+        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), was_whole, waits)
         .execution_options(populate_existing=True)
     ).first()
     if taken is None:
         return None
-    scope, began_at, lacks_records, is_urgent = taken
+    scope, began_at, lacks_records, last_was_whole, is_urgent = taken
     return Claim(
         scope.id,
         scope.connection_id,
@@ -347,6 +351,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
         owner,
         scope.requested,
         lacks_records,
+        last_was_whole is not False,
         is_urgent is True,
         began_at,
         is_idle=_is_on_demand(scope) and is_urgent is None and scope.requested <= scope.served,

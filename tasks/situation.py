@@ -23,7 +23,17 @@ from models.canonical import (
 from models.database import now
 from models.prepared import Found, parameter
 from models.states import Feed, Kind, WriteState
-from models.tables import Decision, Json, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Shipment
+from models.tables import (
+    Decision,
+    Json,
+    Label,
+    OrderLine,
+    Prebook,
+    PrebookItem,
+    PurchaseOrder,
+    PurchaseOrderItem,
+    Shipment,
+)
 from models.tables import Order as OrderRow
 from tasks import guard
 from tasks.budget import USED, Budget
@@ -32,6 +42,7 @@ from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
 from tasks.material import MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, changes_of, differences, material_of
 from tasks.plan.facts import (
+    LOOKS_FOR_ABSENCE,
     MISSES_FOR_GONE,
     AxerrioFacts,
     BoxFacts,
@@ -40,13 +51,14 @@ from tasks.plan.facts import (
     PurchaseOrderItemFacts,
     Situation,
 )
-from tasks.plan.questions import EDITED, OURS
+from tasks.plan.questions import DRAFT, EDITED, OURS
 from tasks.proofs import grace
 from tasks.runtime import Timing
 from tasks.situation_rows import (
     BOXES,
     CATALOGUE,
     DECISIONS,
+    ELSEWHERE,
     ITEMS,
     LABELS,
     LOOKS,
@@ -63,6 +75,7 @@ from tasks.situation_rows import (
     WRITES,
     ZONE,
     LookRow,
+    Looks,
     WriteRow,
     looks,
 )
@@ -196,6 +209,7 @@ class _Reading:
             looks_since_received=self._looks_since_received(),
             shipments=tuple(forms.Shipment.model_validate(each.content) for each in shipments),
             labels=tuple(forms.Label.model_validate(each.content) for each in labels),
+            codes_elsewhere=self._codes_elsewhere(labels) if shipments else frozenset(),
             former_codes={code: each.key for each in labels for code in each.former_codes},
             labels_current=self._labels_current(shipments),
             sends_temporary_awb=settings.send_temporary_awb,
@@ -237,6 +251,9 @@ class _Reading:
             touched = [each.as_of for each in of_line if each.touched]
             sent_for = (_day_sent(each) for each in of_line if each.boxes and each.missing < MISSES_FOR_GONE)
             days = {day for day in (ship_date, *sent_for) if day is not None} if touched else set()
+            unlooked = self._unlooked(days, max(touched, default=self._now))
+            covering = (each for item in of_line for each in purchased.get(item.item_id, []))
+            stale = self._unlooked(_days_of(covering), self._row.version_at)
             wanted_as_sent = sends.get(line.line_key)
             facts_of_lines.append(
                 LineFacts(
@@ -251,8 +268,11 @@ class _Reading:
                         self._item(each, prebooks[each.prebook_row], purchased.get(each.item_id, []))
                         for each in of_line
                     ),
-                    unlooked_days=tuple(sorted(day for day in days if not self._orders_looked(day, max(touched)))),
-                    orders_fresh=self._orders_fresh([each for i in of_line for each in purchased.get(i.item_id, [])]),
+                    unlooked_days=tuple(unlooked),
+                    stale_days=tuple(stale),
+                    hidden_days=tuple(
+                        day for day, found in (*unlooked.items(), *stale.items()) if found.all >= LOOKS_FOR_ABSENCE
+                    ),
                     unknown_article=next(
                         (article for article in _articles_as_sent(wanted_as_sent) if article in unknown), None
                     )
@@ -289,12 +309,13 @@ class _Reading:
     def _looks_at(self, feed: Feed, key: str) -> list[LookRow]:
         return [each for each in self._looks if each.feed is feed and each.key == key]
 
-    def _orders_looked(self, ship_date: date, after: datetime) -> bool:
-        return looks(self._looks_at(Feed.KOMET_PURCHASE_ORDERS, ship_date.isoformat()), after).complete > 0
-
-    def _orders_fresh(self, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]) -> bool:
-        dates = {order.ship_date for item, order in purchased if item.boxes and order.ship_date is not None}
-        return all(self._orders_looked(each, self._row.version_at) for each in dates)
+    def _unlooked(self, ship_dates: Iterable[date], after: datetime) -> dict[date, Looks]:
+        """Ship dates whose purchase orders were not looked at since, each with what was read of it in vain."""
+        found = {
+            each: looks(self._looks_at(Feed.KOMET_PURCHASE_ORDERS, each.isoformat()), after)
+            for each in sorted(ship_dates)
+        }
+        return {each: looked for each, looked in found.items() if not looked.complete}
 
     def _unknown_articles(self, wanted: Iterable[Json | None]) -> set[str]:
         """Articles that an item of any order shows to be unknown to Komet under the words that we would use."""
@@ -307,6 +328,12 @@ class _Reading:
             return set()
         asked = UNKNOWN.run(self._session, connection_id=self._connection.id, products=list(words))
         return {words[each] for each in asked.scalars()}
+
+    def _codes_elsewhere(self, labels: Sequence[Label]) -> frozenset[str]:
+        codes = [code for each in labels if (code := each.content["box_code"])]
+        row = self._row
+        found = ELSEWHERE.run(self._session, connection_id=row.connection_id, order_id=row.id, codes=codes)
+        return frozenset(found.scalars())
 
     def _looks_since_received(self) -> int:
         since = self._row.created_at + grace(self._proofs.get(Kind.PREBOOK_CREATE), self._timing)
@@ -324,13 +351,17 @@ class _Reading:
         return told[-1] if told else None
 
     def _decisions(self, decided: Sequence[Decision]) -> dict[tuple[str | None, str], str]:
-        """By line and fact. A decision to send Komet's version again is used up by the write that did."""
+        """By line and fact.
+
+        A decision to send Komet's version again is used up by the write that did, one on a draft by its next version.
+        """
         last = self._told()
         told_at = last.settled_at if last is not None else None
         return {
             (each.line_key, each.fact): each.choice
             for each in decided
             if not (each.choice == OURS and each.fact.startswith(EDITED) and told_at is not None and told_at > each.at)
+            and not (each.fact == DRAFT and each.at < self._row.version_at)
         }
 
     def _axerrio(self) -> AxerrioFacts:
@@ -406,6 +437,11 @@ def _order_item(item: PurchaseOrderItem, order: PurchaseOrder) -> PurchaseOrderI
         changes=differences(item.baseline, item.content, MATERIAL_OF_ORDER_ITEM),
         is_deleted_by_us=item.deleted_at is not None,
     )
+
+
+def _days_of(purchased: Iterable[tuple[PurchaseOrderItem, PurchaseOrder]]) -> set[date]:
+    """Ship dates of what holds boxes."""
+    return {order.ship_date for item, order in purchased if item.boxes and order.ship_date is not None}
 
 
 def _last_sent(items: Sequence[PrebookItem]) -> date | None:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Select, Text, any_, cast, func, or_, select, true, union
+from sqlalchemy import BigInteger, Date, Select, Text, any_, cast, func, literal, or_, select, true, union
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from models.database import CLOCK
 from models.prepared import Number, Prepared, Rows, Together, parameter
 from models.states import Feed, Kind, WriteState
 from models.tables import (
@@ -149,6 +150,14 @@ PURCHASE_ORDERS = Rows(
     _all(PurchaseOrder).where(PurchaseOrder.id.in_(select(PurchaseOrderItem.purchase_order_row).where(*_purchased))),
 )
 BOXES = Rows(Box, _all(Box).where(Box.line_id.in_(_lines)).order_by(Box.id))
+#: Which of these codes stand on an air waybill for another order.
+ELSEWHERE = Prepared(
+    select(Box.box_code).where(
+        Box.connection_id == _CONNECTION,
+        Box.box_code == any_(parameter("codes", ARRAY(Text()))),
+        Box.line_id.not_in(_lines),
+    )
+)
 SHIPMENTS = Rows(
     Shipment,
     _all(Shipment)
@@ -191,12 +200,16 @@ WRITE_LINES = Rows(
     WriteLineRow,
     select(*(WriteLine.__table__.c[name] for name in WriteLineRow._fields)).where(WriteLine.write_id.in_(_write_ids)),
 )
+#: Later than any day.
+_EVER = literal("9999")
 #: Items of any order with a product that Komet does not know.
 _unmapped = (
     PrebookItem.connection_id == _CONNECTION,
     PrebookItem.boxes > 0,
     PrebookItem.missing < MISSES_FOR_GONE,
     PrebookItem.mapped.is_(False),
+    # What left before yesterday, wherever on earth, Komet lists no more: nobody could learn of its mapping.
+    func.coalesce(PrebookItem.content["ship_date"].astext, _EVER) >= cast(cast(CLOCK, Date) - 2, Text),
 )
 #: One of them, where there are any.
 UNMAPPED = Rows(Number, select(PrebookItem.id.label("value")).where(*_unmapped).limit(1))

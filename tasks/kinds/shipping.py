@@ -119,7 +119,7 @@ def _take_boxes(
         known = select(PurchaseOrderItem.id).where(
             PurchaseOrderItem.connection_id == write.connection_id, PurchaseOrderItem.item_id == new_item_id
         )
-        if session.scalar(known) is None:
+        if session.scalar(known) is None:  # else a list has shown the split already
             session.add(
                 PurchaseOrderItem(
                     connection_id=write.connection_id,
@@ -130,7 +130,8 @@ def _take_boxes(
                     as_of=write.acknowledged_at,
                 )
             )
-        stands.boxes = shipped if is_rest else rest
+            stands.boxes = shipped if is_rest else rest
+            stands.purchase_order.as_of = write.acknowledged_at or stands.purchase_order.as_of
         carrier_id = item["item_id"] if is_rest else new_item_id
     record_boxes(session, write, line, item, carrier_id)
 

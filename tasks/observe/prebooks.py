@@ -266,7 +266,8 @@ def _misses(session: Session, connection: Connection, claim: Claim, listing: Lis
 def _should_show(session: Session, connection: Connection, claim: Claim) -> bool:
     """An item of ours that was seen and is live should stand in this list: an empty answer is not to be believed."""
     on_date = () if claim.key == WINDOW else (Prebook.truck_date == date.fromisoformat(claim.key),)
-    return bool(_unshown(session, connection, claim, Listing((), (), True, None), *on_date))
+    live = PrebookItem.missing < MISSES_FOR_GONE
+    return bool(_unshown(session, connection, claim, Listing((), (), True, None), live, *on_date))
 
 
 def _take_up(

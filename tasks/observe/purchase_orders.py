@@ -68,7 +68,9 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         ours = _ours(session, connection, records, items)
         unshown = _unshown(session, items.values())
         changed = _changed(session, connection, ours, unshown)
-        waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
+        mended = is_whole and not claim.was_whole  # it is news to all who wait
+        waiting = set(active_waiters(session, claim.scope_id, passive_too=mended))
+        waiting.update(orders_in_doubt(session, claim.scope_id))
         affected = {order_id for each in changed for order_id in each.order_ids}
         lost = _lost(session, connection, nowhere)
         rows = lock_orders(session, {*waiting, *affected, *lost.values()})
@@ -360,6 +362,7 @@ def _should_show(session: Session, connection: Connection, claim: Claim) -> bool
             PurchaseOrder.ship_date == ship_date,
             PurchaseOrder.content_hash != "",
             PurchaseOrderItem.boxes > 0,
+            PurchaseOrderItem.missing < MISSES_FOR_GONE,
         )
     )
     return bool(session.scalar(expected))

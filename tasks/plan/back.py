@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from clients.errors import RefusalKind
 from models.canonical import (
     ApprovalReport,
     InboundStatus,
@@ -18,8 +17,8 @@ from models.canonical import (
     References,
 )
 from models.states import HoldCode, Kind
-from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PurchaseOrderItemFacts
-from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step, is_shipped
+from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, most_bought
+from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
 #: Fields of a line that Axerrio must keep as Komet has them, and their words.
@@ -67,19 +66,22 @@ class Back:
     @property
     def may_link(self) -> bool:
         """The write-back can go: it is not under way, and Axerrio did not refuse it for good."""
-        return self.can_be_told and self._may(Kind.EXTERNAL_REFERENCES)
+        answer = self.s.axerrio.answer  # until it is decided, nobody can tell which lines it is about
+        is_pending = answer is not None and answer.status is InboundStatus.PENDING
+        return self.can_be_told and not is_pending and self._may(Kind.EXTERNAL_REFERENCES)
 
     def hold(self) -> Hold | None:
         """Axerrio refused a write for good, or the order born in Komet."""
         s = self.s
-        if self.ask.is_withdrawn:
-            return None  # nobody needs to be told any more
-        for kind in _KINDS:
-            too_late = kind is Kind.INBOUND_ORDER and self._takes_no_change
+        kinds: tuple[Kind, ...] = _KINDS
+        if self.ask.is_withdrawn:  # nobody needs to be told any more, but that what was told is taken back
+            kinds = (Kind.INBOUND_ORDER,) if s.axerrio.applied is not None and not s.axerrio.is_deleted else ()
+        for kind in kinds:
+            too_late = kind is Kind.INBOUND_ORDER and self.ask.takes_no_change
             hold = self._too_late() if too_late else self._refused(kind)
             if hold is not None:
                 return hold
-        answer = s.axerrio.answer
+        answer = s.axerrio.answer if not self.ask.is_withdrawn else None
         if s.origin is Origin.KOMET and answer is not None and answer.status is InboundStatus.REJECTED:
             said = [each.message or each.code for each in answer.lines if each.message or each.code]
             if not any(each.is_accepted is False for each in answer.lines):
@@ -110,7 +112,7 @@ class Back:
             return None
         keys = tuple(line.line_key for line in s.lines)
         applied, wanted = s.axerrio.applied, self._wanted()
-        if self._takes_no_change:
+        if self.ask.takes_no_change:
             return None
         # A change that waits for a person's word waits on both sides; lines that do not wait go on.
         waiting = {key for key, step in steps.items() if step.hold is not None and step.hold.code is HoldCode.CONFLICT}
@@ -147,7 +149,7 @@ class Back:
     def loss(self) -> tuple[str, ...]:
         """What of the order that Axerrio has would go or become another one, for people; empty: nothing."""
         applied, wanted = self.s.axerrio.applied, self._wanted()
-        if applied is None or (self._takes_no_change and self._too_late() is None):
+        if applied is None or (self.ask.takes_no_change and self._too_late() is None):
             return ()
         if wanted is None:
             return ("cancelled",)
@@ -166,15 +168,6 @@ class Back:
             return None
         return self.ask.hold(HoldCode.DEPARTED, f"It left on {last} before it was sent to Axerrio.")
 
-    @property
-    def _takes_no_change(self) -> bool:
-        """Axerrio shipped it, by its own record or by its answer to our last try."""
-        record = self.s.axerrio.record
-        if record is not None and (is_shipped(record) or any(each.status is _SHIPPED for each in record.lines)):
-            return True
-        refused = self.ask.refusals(self.ask.writes((Kind.INBOUND_ORDER,)))
-        return bool(refused) and refused[-1].refusal is RefusalKind.CONFLICT
-
     def _too_late(self) -> Hold | None:
         """What Komet changed after Axerrio shipped the order."""
         before, wanted = self.s.axerrio.applied or self.s.axerrio.record, self._wanted()
@@ -185,9 +178,10 @@ class Back:
         if not changes:
             return None
         words = ", ".join(changes)
+        changed = f"Komet changed it ({words})" if self.s.cancelled_by is None else self.ask.withdrawn
         message = (
-            f"Axerrio has shipped the order and takes no change of it any more, and Komet changed it ({words}): "
-            "that cannot be undone from here."
+            f"Axerrio has shipped the order and takes no change of it any more, and {changed}: that cannot be undone "
+            "from here."
         )
         return self.ask.conflict(None, f"shipped in Axerrio: {words}", message, THEIRS)
 
@@ -237,7 +231,7 @@ class Back:
         return (
             held is not None
             and held.prebook_item_id in {item.item_id for item in line.live_items}
-            and held.purchase_order_item_id in {item.item_id for item in _live(line)}
+            and held.purchase_order_item_id in {item.item_id for item in line.covering}
         )
 
     def references(self) -> References:
@@ -251,11 +245,11 @@ class Back:
         items = [item for line in lines for item in line.live_items]
         if not items:
             return References()
-        purchase_orders = {(each.purchase_order_id, each.number): None for line in lines for each in _live(line)}
+        purchase_orders = {(each.purchase_order_id, each.number): None for line in lines for each in line.covering}
         of_lines = []
         for line in lines:
-            live = _live(line)
-            item = max(line.live_items, key=lambda each: len(each.live_purchase_order_items))
+            live = line.covering
+            item = most_bought(line.live_items)
             first = next((each for each in live if not each.box_codes), live[0] if live else None)
             of_lines.append(
                 LineReference(
@@ -346,11 +340,6 @@ def _header(order: Order) -> Json:
 
 def _is_in(line: Line, order: Order) -> bool:
     return any(each.line_key == line.line_key for each in order.lines)
-
-
-def _live(line: LineFacts) -> list[PurchaseOrderItemFacts]:
-    """Its purchase order items that were not cancelled."""
-    return [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
 
 
 def _differences(before: Order, after: Order, ignored: Collection[str | None] = ()) -> list[str]:

@@ -32,10 +32,11 @@ from tasks.plan.facts import (
     PrebookItemFacts,
     PurchaseOrderItemFacts,
     Situation,
+    most_bought,
 )
 from tasks.plan.lines import gone
 from tasks.plan.order import Planner
-from tasks.plan.questions import EDITED, OURS, THEIRS, Questions
+from tasks.plan.questions import DRAFT, EDITED, OURS, THEIRS, Questions
 from tasks.plan.sent import changes
 from tasks.plan.shipping import by_hand
 
@@ -201,7 +202,7 @@ class _Comparison:
             return
         if self.s.origin is Origin.AXERRIO:
             self._twice(line)
-        item = max(line.live_items, key=lambda each: len(each.live_purchase_order_items))
+        item = most_bought(line.live_items)
         if self._is_hidden(line, item):
             self._add(
                 DriftKind.MISSING,
@@ -358,7 +359,7 @@ class _Comparison:
 
     def _boxes(self, line: LineFacts) -> None:
         """Boxes that left, and their labels."""
-        items = self.shipping.items(line)
+        items = line.covering
         labels = self.shipping.labels(line)
         shown = {code for each in items for code in each.box_codes}
         foreign = self.shipping.foreign_boxes(line, items, labels)
@@ -367,7 +368,9 @@ class _Comparison:
                 theirs = f"Komet: boxes {', '.join(foreign)}, not sent from here"
                 ours = f"sent: {_codes(box.box_code for box in line.boxes)}"
                 self._add(DriftKind.DIFFERENT, line, ours, theirs, fact=by_hand(foreign))
-            return
+                return
+            if all(each.box_codes for each in items):
+                return
         done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
         was_seen = done is not None and done.shown
         hidden, coded = [], []
@@ -408,9 +411,9 @@ class _Comparison:
     def _draft(self) -> None:
         """Axerrio took it back to draft."""
         live = [item for line in self.s.lines for item in line.live_items]
-        if live and self.ask.decided(None, "draft") is None:
+        if live and self.ask.decided(None, DRAFT) is None:
             stands = ", ".join(map(_stands, live))
-            self._add(DriftKind.DIFFERENT, None, "Axerrio: a draft", f"Komet: {stands}", fact="draft")
+            self._add(DriftKind.DIFFERENT, None, "Axerrio: a draft", f"Komet: {stands}", fact=DRAFT)
 
     def _prebooks(self) -> None:
         """Its prebooks: what a person wrote into their comments, copied, or added."""

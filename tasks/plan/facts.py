@@ -1,6 +1,6 @@
 """What the plan may know, and what it may say: frozen, so that a plan can never change what it was given."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -127,6 +127,11 @@ class PrebookItemFacts:
         return tuple(each for each in live if each.status is not PurchaseOrderStatus.CANCELLED)
 
 
+def most_bought(items: Iterable[PrebookItemFacts]) -> PrebookItemFacts:
+    """The item that stands for a line of which there are several: the one with most purchase order items."""
+    return max(items, key=lambda each: len(each.live_purchase_order_items))
+
+
 @dataclass(frozen=True)
 class BoxFacts:
     """A box of the line that Komet holds on an air waybill."""
@@ -159,8 +164,10 @@ class LineFacts:
     #: Days whose purchase orders may cover it, and were not looked at since an item of it was touched: the one on which
     #: it leaves, and those on which its items were to.
     unlooked_days: tuple[date, ...] = ()
-    #: Its purchase orders were looked at since its newest version came.
-    orders_fresh: bool = True
+    #: Days of its purchase orders that were not looked at since its newest version came.
+    stale_days: tuple[date, ...] = ()
+    #: Days of either kind that were looked at in vain: their lists are not whole.
+    hidden_days: tuple[date, ...] = ()
     #: An article of it that Komet is known not to know, by an item of another line.
     unknown_article: str | None = None
     boxes: tuple[BoxFacts, ...] = ()
@@ -179,6 +186,11 @@ class LineFacts:
     def purchase_order_items(self) -> tuple[PurchaseOrderItemFacts, ...]:
         """Purchase order items that hold boxes, of all its items."""
         return tuple(each for item in self.prebook_items for each in item.live_purchase_order_items)
+
+    @property
+    def covering(self) -> tuple[PurchaseOrderItemFacts, ...]:
+        """Those of them that were not cancelled."""
+        return tuple(each for item in self.prebook_items for each in item.covering)
 
 
 @dataclass(frozen=True)
@@ -229,6 +241,11 @@ class WriteFacts:
     has_live_strays: bool = False
     #: What it says of each of these lines.
     sent: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Its scope was read since it was settled. A list that is never whole tells as much in time."""
+        return bool(self.looks_since_settled or self.reads)
 
     @property
     def overdue(self) -> bool:
@@ -306,6 +323,8 @@ class Situation:
     labels: tuple[Label, ...] = ()
     #: Key of the label that once carried a code, by that code.
     former_codes: Mapping[str, str] = field(default_factory=dict)
+    #: Codes of its labels that boxes of other orders carry in Komet.
+    codes_elsewhere: frozenset[str] = frozenset()
     #: Labels were read after the newest shipment of the order came.
     labels_current: bool = True
     sends_temporary_awb: bool = False

@@ -11,7 +11,7 @@ from datetime import date
 from shlex import quote
 
 from clients.errors import RefusalKind
-from models.canonical import InboundStatus, Line, OrderStatus, Origin
+from models.canonical import InboundStatus, Line, LineStatus, OrderStatus, Origin
 from models.states import CHANGED, Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
@@ -24,6 +24,7 @@ from tasks.plan.facts import (
     PlannedWrite,
     PrebookItemFacts,
     WriteFacts,
+    most_bought,
 )
 from tasks.plan.purchases import Purchases, Removal
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
@@ -125,7 +126,7 @@ class Lines:
         covered = self._covered_elsewhere(line)
         if covered is not None:
             return covered
-        item = max(matching, key=lambda each: len(each.live_purchase_order_items))
+        item = most_bought(matching)
         return self._with_item(line, item)
 
     def stale(self, line: LineFacts, item: PrebookItemFacts) -> Removal | None:
@@ -297,7 +298,10 @@ class Lines:
         if any(self.is_given_up(line, item) for item in line.prebook_items):
             return None
         if not line.is_open:
-            return None
+            if not self.left_without_us(line):
+                return None
+            left = f"Line {line.line_key} left, as Axerrio says, and does not stand in Komet."
+            return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.DEPARTED, left))
         if not line.prebook_items and s.unseen_prebook is not None:
             return self._unseen(line, s.looks_since_received, s.unseen_prebook)
         if not line.prebook_items and self._named_by_axerrio(line):
@@ -358,7 +362,7 @@ class Lines:
     def _removed_by_a_person(self, line: LineFacts) -> Step | None:
         """An item of ours that was seen, is as it is wanted, and is gone without our deleting it."""
         for item in reversed(line.prebook_items):
-            if item.goes_from_here or not item.seen or self.ask.decided(line.line_key, gone(item)) == OURS:
+            if item.goes_from_here or not item.seen or OURS in self._said_of_loss(line, item):
                 continue
             changed = ", ".join(map(str, _changes_of(line, item)))
             message = (
@@ -375,6 +379,26 @@ class Lines:
     def is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         """A person decided that Komet's removal stands."""
         return self.ask.decided(line.line_key, self.fact_of_loss(line, item)) == THEIRS
+
+    def left_without_us(self, line: LineFacts) -> bool:
+        """It was here before it left, and does not stand in Komet, which nobody decided."""
+        s = self.s
+        if line.wanted is None or not self.ask.is_desired(line) or line.live_items or line.boxes:
+            return False
+        has_left = s.wanted.status is OrderStatus.SHIPPED or line.wanted.status is LineStatus.SHIPPED
+        was_here = line.since_version < s.wanted.version
+        is_ours = s.seeded_version is None or line.since_version > s.seeded_version
+        given_up = any(self._said_of_loss(line, item) == {THEIRS} for item in line.prebook_items)
+        return has_left and was_here and is_ours and not given_up
+
+    def _said_of_loss(self, line: LineFacts, item: PrebookItemFacts) -> set[str]:
+        """What a person decided on the item's loss, whatever Axerrio changed of the line by then."""
+        fact = gone(item)
+        return {
+            choice
+            for (key, each), choice in self.s.decisions.items()
+            if key == line.line_key and (each == fact or each.startswith(f"{fact}, "))
+        }
 
     def fact_of_loss(self, line: LineFacts, item: PrebookItemFacts) -> str:
         """The fact that an item holds nothing any more; where Axerrio changed the line since, that is another fact."""
@@ -515,7 +539,7 @@ class Lines:
         if bought is not None and not bought.shown and bought.looks < LOOKS_FOR_ABSENCE:
             return replace(self.purchases.unseen(line, bought), state=state)
         if line.unlooked_days:  # a person may have covered it
-            return Step(state, looks=(self.ask.purchase_orders(line.unlooked_days[0], active=True),))
+            return self.purchases.look_first(line, line.unlooked_days[0], state)
         if not withdrawn and not self.purchases.can_afford(line):
             return self.purchases.waits_for_budget(line, state)
         looked = self.purchases.looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from models.canonical import LineStatus, OrderStatus, Origin, PurchaseOrderStatus, References
+from models.canonical import OrderStatus, Origin, PurchaseOrderStatus, References
 from models.states import PROGRESS, Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.back import Back
 from tasks.plan.facts import (
@@ -22,7 +22,7 @@ from tasks.plan.facts import (
     WriteFacts,
 )
 from tasks.plan.lines import Lines
-from tasks.plan.questions import OURS, THEIRS, Questions, Step
+from tasks.plan.questions import DRAFT, OURS, THEIRS, Questions, Step
 from tasks.plan.shipping import Shipping
 
 _NO_LINE = "No line of it goes on: they were removed, or by a person's decision Komet keeps them as they are"
@@ -85,7 +85,8 @@ class Planner:
             return Plan(OrderState.CANCELLED, None, f"{self.ask.withdrawn}, and nothing of it stands in Komet.")
         if s.wanted.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED):
             if self._left_without_us():
-                message = f"It was {s.wanted.status.value} in Axerrio, and nothing of it was ever sent to Komet."
+                stands = "stands in Komet" if self._was_begun() else "was ever sent to Komet"
+                message = f"It was {s.wanted.status.value} in Axerrio, and nothing of it {stands}."
                 hold = self.ask.hold(HoldCode.DEPARTED, message)
                 return Plan(OrderState.HELD, hold.code, hold.message, hold.next_command, holds=(hold,))
             return Plan(OrderState.CLOSED, None, f"{s.wanted.status.capitalize()} in Axerrio.")
@@ -96,13 +97,9 @@ class Planner:
         return None
 
     def _left_without_us(self) -> bool:
-        """It was here before it left, and was not begun. A week after its truck that is over, too."""
-        s = self.s
-        was_here = any(line.since_version < s.wanted.version for line in s.lines if self.ask.is_desired(line))
-        # A draft that is closed never left.
-        statuses = [line.wanted.status for line in s.lines if line.wanted is not None]
-        has_left = s.wanted.status is OrderStatus.SHIPPED or LineStatus.SHIPPED in statuses
-        return was_here and has_left and not self._was_begun() and s.today <= s.wanted.truck_date + CLOSED_AFTER
+        """Something of it left, and nobody decided that Komet goes without. A week after its truck that is over."""
+        has_left = any(self.lines.left_without_us(line) for line in self.s.lines)
+        return has_left and self.s.today <= self.s.wanted.truck_date + CLOSED_AFTER
 
     def _something_stands(self) -> bool:
         """Something of it stands in the other system, or may: an acknowledged create counts until it is seen."""
@@ -129,7 +126,7 @@ class Planner:
             return replace(over, notices=(step.hold.message, *over.notices))
         if step is None or step.hold is not None or step.state not in _ON_THE_WAY:
             return step
-        items = [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
+        items = line.covering
         if not items:  # it cannot be undone, and a person decided that it stays
             return step
         if not self.back.is_linked(line):
@@ -260,7 +257,7 @@ class Planner:
                 "Axerrio took the order back to draft after it was sent to Komet. Ours takes it back there too, "
                 "theirs leaves it there."
             )
-            hold = self.ask.conflict(None, "draft", message, OURS, THEIRS)
+            hold = self.ask.conflict(None, DRAFT, message, OURS, THEIRS)
             if hold is not None:
                 return hold
         if s.origin is Origin.KOMET:
@@ -312,7 +309,7 @@ class Planner:
             what = "cancelled" if self.ask.is_withdrawn else "changed"
             return f"{what} in Komet: {' and '.join(counted)} deleted"
         stands = any(line.live_items for line in self.s.lines)
-        is_open = self.s.wanted.status is OrderStatus.DRAFT and self.ask.decided(None, "draft") is None
+        is_open = self.s.wanted.status is OrderStatus.DRAFT and self.ask.decided(None, DRAFT) is None
         return "taken back to draft" if is_open and stands else ""
 
     def _taken_from_axerrio(self) -> str:

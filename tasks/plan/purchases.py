@@ -84,24 +84,36 @@ class Purchases:
     def _order(self, line: LineFacts, item: PrebookItemFacts, ship_date: date) -> Step:
         """No purchase order covers the item: it is on its way to being seen, or must be made."""
         bought = self.bought(line, item)
-        if bought is not None and not bought.shown:
+        if bought is not None and not self._is_shown(line, item, bought):
             return self.unseen(line, bought)
-        look = self.ask.purchase_orders(ship_date, active=True)
         if ship_date in line.unlooked_days:  # a person may have covered it first
-            return Step(OrderState.PREBOOKED, looks=(look,))
+            return self.look_first(line, ship_date, OrderState.PREBOOKED)
         mine = self._purchases(line, item)
         hold = self.ask.refusal_hold(mine)
         if hold is not None:
             return Step(OrderState.PREBOOKED, hold)
         refused = self.ask.refusals(mine)
-        # The purchase order that it was to join may be approved. A list that is never whole tells as much in time.
-        if refused and not (refused[-1].looks_since_settled or refused[-1].reads):
-            return Step(OrderState.PREBOOKED, looks=(replace(look, key=refused[-1].look_key),))
+        # The purchase order that it was to join may be approved.
+        if refused and not refused[-1].is_looked_at:
+            look = Look(Feed.KOMET_PURCHASE_ORDERS, refused[-1].look_key, active=True)
+            return Step(OrderState.PREBOOKED, looks=(look,))
         is_mixed = line.wanted is not None and line.wanted.is_mixed
         kind = Kind.PURCHASE_ORDER_MIXED_CREATE if is_mixed else Kind.PURCHASE_ORDER_CREATE
         return Step(
             OrderState.PREBOOKED, needs=(PlannedWrite(kind, (line.line_key,), ship_date, item_id=item.item_id),)
         )
+
+    def look_first(self, line: LineFacts, day: date, state: OrderState) -> Step:
+        """A person may have bought or approved on that day: nothing is done before its purchase orders were read."""
+        look = self.ask.purchase_orders(day, active=True)
+        if day not in line.hidden_days:
+            return Step(state, looks=(look,))
+        hold = self.ask.hold(
+            HoldCode.NOT_VISIBLE,
+            f"Line {line.line_key}: Komet's list of the purchase orders of {day} is not whole, so that nobody can tell "
+            "what of it stands there now. It goes on once the list is; `axkomet status` names what cannot be read.",
+        )
+        return Step(state, hold, looks=(replace(look, active=False),))
 
     def _purchases(self, line: LineFacts, item: PrebookItemFacts) -> list[WriteFacts]:
         """Purchase orders that were asked for to cover the item."""
@@ -111,6 +123,11 @@ class Purchases:
         """The newest of them that Komet took."""
         taken = (write for write in reversed(self._purchases(line, item)) if write.state is WriteState.DONE)
         return next(taken, None)
+
+    def _is_shown(self, line: LineFacts, item: PrebookItemFacts, bought: WriteFacts) -> bool:
+        """The line's own item of it was seen: another line's may be there before."""
+        known = (said_of(bought, line) or {}).get("known", ())
+        return bought.shown and any(each.item_id not in known for each in item.purchase_order_items)
 
     def is_awaited(self, purchase: WriteFacts) -> bool:
         """A line that it covers waits until a list shows it."""
@@ -144,7 +161,10 @@ class Purchases:
                 removal = Removal(each.fact, each.message, is_decided=True)
                 return self.remove(line, each.again[0], removal, prebook=item)
             if choice is None:
-                hold = self.ask.conflict(line.line_key, each.fact, each.message, OURS, THEIRS)
+                # Boxes that are yet to leave are the one thing of a line on its way that somebody must settle.
+                is_count = bool(each.again) and not each.changes
+                choices = (THEIRS,) if is_count and line.boxes and not self.ask.has_left(line) else (OURS, THEIRS)
+                hold = self.ask.conflict(line.line_key, each.fact, each.message, *choices)
                 return Step(OrderState.PREBOOKED, hold, looks=(look,))
         if outdated is not None and self.ask.decided(line.line_key, outdated.fact) != THEIRS:
             return self.remove(line, active[0], outdated, prebook=item)
@@ -174,7 +194,8 @@ class Purchases:
         if not changed:
             return None
         words = ", ".join(f"{name.replace('_', ' ')} {before[name]} → {now[name]}" for name in changed)
-        return Removal(f"prebook changed: {words}", f"Komet's prebook changed it ({words})")
+        fact = f"prebook changed: {words}, order item {active[0].item_id}"  # the first stays when boxes split it
+        return Removal(fact, f"Komet's prebook changed it ({words})")
 
     def facts_of_orders(
         self,
@@ -194,12 +215,16 @@ class Purchases:
                 found.append(OrderFact(f"order item {each.item_id}: {words}", message, (each,), each.changes))
         if active:
             covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
-            person = not is_outdated or first != covered
+            # An air waybill splits what was bought, so that nothing is told by what was seen first.
+            person = not is_outdated or (first != covered and not line.boxes)
             wanted = {item.boxes} | ({item.sent["boxes"]} if item.sent else set())  # a person's prebook may stand
-            if covered not in wanted and person and not line.boxes:
+            if line.boxes and self.ask.has_left(line):  # nothing more will leave
+                wanted.add(len(line.boxes))
+            if covered not in wanted and person:
                 numbers = ", ".join(dict.fromkeys(each.number for each in active))
                 words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
-                found.append(OrderFact(words, f"Line {key}: {words}. A person did that in Komet.", active))
+                message = f"Line {key}: {words}. A person did that in Komet."
+                found.append(OrderFact(f"order item {active[0].item_id}: {words}", message, active))
             return found
         for each in item.purchase_order_items:
             if each.boxes and each.status is PurchaseOrderStatus.CANCELLED:
@@ -248,8 +273,8 @@ class Purchases:
                 f"Ours makes it anew as {self._origin} has it, theirs leaves Komet as it is."
             )
             return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, OURS, THEIRS), looks=(look,))
-        if not line.orders_fresh:  # procurement may have approved since
-            return Step(state, looks=(replace(look, active=True),))
+        if line.stale_days:  # procurement may have approved since
+            return self.look_first(line, line.stale_days[0], state)
         if state is not OrderState.CANCELLING and not self.can_afford(line):
             return self.waits_for_budget(line, state)
         looked = self.looked_after_refusal(Kind.PURCHASE_ORDER_ITEM_DELETE, line, each.item_id)
@@ -263,7 +288,7 @@ class Purchases:
     def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:
         """Boxes of the item have left, as far as either system says."""
         in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
-        return bool(in_komet) or self.ask.has_left(line)
+        return bool(in_komet) or self.ask.has_left(line) or self.ask.takes_no_change
 
     @property
     def _origin(self) -> str:
@@ -275,7 +300,7 @@ class Purchases:
         refused = self.ask.refusals(of_item)
         if not refused:
             return None
-        if not refused[-1].looks_since_settled:
+        if not refused[-1].is_looked_at:
             feed = Feed.KOMET_PREBOOKS if kind is Kind.PREBOOK_ITEM_DELETE else Feed.KOMET_PURCHASE_ORDERS
             return Step(None, looks=(Look(feed, refused[-1].look_key, active=True),))
         hold = self.ask.refusal_hold(of_item, f"line {line.line_key}")

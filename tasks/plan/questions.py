@@ -24,8 +24,13 @@ from tasks.plan.facts import (
 OURS, THEIRS = "ours", "theirs"
 #: How the fact begins that a person edited in Axerrio an order born in Komet.
 EDITED = "axerrio: "
+#: The fact that Axerrio took an order back to draft.
+DRAFT = "draft"
 #: Refusals that say nothing about the order or the method: they are over when the token or the budget is mended.
 NOT_THE_ORDERS_FAULT = (RefusalKind.TOKEN, RefusalKind.LIMIT)
+#: Refusals that another look or try may do away with. Where several orders are refused for want of a right the method
+#: is paused; one alone may have met a hiccup.
+_MAY_BE_TRIED_AGAIN = (RefusalKind.OTHER, RefusalKind.RIGHT, RefusalKind.GONE, RefusalKind.EXISTS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Questions:
         s = self.s
         if s.is_deleted or s.wanted.status is OrderStatus.CANCELLED:
             return True
-        return s.wanted.status is OrderStatus.DRAFT and self.decided(None, "draft") == OURS
+        return s.wanted.status is OrderStatus.DRAFT and self.decided(None, DRAFT) == OURS
 
     @property
     def withdrawn(self) -> str:
@@ -86,6 +91,16 @@ class Questions:
             return False
         of_line = next((each for each in record.lines if each.line_key == line.axerrio_line_key), None)
         return is_shipped(record) or (of_line is not None and of_line.status is LineStatus.SHIPPED)
+
+    @property
+    def takes_no_change(self) -> bool:
+        """Axerrio shipped an order born in Komet, or some of it, by its own record or by its answer to our last try."""
+        record = self.s.axerrio.record
+        shipped = record is not None and any(each.status is LineStatus.SHIPPED for each in record.lines)
+        if shipped or (record is not None and is_shipped(record)):
+            return True
+        refused = self.refusals(self.writes((Kind.INBOUND_ORDER,)))
+        return bool(refused) and refused[-1].refusal is RefusalKind.CONFLICT
 
     def decided(self, line_key: str | None, fact: str) -> str | None:
         """What a person decided on a fact of a line, or of the whole order."""
@@ -153,9 +168,7 @@ class Questions:
         last = refused[-1]
         system = "Axerrio" if last.kind.value.startswith("axerrio.") else "Komet"
         where = f" ({subject})" if subject else ""
-        # Where several are refused for want of a right the method is paused; one alone may have met a hiccup.
-        is_final = last.refusal not in (RefusalKind.OTHER, RefusalKind.RIGHT)
-        if not is_final and len(refused) < REFUSALS_BEFORE_HOLD:
+        if last.refusal in _MAY_BE_TRIED_AGAIN and len(refused) < REFUSALS_BEFORE_HOLD:
             return None
         if last.refusal is RefusalKind.RIGHT:
             message = f"{system} allows our token no {last.kind} ({last.error}): tick it there, then requeue the order."

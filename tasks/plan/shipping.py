@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from clients.errors import RefusalKind
-from models.canonical import Origin, PurchaseOrderStatus, Shipment, ShipmentLine, awb_digits
+from models.canonical import Origin, Shipment, ShipmentLine, awb_digits
 from models.states import Feed, HoldCode, Kind, OrderState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
@@ -25,7 +25,7 @@ from tasks.plan.facts import (
     WriteFacts,
 )
 from tasks.plan.labels import LabelledBox, Labels, entry_of, lot_of
-from tasks.plan.questions import THEIRS, Questions, Step
+from tasks.plan.questions import OURS, THEIRS, Questions, Step
 
 Entry = tuple[Shipment, ShipmentLine]
 
@@ -45,12 +45,15 @@ class Shipping:
             write = self.ask.open(kind, line=line)
             if write is not None and step.state is not None:
                 return self.ask.in_flight(write, step.state)
-        items = self.items(line)
+        items = line.covering
         labels = self.labels(line)
         foreign = self.foreign_boxes(line, items, labels)
         if foreign:
             by_hand = self._shipped_by_hand(line, foreign)
-            return self._held(step, by_hand) if by_hand else replace(step, state=OrderState.SHIPPED)
+            if by_hand is not None:
+                return self._held(step, by_hand)
+            if all(each.box_codes for each in items):
+                return replace(step, state=OrderState.SHIPPED)
         for key in dict.fromkeys(box.shipment_key for box in line.boxes):
             if key not in keys:
                 hold = self._withdrawn(line, key)
@@ -64,6 +67,12 @@ class Shipping:
                 if hold is not None:
                     return self._held(step, hold)
                 if self.is_told(line, shipment, entry, labels):
+                    continue
+            if foreign:
+                choice, hold = self._beside_boxes_by_hand(line, shipment, entry, foreign)
+                if hold is not None:
+                    return self._held(step, hold)
+                if choice == THEIRS:
                     continue
             if not shipment.awb.strip():
                 notices.append(f"Shipment {shipment.key} has no air waybill yet: it is awaited.")
@@ -80,12 +89,15 @@ class Shipping:
         step = replace(step, notices=tuple(notices))
         if line.boxes:
             return self._codes(line, step, labels, items)
-        stays = not entries and self.ask.has_left(line) and any(other.boxes for other in self.s.lines)
+        # No shipment of Axerrio's is left to be told: none has any of it, or they are what a person shipped by hand.
+        nothing_comes = (bool(foreign) and not notices) or not entries
+        left = bool(foreign) or any(other.boxes for other in self.s.lines)
+        stays = nothing_comes and self.ask.has_left(line) and left
         return replace(step, state=OrderState.SHIPPED) if stays else step
 
     def is_over(self, line: LineFacts) -> bool:
         """All of the line that leaves has left, and Komet shows it."""
-        items = self.items(line)
+        items = line.covering
         return bool(line.boxes) and self._verified(line, items, self.labels(line)) and self._all_left(line, items)
 
     def labels(self, line: LineFacts) -> Labels:
@@ -101,10 +113,6 @@ class Shipping:
             return []
         parts = ((shipment, entry_of(shipment, key)) for shipment in self.s.shipments)
         return [(shipment, entry) for shipment, entry in parts if entry is not None]
-
-    def items(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:
-        """Purchase order items of the line that may carry boxes."""
-        return [each for each in line.purchase_order_items if each.status is not PurchaseOrderStatus.CANCELLED]
 
     def _send(
         self,
@@ -145,7 +153,16 @@ class Shipping:
             hold = self.changed(line, shipment, entry, left, len(left))
             return self._held(step, hold) if hold is not None else None
         has_left = {labels.place(box.label_key) for box in left}
-        boxes = [box for box in boxes if labels.place(box.label_key) not in has_left]
+        shown = _shown(items)
+        boxes = [box for box in boxes if labels.place(box.label_key) not in has_left and box.box_code not in shown]
+        if not boxes:
+            return None
+        elsewhere = self._codes_elsewhere(line)
+        taken = sorted(box.box_code for box in boxes if box.box_code in elsewhere)
+        boxes = [box for box in boxes if box.box_code not in elsewhere]
+        if not boxes:
+            words = f"{where}: box code {taken[0]} stands in Komet for another line already: print another label."
+            return self._held(step, self.ask.hold(HoldCode.INVALID, words))
         free = [each for each in items if not each.box_codes and not self._carries(line, each)]
         room = sum(each.boxes for each in free)
         if len(boxes) > room:
@@ -170,7 +187,7 @@ class Shipping:
         """The write, unless Komet refused the same before: then its boxes are read first, and too often is enough."""
         writes = self.ask.writes((planned.kind,), line)
         refused = self.ask.refusals(writes)
-        if refused and not refused[-1].looks_since_settled:
+        if refused and not refused[-1].is_looked_at:
             return self._read_back(line, step)
         same = [write for write in refused if _planned(planned) <= _sent(write, line)]
         # A call for several orders that was refused whole says nothing of this one: alone it will tell.
@@ -247,7 +264,8 @@ class Shipping:
 
     def _all_left(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
         """All its boxes, or as many as Axerrio says that will ever leave."""
-        return len(line.boxes) >= sum(each.boxes for each in items) or self.ask.has_left(line)
+        by_hand = self.foreign_boxes(line, items, self.labels(line))
+        return len(line.boxes) + len(by_hand) >= sum(each.boxes for each in items) or self.ask.has_left(line)
 
     def _verified(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> bool:
         """Komet shows every box of the line that it took; a person may have given it its label's new code by hand."""
@@ -325,6 +343,18 @@ class Shipping:
         )
         return self.ask.conflict(line.line_key, by_hand(foreign), message, THEIRS)
 
+    def _beside_boxes_by_hand(
+        self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, foreign: Sequence[str]
+    ) -> tuple[str | None, Hold | None]:
+        """What a person decided on a shipment of a line of which some boxes were shipped by hand: is it those?"""
+        fact = f"shipment {shipment.key}, {entry.boxes} boxes, beside {by_hand(foreign)}"
+        message = (
+            f"Line {line.line_key}: Axerrio ships {entry.boxes} boxes of it in {shipment.key}, and Komet shows boxes "
+            f"that were shipped by hand ({', '.join(foreign[:5])}). Ours puts the shipment's on its air waybill too, "
+            "theirs says that they are the same boxes."
+        )
+        return self.ask.decided(line.line_key, fact), self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+
     def _codes_sent(self, line: LineFacts) -> set[str]:
         """Codes that any write of ours may have brought there."""
         sent = [
@@ -335,12 +365,17 @@ class Shipping:
         added = {code for says in sent for item in says.get("items", ()) for code in item["box_codes"]}
         return added | {code for says in sent for change in says.get("changes", ()) for code in change}
 
+    def _codes_elsewhere(self, line: LineFacts) -> set[str]:
+        """Codes that boxes of other lines carry: Komet may take one twice, and nobody could tell them apart."""
+        of_order = {box.box_code for other in self.s.lines if other is not line for box in other.boxes}
+        return of_order | self.s.codes_elsewhere
+
     def _carries(self, line: LineFacts, item: PurchaseOrderItemFacts) -> bool:
         return any(box.purchase_order_item_id == item.item_id for box in line.boxes)
 
     def _ship_date(self, line: LineFacts) -> date:
         """Where its purchase order is found."""
-        dates = [each.ship_date for each in self.items(line) if each.ship_date is not None]
+        dates = [each.ship_date for each in line.covering if each.ship_date is not None]
         return dates[0] if dates else line.ship_date or self.s.wanted.truck_date
 
     def _held(self, step: Step, hold: Hold) -> Step:

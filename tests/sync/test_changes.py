@@ -500,6 +500,9 @@ def test_back_to_draft_after_it_was_sent(ledger: Ledger, world: World, choice: s
     world.place(key=key, status="confirmed")
     ledger.live(160, pace=40)
     assert_all_in_step(ledger, world, [key], "ordered")
+    world.place(key=key, status="draft")
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict"), "that was decided of the first time"
 
 
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
@@ -742,6 +745,9 @@ def test_a_purchase_order_that_shows_late(ledger: Ledger, world: World, then: st
         assert_all_in_step(ledger, world, [key], "ordered")
     else:
         cancel(world, key, "status")
+        ledger.live(120, pace=40)
+        assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict"), "it may be a person's doing"
+        decide(ledger, key, "ours")
         ledger.live(200, pace=40)
         assert ledger.state(key) == "cancelled", ledger.order(key)
         assert_gone(world, key)

@@ -154,6 +154,19 @@ def test_when_the_order_that_holds_the_item_is_cancelled_another_makes_its_own(l
     assert_every_line_once(world, second)
 
 
+def test_an_item_that_left_days_ago_says_nothing_of_its_article(ledger: Ledger, world: World) -> None:
+    world.place(lines=[world.line("1", article=NEW)])
+    ledger.live(60)
+    ledger.pass_time(6 * 86_400)  # it left, and Komet lists it no more
+    key = world.place(departureDate=world.day(12), truckDate=world.day(14), lines=[world.line("1", article=NEW)])
+    ledger.live(120)
+    item, _, _ = stands(world, key)["1"]
+    assert not item["mapped"]
+    map_in_komet(world)
+    ledger.live(120)
+    assert_every_line_once(world, key)
+
+
 @pytest.mark.thorough
 def test_nothing_is_learned_from_lines_that_look_alike(ledger: Ledger, world: World) -> None:
     """Two red items of one pack: whose is whose cannot be told, so neither says what Komet does not know."""

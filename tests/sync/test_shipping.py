@@ -5,7 +5,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+import tasks.settle
+from models.database import now
+from models.states import Feed
+from models.tables import Scope
+from tasks.observe import observe
 from tests.sync.conftest import Ledger
 from tests.sync.docks import (
     AWB,
@@ -149,6 +155,32 @@ def test_what_komet_skips_is_told_on_its_order_and_the_others_go_on(ledger: Ledg
     assert world.requests(ADD) == 3
 
 
+def given_by_hand(world: World, code: str) -> str:
+    """A person gives a box in Komet another code; gives that one, of which we do not know."""
+    change = {"authenticationToken": world.komet_token, "boxes": [{"currentBoxCode": code, "newBoxCode": "HAND-1"}]}
+    assert world.http.post(f"{world.addresses['komet']}/box.code.change", json=change).json()["status"] == "1"
+    return "HAND-1"
+
+
+@pytest.mark.parametrize("boxes", [1, 2])
+def test_a_code_that_a_box_of_another_order_carries_is_not_sent_a_second_time(
+    ledger: Ledger, world: World, boxes: int
+) -> None:
+    """Komet may take it, and nobody could tell the two apart."""
+    earlier, doubled = approved(ledger, world, *[{"lines": [world.line("1", boxes=boxes)]}] * 2)
+    ship(world, earlier)
+    polls(ledger)
+    taken, label = codes(world, earlier, "1")[0], labels(world, doubled)[0]
+    world.in_axerrio("reprint", label_id=label["labelId"], box_code=taken)
+    ship(world, doubled)
+    polls(ledger)
+    assert held(ledger, doubled).startswith(f"invalid: Line 1, shipment SH-2: box code {taken} stands in Komet")
+    assert len(shipped(world, doubled, "1")) == boxes - 1, "the others go"
+    world.in_axerrio("reprint", label_id=label["labelId"])
+    polls(ledger)
+    assert_shipped(ledger, world, doubled, "1")
+
+
 @pytest.mark.thorough
 def test_a_code_that_another_box_has_holds_its_order_only_and_a_reprint_releases_it(
     ledger: Ledger, world: World
@@ -156,7 +188,7 @@ def test_a_code_that_another_box_has_holds_its_order_only_and_a_reprint_releases
     earlier, doubled, other = approved(ledger, world, *[{"lines": [world.line("1", boxes=2)]}] * 3)
     ship(world, earlier)
     polls(ledger)
-    (taken, _), (label, _) = codes(world, earlier, "1"), labels(world, doubled)
+    taken, (label, _) = given_by_hand(world, codes(world, earlier, "1")[0]), labels(world, doubled)
     world.in_axerrio("reprint", label_id=label["labelId"], box_code=taken)
     ship(world, doubled, other)
     polls(ledger, 6)
@@ -176,7 +208,7 @@ def test_one_entry_of_a_line_that_komet_refuses(make_ledger: Callable[..., Ledge
     earlier, doubled = approved(ledger, world, {"lines": [world.line("1")]}, {"lines": [world.line("1", boxes=7)]})
     ship(world, earlier)
     polls(ledger)
-    taken, label = codes(world, earlier, "1")[0], labels(world, doubled)[6]
+    taken, label = given_by_hand(world, codes(world, earlier, "1")[0]), labels(world, doubled)[6]
     world.in_axerrio("reprint", label_id=label["labelId"], box_code=taken)
     ship(world, doubled)
     polls(ledger, 6)
@@ -539,3 +571,28 @@ def test_an_order_for_which_komet_refuses_a_whole_call_holds_up_no_other(ledger:
     assert_shipped(ledger, world, good)
     assert held(ledger, bad).startswith("rejected: Komet refused komet.purchase.order.items.awb.add (line 1): ")
     assert world.requests(ADD) == 3, "once together, then each alone"
+
+
+@pytest.mark.parametrize("reading", ["shipped", "remaining"])
+def test_a_list_that_shows_a_split_before_its_call_is_settled_counts_no_box_twice(
+    make_ledger: Callable[..., Ledger], world: World, monkeypatch: pytest.MonkeyPatch, reading: str
+) -> None:
+    ledger = make_ledger(komet=world.entry()["komet"] | {"profile": {"split_new_item_is": reading}})
+    world.settings(split_new_item_is=reading)
+    (key,) = approved(ledger, world)
+    settle = tasks.settle._settle_done
+
+    def late(*call: Any, decides: bool) -> Any:
+        with ledger.runtime.sessions.begin() as session:
+            of_day = (Scope.feed == Feed.KOMET_PURCHASE_ORDERS, Scope.key == world.day(3))
+            scope = session.scalars(select(Scope).where(*of_day)).one()
+            scope.due_at = now(session)
+        observe(ledger.runtime, scope.id)
+        return settle(*call, decides=decides)
+
+    monkeypatch.setattr("tasks.settle._settle_done", late)
+    ship(world, key, boxes={"1": 1})
+    polls(ledger)
+    (line, _) = ledger.order(key)["lines"]
+    assert sorted(each["boxes"] for each in line["purchase_order_items"]) == [1, 3]
+    assert ledger.reason(key) is None, ledger.order(key)["reason"]

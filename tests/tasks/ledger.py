@@ -42,7 +42,7 @@ from tasks.plan.facts import (
     WriteFacts,
 )
 from tests.tasks.books import Books, Item, Json, OrderItem, Prebook, PurchaseOrder
-from tests.tasks.examples import TODAY, TRUCK_DATE, a_line, an_order, as_sent
+from tests.tasks.examples import SHIP_DATE, TODAY, TRUCK_DATE, a_line, an_order, as_sent
 
 GRACE = 60
 DEADLINE = 20
@@ -247,8 +247,9 @@ class Ledger:
             ship_date=wanted.departure_date if wanted else None,
             prebook_items=tuple(self._item(row) for row in mine),
             unlooked_days=(wanted.departure_date,) if wanted and wanted.departure_date and not is_looked else (),
-            orders_fresh=not any(row.boxes for row in covering)
-            or any(at > self.version_at for at in self.looks["orders"]),
+            stale_days=()
+            if not any(row.boxes for row in covering) or any(at > self.version_at for at in self.looks["orders"])
+            else (SHIP_DATE,),
             boxes=tuple(box for of, box in self.boxes if of == key),
         )
 

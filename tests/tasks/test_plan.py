@@ -197,7 +197,7 @@ def lines(draw: st.DrawFn, key: str, origin: Origin, *, is_calm: bool) -> tuple[
         boxes=boxes if any(each.purchase_order_items for each in stands) else (),
         axerrio_line_key=key if origin is Origin.AXERRIO or draw(likely) else None,
         unlooked_days=() if draw(likely) else (SHIP_DATE,),
-        orders_fresh=draw(likely),
+        stale_days=() if draw(likely) else (SHIP_DATE,),
         unknown_article="RFREE50" if not stands and draw(unlikely) else None,
     )
     return of_line, of_shipments
@@ -437,7 +437,7 @@ def test_only_what_is_ours_is_deleted_and_only_while_the_table_allows_it(situati
             assert order.status not in (PurchaseOrderStatus.SHIPPED, PurchaseOrderStatus.CANCELLED)
             if order.status is not PurchaseOrderStatus.PENDING:
                 assert situation.applies_after_approval or ours, "procurement approved it"
-            assert line.orders_fresh
+            assert not line.stale_days
         assert not {f"removed, item {write.item_id}", f"cancelled, item {write.item_id}"} & theirs
 
 
@@ -804,7 +804,7 @@ def test_mixed_boxes_wait_for_a_purchase_order_only_while_a_line_does() -> None:
 
 
 def test_purchase_orders_are_read_before_what_covers_a_line_is_deleted() -> None:
-    line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),), orders_fresh=False)
+    line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),), stale_days=(SHIP_DATE,))
     plan = make_plan(a_situation((line,)))
     assert not planned(plan, *KOMET_WRITES)
     assert [look.active for look in plan.looks] == [True]

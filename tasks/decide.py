@@ -1,0 +1,374 @@
+"""Decide what an order's run does next: one short transaction.
+
+It locks the order, judges its open writes, plans, records where it stands, and either freezes the next write
+(intended) or says what the order waits for and lets it go.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.canonical import Origin
+from models.database import now
+from models.prepared import Found, Prepared, parameter
+from models.states import Kind, OrderState, WriteState
+from models.tables import History, Order, OrderLine, Shipment, ShipmentLine, Write, WriteLine
+from tasks import guard, proofs, scopes, upstreams
+from tasks.budget import AHEAD, BUDGET, seconds_until_free
+from tasks.connection import Connection
+from tasks.failpoints import reach
+from tasks.kinds import KINDS, Address
+from tasks.notes import note, note_once
+from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, make_plan
+from tasks.plan.facts import CREATES, KOMET_WRITES, PURCHASE_ORDER_CREATES
+from tasks.runtime import Hint, Runtime, Timing, new_owner
+from tasks.situation import SituationReader
+from tasks.upstreams import Call, Obstacle, Obstacles
+from tasks.wake import hint_of
+
+#: Whatever the reason, an order that is not at its end is looked at again after so long.
+RESYNC = timedelta(hours=1)
+#: A run makes at most so many calls; the rest is due at once.
+_CALLS_IN_A_RUN = 10
+_WHY = {
+    OrderState.RECEIVED: "Not every open line stands in the other system yet.",
+    OrderState.PREBOOKED: "Komet shows a prebook item for every open line.",
+    OrderState.ORDERED: "Every open line has its purchase order, and both systems hold each other's ids.",
+    OrderState.APPROVED: "Procurement approved, and Axerrio knows.",
+    OrderState.SHIPPED: "Every box that leaves is on an air waybill in Komet, with its label's code.",
+    OrderState.CANCELLING: "Its origin wants it no more: what stands of it in the other system is taken away.",
+}
+_TASK_OF_STATE = {
+    OrderState.ORDERED: KINDS[Kind.PROCUREMENT_STATUS].task,
+    OrderState.APPROVED: KINDS[Kind.AWB_ADD].task,
+    OrderState.SHIPPED: KINDS[Kind.BOX_CODE_CHANGE].task,
+    OrderState.CANCELLING: KINDS[Kind.PREBOOK_ITEM_DELETE].task,
+}
+#: Kinds of writes of which a replacement consists.
+_REPLACES = (*CREATES, Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
+#: Orders that join another's call at most.
+_MOST_TOGETHER = 200
+_CLOSED = Prepared(
+    update(WriteLine)
+    .where(WriteLine.write_id == parameter("write_id", BigInteger()), WriteLine.is_open)
+    .values(is_open=False)
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run over one order."""
+
+    runtime: Runtime
+    connection: Connection
+    order_id: int
+    owner: str
+    task: str
+    #: What it did so far, in words for people.
+    done: list[str] = field(default_factory=list)
+    #: Ids of its writes to which the other system said yes.
+    answered: list[int] = field(default_factory=list)
+
+    def call(self, kind: Kind, began_at: datetime | None) -> Call:
+        """A call of this run, as its system knows it."""
+        return Call(self.connection, kind.value, upstreams.name_of(self.order_id), began_at)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The next write to send, frozen."""
+
+    write: Write
+    #: Of its order.
+    address: Address
+    #: Its request comes before those of all other orders.
+    first: bool = False
+    #: It was held up for want of a request.
+    waited: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What comes next."""
+
+    #: None: nothing now, and the order was let go.
+    chosen: Chosen | None
+    #: To be sent after the commit.
+    hints: list[Hint]
+
+
+def decide(session: Session, run: Run, row: Order) -> Decision:
+    """The next write to send, frozen, of an order that is locked and ours; None: it was let go."""
+    reader = SituationReader(session, run.connection, run.runtime.timing)
+    situation = reader.read(row)
+    if _apply_verdicts(session, row, situation, run.runtime.timing):
+        situation = reader.read(row)
+    with session.no_autoflush:  # nothing that follows asks for what it changes: all of it is written at the commit
+        return _decided(session, run, row, reader.found, situation)
+
+
+def _decided(session: Session, run: Run, row: Order, found: Found, situation: Situation) -> Decision:
+    plan = make_plan(situation)
+    guard.record(row, situation, plan)
+    _record_state(session, row, plan)
+    moment = now(session)
+    may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
+    # What is held up keeps nothing else of the order from going on.
+    work: list[Write | PlannedWrite] = [session.get_one(Write, each) for each in plan.repeats]
+    work += [each for each in plan.writes if not each.patience]
+    first, obstacle = _next_free(session, run, row, found, situation, work, may_write=may_write)
+    if first is not None and may_write:
+        row.next_task = KINDS[first.kind].task
+        if run.done and (row.next_task != run.task or len(run.done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
+            return Decision(None, [_let_go_until(row, moment, moment, run.runtime.timing, run.connection)])
+        # One that waited for a request does until it has one: who leaves later must not take it.
+        row.held_up_by = row.held_up_by if row.held_up_by == BUDGET else None
+        if not isinstance(first, Write) and KINDS[first.kind].shared:
+            first = _joined(session, run, row, first)
+        write = first if isinstance(first, Write) else _freeze(session, run, row, first)
+        comes_first = not isinstance(first, Write) and _was_begun_anew(situation, first)
+        reach(write.kind, "planned", row.external_id or row.axerrio_key)
+        address = Address(row.axerrio_key, row.external_id, is_told=row.inbound_applied is not None)
+        return Decision(Chosen(write, address, comes_first, row.held_up_by == BUDGET), [])
+    hints = scopes.wait_for(
+        session, row, plan.looks, run.runtime.timing, run.connection.settings, anew=bool(run.answered)
+    )
+    row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
+    if obstacle is not None or not work or row.held_up_by != BUDGET:
+        row.held_up_by = obstacle.name if obstacle is not None else None
+    due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
+    _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
+    return Decision(None, hints)
+
+
+def _next_free(
+    session: Session,
+    run: Run,
+    row: Order,
+    found: Found,
+    situation: Situation,
+    work: Sequence[Write | PlannedWrite],
+    *,
+    may_write: bool,
+) -> tuple[Write | PlannedWrite | None, Obstacle | None]:
+    """The first piece of work that nothing keeps from being sent; else what keeps the first of all.
+
+    Where all of it is held up, one piece may be the probe of a paused method.
+    """
+    if not work or not run.connection.writes_allowed:
+        return None, None
+    obstacles = Obstacles(session, row.connection_id, run.runtime.timing, found)
+    held_up: list[tuple[Write | PlannedWrite, Obstacle]] = []
+    for each in work:
+        obstacle = obstacles.of(each.kind.value) or _budget(session, run, found, situation, each)
+        if obstacle is None:
+            return each, None
+        held_up.append((each, obstacle))
+    for each, _ in held_up:
+        goes_now = not run.done or KINDS[each.kind].task == run.task
+        if may_write and goes_now and obstacles.may_probe(each.kind.value, row):
+            return each, None
+    return None, held_up[0][1]
+
+
+def _budget(
+    session: Session, run: Run, found: Found, situation: Situation, each: Write | PlannedWrite
+) -> Obstacle | None:
+    """The company's requests of the day are used up, or those left are for orders that leave earlier."""
+    if isinstance(each, Write) or each.kind not in KOMET_WRITES:
+        return None
+    if situation.requests_left > (0 if _was_begun_anew(situation, each) else found.number(AHEAD)):
+        return None
+    seconds = seconds_until_free(session, run.connection.settings.company)
+    return Obstacle(BUDGET, now(session) + timedelta(seconds=seconds))
+
+
+def _was_begun_anew(situation: Situation, planned: PlannedWrite) -> bool:
+    """The write belongs to a replacement of which a part is deleted already: that is not left half done."""
+    lines = [line for line in situation.lines if line.line_key in planned.line_keys]
+    return planned.kind in _REPLACES and any(item.goes_from_here for line in lines for item in line.prebook_items)
+
+
+def _let_go_until(
+    row: Order, due_at: datetime | None, moment: datetime, timing: Timing, connection: Connection
+) -> Hint:
+    row.due_at = due_at
+    row.lease_owner = row.lease_until = None
+    row.hinted_until = moment + timedelta(seconds=timing.hint) if due_at == moment else None
+    return hint_of(row, connection.settings.name)
+
+
+def _task_of(row: Order, situation: Situation) -> str:
+    """What an order will do next that only waits now, as far as can be told."""
+    if row.state in _TASK_OF_STATE:
+        return _TASK_OF_STATE[row.state]
+    is_born_here = row.origin == Origin.AXERRIO
+    if row.begun_version is None:
+        return KINDS[Kind.PREBOOK_CREATE if is_born_here else Kind.INBOUND_ORDER].task
+    is_bought = any(
+        write.kind in PURCHASE_ORDER_CREATES and write.state is WriteState.DONE for write in situation.writes
+    )
+    links_first = is_bought or (not is_born_here and row.references_applied is None)
+    return KINDS[Kind.EXTERNAL_REFERENCES if links_first else Kind.PURCHASE_ORDER_CREATE].task
+
+
+def _next_look(
+    situation: Situation,
+    plan: Plan,
+    row: Order,
+    moment: datetime,
+    obstacle: Obstacle | None,
+    *,
+    waits_to_write: bool,
+) -> datetime | None:
+    """When the order must be looked at again, whatever the observations bring."""
+    if plan.state.is_final and not any(write.state.is_open for write in situation.writes):
+        return None
+    times = [moment + RESYNC, *(moment + each.patience for each in plan.writes if each.patience)]
+    if waits_to_write and row.not_before is not None and row.not_before > moment:
+        times.append(row.not_before)
+    if obstacle is not None and obstacle.name == BUDGET:  # any other is told to all who wait for it when it is gone
+        times.append(obstacle.until)
+    times += [
+        moment + write.deadline_in
+        for write in situation.writes
+        if write.state is WriteState.SENT
+        and write.deadline_in is not None
+        and write.deadline_in > timedelta(0)
+        and KINDS[write.kind].repeatable
+    ]
+    return min(times)
+
+
+def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: Timing) -> bool:
+    """Settle what time and observations decided; True if anything changed."""
+    verdicts = judge(situation)
+    for verdict in verdicts:
+        write = session.get_one(Write, verdict.write_id)
+        if verdict.state is WriteState.ABSENT and any(not line.is_open for line in write.lines):
+            for line in write.lines:  # a part of it shows: it arrived, and the rest was left out
+                line.error = verdict.why if line.is_open else line.error
+            close(session, write, WriteState.DONE, None)
+            continue
+        close(session, write, verdict.state, verdict.why)
+        if verdict.state is WriteState.ABSENT:
+            back_off(row, now(session), timing)
+            note(session, row, f"{write.kind} is absent: {verdict.why}", write.id)
+    for facts in situation.writes:
+        if (
+            facts.state is WriteState.DONE
+            and facts.acknowledged
+            and not facts.shown
+            and facts.kind in KOMET_WRITES
+            and facts.looks >= LOOKS_FOR_ABSENCE
+        ):
+            proofs.missed(session, session.get_one(Write, facts.id))
+    session.flush()
+    return bool(verdicts)
+
+
+def _joined(session: Session, run: Run, row: Order, planned: PlannedWrite) -> PlannedWrite:
+    """The same call with the boxes of all orders of its shipments that ask for it and that nobody works on.
+
+    Orders that somebody has locked are left out instead of waited for: so locks need no order here.
+    """
+    if planned.alone:
+        return planned
+    session.flush()  # whether another is held for being over the limit may depend on this order's own mark
+    moment = now(session)
+    mine = select(ShipmentLine.shipment_id).where(ShipmentLine.order_key == row.axerrio_key)
+    keys = (
+        select(ShipmentLine.order_key)
+        .join(Shipment, ShipmentLine.shipment_id == Shipment.id)
+        .where(Shipment.connection_id == row.connection_id, Shipment.id.in_(mine))
+    )
+    others = session.scalars(
+        select(Order)
+        .where(
+            Order.connection_id == row.connection_id,
+            Order.axerrio_key.in_(keys),
+            Order.id != row.id,
+            or_(Order.lease_until.is_(None), Order.lease_until < moment),
+            or_(Order.not_before.is_(None), Order.not_before <= moment),
+        )
+        .order_by(Order.id)
+        .limit(_MOST_TOGETHER)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    reader = SituationReader(session, run.connection, run.runtime.timing)
+    for other in others:
+        situation = reader.read(other)
+        if judge(situation):
+            continue  # it must be judged by itself first
+        for write in make_plan(situation).writes:
+            if write.kind is planned.kind and not write.alone:
+                planned = planned.with_parts_of(write)
+    return planned
+
+
+def _freeze(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Write:
+    """Intent: the write's row with its frozen body and the lines it covers."""
+    frozen = KINDS[planned.kind].freeze(session, run.connection, row, planned)
+    write = Write(
+        connection_id=row.connection_id,
+        order_id=row.id,
+        kind=planned.kind,
+        state=WriteState.INTENDED,
+        order_sequence=row.sequence,
+        body=frozen.body,
+        says=frozen.says,
+        mark=frozen.mark,
+        idempotency_key=f"axkomet-{new_owner()}",
+        scope_id=scopes.find_or_make(session, row.connection_id, *frozen.scope) if frozen.scope else None,
+        attempts=0,
+        lines=[
+            WriteLine(line_id=line_id, kind=planned.kind, is_open=True, sent=sent)
+            for line_id, sent in frozen.lines.items()
+        ],
+    )
+    session.add(write)
+    if frozen.warnings:
+        session.flush()
+        covered = select(Order).join(OrderLine, OrderLine.order_id == Order.id).where(OrderLine.id.in_(frozen.lines))
+        for each in session.scalars(covered.distinct().order_by(Order.id)):
+            for warning in frozen.warnings:
+                note(session, each, f"As sent: {warning}.", write.id)
+    return write
+
+
+def _record_state(session: Session, row: Order, plan: Plan) -> None:
+    """Store where the order and its lines stand, and write history where that changed."""
+    row.attempts = plan.attempts
+    for line in row.lines:
+        wanted = line.wanted is not None and line.wanted["status"] != "cancelled"
+        rest = plan.state if plan.state.is_final else OrderState.RECEIVED if wanted else OrderState.CANCELLED
+        line.state = plan.line_states.get(line.line_key, rest)
+        line.waits_for = plan.waits_for.get(line.line_key)
+    for notice in dict.fromkeys(plan.notices):
+        note_once(session, row, notice)
+    if (row.state, row.reason) == (plan.state, plan.reason):
+        return
+    why = plan.reason or _WHY.get(plan.state, plan.state.value)
+    session.add(History(order_id=row.id, from_state=row.state.value, to_state=plan.state.value, why=why))
+    row.state, row.reason_code, row.reason = plan.state, plan.reason_code, plan.reason
+    row.next_command = plan.next_command
+    row.updated_at = now(session)
+
+
+def close(session: Session, write: Write, state: WriteState, why: str | None) -> None:
+    """Its call is over, as far as can be told: the write and what it covers of each line are open no more."""
+    write.settled_at = now(session)
+    write.state, write.error = state, why
+    with session.no_autoflush:  # written with what else is said of the write
+        _CLOSED.run(session, write_id=write.id)
+
+
+def back_off(row: Order, moment: datetime, timing: Timing, at_least: float = 0.0) -> None:
+    """Exponential, with full jitter; never sooner than the other side asked for."""
+    ceiling = min(timing.retry_max, timing.retry_base * 2 ** min(row.setbacks, 20))
+    row.setbacks += 1
+    row.not_before = moment + timedelta(seconds=max(random.uniform(0, ceiling), at_least))  # noqa: S311

@@ -1,0 +1,272 @@
+"""What the plan must say to somebody: what left, what was taken away, what cannot be read, what is decided once."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from clients.errors import RefusalKind
+from models.canonical import InboundStatus, LineStatus, OrderStatus
+from models.states import HoldCode, Kind, OrderState, WriteState
+from tasks.plan import make_plan
+from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, LineFacts, Situation
+from tests.tasks.examples import (
+    SHIP_DATE,
+    TRUCK_DATE,
+    a_box,
+    a_line,
+    a_shipment,
+    a_situation,
+    a_write,
+    an_answer,
+    an_order,
+    approved,
+    as_sent,
+    bought,
+    code_of,
+    facts,
+    item,
+    left,
+)
+from tests.tasks.test_plan import EDIT, born_in_komet, decided, linked, on_the_way, planned, told
+
+SHIPPED = a_line("1", status=LineStatus.SHIPPED)
+
+
+def refused_create(**changes: object) -> Situation:
+    """A new order that Komet refused."""
+    refused = a_write(1, Kind.PREBOOK_CREATE, WriteState.REFUSED, "1", refusal=RefusalKind.UNKNOWN_REFERENCE)
+    return a_situation((facts("1"),), **{"begun_version": 1, "writes": (refused,)} | changes)
+
+
+def left_by(order: Situation, line: LineFacts) -> Situation:
+    """The order in a newer version, in which the line left."""
+    shipped = replace(line, wanted=a_line(line.line_key, status=LineStatus.SHIPPED))
+    wanted = an_order((shipped.wanted for _ in "1" if shipped.wanted), OrderStatus.SHIPPED, version=2)
+    return replace(order, wanted=wanted, lines=(shipped,))
+
+
+# -- what left -------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_left_while_komet_had_none_of_it_is_not_closed_in_silence() -> None:
+    held = refused_create()
+    assert make_plan(held).reason_code == HoldCode.REJECTED
+    gone = left_by(held, held.lines[0])
+    plan = make_plan(gone)
+    assert (plan.state, plan.reason_code) == (OrderState.HELD, HoldCode.DEPARTED)
+    assert plan.reason
+    assert "nothing of it stands in Komet" in plan.reason
+    over = replace(gone, today=TRUCK_DATE + timedelta(days=8))
+    assert make_plan(over).state is OrderState.CLOSED
+    first_seen = replace(gone, wanted=gone.wanted.model_copy(update={"version": 1}))
+    assert make_plan(first_seen).state is OrderState.CLOSED, "it left before it was ever seen"
+
+
+def test_what_a_person_gave_up_in_komet_may_leave_without_it() -> None:
+    held = a_situation((facts("1", prebook_items=(item("1", boxes=0),)),), begun_version=1)
+    gone = left_by(held, held.lines[0])
+    assert make_plan(gone).reason_code == HoldCode.DEPARTED
+    assert make_plan(left_by(decided(held, "theirs"), held.lines[0])).state is OrderState.CLOSED
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_line_that_left_while_komet_did_not_have_it_is_told(is_alone: bool) -> None:
+    missing = facts("2", wanted=a_line("2", status=LineStatus.SHIPPED))
+    lines = (missing,) if is_alone else (facts("1", prebook_items=(item("1", approved("1")),)), missing)
+    wanted = an_order((line.wanted for line in lines if line.wanted), version=2)
+    plan = make_plan(linked(a_situation(lines, wanted=wanted, begun_version=1)))
+    assert plan.reason_code == HoldCode.DEPARTED
+    assert plan.reason
+    assert "Line 2 left" in plan.reason
+    new = replace(missing, since_version=2)
+    assert not make_plan(a_situation((*lines[:-1], new), wanted=wanted, begun_version=1)).holds
+
+
+def test_what_is_shipped_after_a_person_shipped_some_by_hand_is_asked_about_and_never_sent_twice() -> None:
+    by_hand = approved("1", boxes=2, first_boxes=4, box_codes=("H1", "H2"))
+    rest = approved("1", item_id="791", boxes=2, first_boxes=2)
+    line = facts("1", prebook_items=(item("1", by_hand, rest),))
+    settled = decided(on_the_way(line), "theirs")
+    assert make_plan(settled).state is OrderState.APPROVED
+    same = replace(settled, shipments=(a_shipment("S1", left("1", (1, 2))),))
+    assert not planned(make_plan(same), Kind.AWB_ADD), "they may be what the person shipped"
+    later = replace(decided(same, "theirs"), shipments=(*same.shipments, a_shipment("S2", left("1", (3, 4)))))
+    ((write, _),) = planned(make_plan(decided(later, "ours")), Kind.AWB_ADD)
+    assert [(part.shipment_key, part.item_id) for part in write.awb] == [("S2", "791")]
+    assert {code for part in write.awb for code in part.box_codes} == {code_of("1", 3), code_of("1", 4)}
+    boxes = tuple(a_box("1", index, "S2", purchase_order_item_id="791") for index in (3, 4))
+    shown = replace(rest, box_codes=tuple(box.box_code for box in boxes))
+    all_left = replace(line, prebook_items=(item("1", by_hand, shown),), boxes=boxes)
+    assert make_plan(replace(decided(later, "ours"), lines=(all_left,))).state is OrderState.SHIPPED
+    over = left_by(decided(same, "theirs"), line)
+    assert make_plan(over).state is OrderState.SHIPPED, "two boxes were all that left"
+
+
+def test_codes_that_komet_shows_already_are_not_sent_again() -> None:
+    """A person typed our labels' codes."""
+    typed = approved("1", boxes=2, first_boxes=4, box_codes=(code_of("1", 1), code_of("1", 2)))
+    rest = approved("1", item_id="791", boxes=2, first_boxes=2)
+    line = facts("1", prebook_items=(item("1", typed, rest),))
+    order = on_the_way(line, shipments=(a_shipment("S1", left("1", (1, 2))),))
+    settled = decided(decided(order, "theirs"), "ours")
+    assert not planned(make_plan(settled), Kind.AWB_ADD)
+
+
+def test_a_code_that_another_box_carries_is_not_sent_for_a_second_one() -> None:
+    line = facts("1", prebook_items=(item("1", approved("1")),))
+    all_of_it, one = (a_shipment("S1", left("1", range(1, 5))),), (a_shipment("S1", left("1", (3,))),)
+    elsewhere = frozenset({code_of("1", 3)})
+    ((write, _),) = planned(make_plan(on_the_way(line, shipments=all_of_it, codes_elsewhere=elsewhere)), Kind.AWB_ADD)
+    assert {code for part in write.awb for code in part.box_codes} == {code_of("1", index) for index in (1, 2, 4)}
+    held = make_plan(on_the_way(line, shipments=one, codes_elsewhere=elsewhere))
+    assert held.reason_code == HoldCode.INVALID
+    assert not planned(held, Kind.AWB_ADD)
+    carries = a_box("2", 1, box_code=code_of("1", 3))
+    other = facts("2", prebook_items=(item("2", approved("2", box_codes=(code_of("1", 3),))),), boxes=(carries,))
+    twice = make_plan(on_the_way(line, other, shipments=one))
+    assert not any(part.line_id == 1 for write in twice.writes for part in write.awb)
+
+
+@pytest.mark.parametrize("boxes", [0, 1, 5])
+def test_a_purchase_order_that_a_person_changed_after_boxes_left_is_told(boxes: int) -> None:
+    codes = (code_of("1", 1), code_of("1", 2))
+    gone = approved("1", boxes=2, first_boxes=4, box_codes=codes)
+    rest = approved("1", item_id="791", boxes=boxes, first_boxes=2)
+    line = facts("1", prebook_items=(item("1", gone, rest),), boxes=(a_box("1", 1), a_box("1", 2)))
+    held = on_the_way(line, shipments=(a_shipment("S1", left("1", (1, 2))),))
+    plan = make_plan(held)
+    assert (plan.reason_code, [hold.choices for hold in plan.holds]) == (HoldCode.CONFLICT, [("theirs",)])
+    assert not make_plan(decided(held, "theirs")).holds
+    over = make_plan(left_by(held, held.lines[0]))
+    assert (over.state, bool(over.notices)) == (OrderState.SHIPPED, boxes != 0), "nothing more leaves"
+
+
+def test_what_procurement_changes_on_an_order_that_left_is_for_information() -> None:
+    boxes = tuple(a_box("1", index) for index in range(1, 5))
+    dearer = approved("1", box_codes=tuple(box.box_code for box in boxes), changes=EDIT)
+    line = facts("1", prebook_items=(item("1", dearer),), boxes=boxes)
+    there = on_the_way(line, shipments=(a_shipment("S1", left("1", range(1, 5))),))
+    plan = make_plan(there)
+    assert (plan.state, plan.holds) == (OrderState.SHIPPED, ())
+    assert "cost 0.28 → 0.30" in plan.notices[0]
+
+
+def test_what_was_decided_of_a_purchase_orders_boxes_holds_when_they_leave_one_by_one() -> None:
+    fewer = approved("1", boxes=3, first_boxes=4)
+    held = on_the_way(facts("1", prebook_items=(item("1", fewer),)))
+    settled = decided(held, "theirs")
+    gone = approved("1", boxes=2, first_boxes=4, box_codes=(code_of("1", 1), code_of("1", 2)))
+    split = (gone, approved("1", item_id="791", boxes=1, first_boxes=1))
+    line = facts("1", prebook_items=(item("1", *split),), boxes=(a_box("1", 1), a_box("1", 2)))
+    shipments = (a_shipment("S1", left("1", (1, 2))), a_shipment("S2", left("1", (3,))))
+    ((write, _),) = planned(make_plan(replace(settled, lines=(line,), shipments=shipments)), Kind.AWB_ADD)
+    assert [(part.shipment_key, part.item_id) for part in write.awb] == [("S2", "791")]
+
+
+# -- what is taken back ----------------------------------------------------------------------------------------
+
+
+def test_a_cancellation_by_hand_that_axerrio_refuses_is_told_and_keeps_the_purchase_order() -> None:
+    there = linked(born_in_komet(facts("1", prebook_items=(item("1", bought("1")),))))
+    cancelled = replace(there, cancelled_by=("ann", "sold twice"))
+    assert planned(make_plan(cancelled), Kind.INBOUND_ORDER)
+    too_late = a_write(7, Kind.INBOUND_ORDER, WriteState.REFUSED, "1", refusal=RefusalKind.CONFLICT)
+    held = replace(cancelled, writes=(*cancelled.writes, too_late))
+    plan = make_plan(held)
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert plan.reason
+    assert "ann cancelled it here" in " ".join(hold.message for hold in plan.holds)
+    assert not planned(plan, *KOMET_WRITES)
+    other = replace(held, writes=(*cancelled.writes, replace(too_late, refusal=RefusalKind.INVALID)))
+    assert HoldCode.REJECTED in [hold.code for hold in make_plan(other).holds]
+
+
+def test_links_stay_while_axerrio_has_not_decided_on_a_change() -> None:
+    new = born_in_komet(facts("1", prebook_items=(item("1", bought("1")),)))
+    taken = linked(told(new, make_plan(new).writes[0]))
+    unsure = replace(taken.lines[0], axerrio_line_key=None)
+    pending = replace(
+        taken, lines=(unsure,), axerrio=replace(taken.axerrio, answer=an_answer({}, InboundStatus.PENDING))
+    )
+    assert not planned(make_plan(pending), Kind.EXTERNAL_REFERENCES)
+
+
+# -- what cannot be read ---------------------------------------------------------------------------------------
+
+
+def test_a_list_that_is_never_whole_holds_the_line_that_waits_for_it() -> None:
+    line = facts("1", prebook_items=(item("1"),), unlooked_days=(SHIP_DATE,))
+    waiting = make_plan(a_situation((line,)))
+    assert (waiting.state, [look.active for look in waiting.looks]) == (OrderState.PREBOOKED, [True])
+    held = make_plan(a_situation((replace(line, hidden_days=(SHIP_DATE,)),)))
+    assert (held.reason_code, [look.active for look in held.looks]) == (HoldCode.NOT_VISIBLE, [False])
+    assert not planned(held, *PURCHASE_ORDER_CREATES)
+
+
+def test_what_may_be_approved_by_now_is_not_deleted_by_a_list_that_is_never_whole() -> None:
+    line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),), stale_days=(SHIP_DATE,))
+    assert not planned(make_plan(a_situation((line,))), *KOMET_WRITES)
+    held = make_plan(a_situation((replace(line, hidden_days=(SHIP_DATE,)),)))
+    assert held.reason_code == HoldCode.NOT_VISIBLE
+    assert not planned(held, *KOMET_WRITES)
+
+
+def test_after_a_refusal_a_list_that_is_never_whole_is_waited_for_no_longer_than_a_look() -> None:
+    line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),))
+    refused = a_write(1, Kind.PURCHASE_ORDER_ITEM_DELETE, WriteState.REFUSED, "1", refusal=RefusalKind.OTHER)
+    assert not planned(make_plan(a_situation((line,), writes=(refused,))), *KOMET_WRITES)
+    read = make_plan(a_situation((line,), writes=(replace(refused, reads=1),)))
+    assert planned(read, Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+def test_a_purchase_order_of_which_a_list_shows_another_line_only_is_not_made_twice() -> None:
+    both = a_write(9, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", "2", shown=True, look_key=SHIP_DATE.isoformat())
+    lines = (facts("1", prebook_items=(item("1", bought("1")),)), facts("2", prebook_items=(item("2"),)))
+    plan = make_plan(linked(a_situation(lines, writes=(both,))))
+    assert not planned(plan, *PURCHASE_ORDER_CREATES)
+    assert any(look.active for look in plan.looks)
+    unseen = make_plan(linked(a_situation(lines, writes=(replace(both, reads=2),))))
+    assert unseen.reason_code == HoldCode.NOT_VISIBLE
+    removed = replace(lines[1], prebook_items=(item("2", bought("2", boxes=0, first_boxes=4)),))
+    assert make_plan(linked(a_situation((lines[0], removed), writes=(both,)))).reason_code == HoldCode.CONFLICT
+
+
+# -- what is decided -------------------------------------------------------------------------------------------
+
+
+def test_a_decision_is_on_one_purchase_order_item_and_the_next_change_is_asked_anew() -> None:
+    def changed(item_id: str) -> Situation:
+        fewer = bought("1", item_id=item_id, boxes=3, first_boxes=4)
+        return on_the_way(facts("1", prebook_items=(item("1", fewer),)))
+
+    first = decided(changed("781"), "ours")
+    assert planned(make_plan(first), Kind.PURCHASE_ORDER_ITEM_DELETE)
+    again = make_plan(replace(changed("799"), decisions=first.decisions))
+    assert again.reason_code == HoldCode.CONFLICT
+    assert not planned(again, Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+def test_a_changed_prebook_is_asked_about_anew_once_it_was_bought_anew() -> None:
+    ours = a_write(90, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", shown=True)
+    there = linked(born_in_komet(facts("1", prebook_items=(item("1", approved("1")),)), writes=(ours,)))
+    grown = replace(there.lines[0].prebook_items[0], boxes=6)
+    line = replace(there.lines[0], wanted=a_line("1", boxes=6), prebook_items=(grown,))
+    first = decided(replace(there, lines=(line,)), "ours")
+    assert planned(make_plan(first), Kind.PURCHASE_ORDER_ITEM_DELETE)
+    anew = replace(grown, purchase_order_items=(approved("1", item_id="799"),))
+    again = make_plan(replace(first, lines=(replace(line, prebook_items=(anew,)),)))
+    assert again.reason_code == HoldCode.CONFLICT
+    assert not planned(again, Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+def test_a_loss_that_was_decided_is_not_asked_about_again_for_a_newer_version() -> None:
+    lost = item("1", boxes=0)
+    held = a_situation((facts("1", wanted=a_line("1", boxes=8), prebook_items=(lost,)),), begun_version=1)
+    settled = decided(held, "ours")
+    assert planned(make_plan(settled), Kind.PREBOOK_CREATE)
+    ours = item("1", item_id="8817", boxes=0, sent=as_sent(a_line("1", boxes=8)), is_deleted_by_us=True)
+    newer = facts("1", wanted=a_line("1", boxes=9), prebook_items=(lost, ours))
+    plan = make_plan(replace(settled, lines=(newer,)))
+    assert not plan.holds
+    assert planned(plan, Kind.PREBOOK_CREATE)
