@@ -106,6 +106,10 @@ class HoldCode(StrEnum):
     DEPARTED = "departed"
 
 
+#: Every code of a reason: also of an order that used up its attempts, and of one older than its connection's start.
+REASONS: tuple[str, ...] = (*HoldCode, "failed", "before_start")
+
+
 class WriteState(StrEnum):
     """Where one intended change stands."""
 

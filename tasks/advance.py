@@ -28,8 +28,10 @@ from tasks.context import bound
 from tasks.decide import RESYNC, Chosen, Decision, Run, back_off, decide
 from tasks.failpoints import reach
 from tasks.kinds import KINDS
+from tasks.plan.facts import KOMET_WRITES
 from tasks.runtime import NOTHING_DUE, Runtime, Timing, new_owner
 from tasks.settle import settle_done, settle_error
+from tasks.tenant import be_sure
 from tasks.wake import lock_order
 
 log = structlog.get_logger()
@@ -158,6 +160,8 @@ def _act(run: Run, chosen: Chosen) -> Decision | None:
         reached("sent")
 
     try:
+        if write.kind not in KOMET_WRITES:
+            be_sure(run.runtime, run.connection)
         with for_order(run.order_id, first=chosen.first, waited=chosen.waited):
             result = kind.send(run.connection, address, write, before_send)
     except ClientError as error:

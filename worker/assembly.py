@@ -51,7 +51,7 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
         versions = schema_versions(engine)
     except DBAPIError as error:
         engine.dispose()
-        raise trouble_with(engine, error, "does not let us in") from None
+        raise (unusable(error) or Problem(_unreachable(engine, error), Exit.FAILED)) from None
     if not versions.serves:
         engine.dispose()
         raise Problem(unfit(versions))
@@ -71,19 +71,20 @@ def unfit(versions: SchemaVersions) -> str:
     )
 
 
-def trouble_with(engine: Engine, error: DBAPIError, what: str) -> Problem:
-    """What a person can put right where a database cannot be used: the URL, or the database.
+def _unreachable(engine: Engine, error: DBAPIError) -> str:
+    return f"PostgreSQL at {place_of(engine)} does not let us in ({first_words(error)})."
 
-    Args:
-        engine: of the database.
-        error: of the driver, or of the database.
-        what: it does not do, as the predicate of a sentence.
-    """
-    if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) is None:
-        # The driver said so, before a word went out.
-        return Problem(f"AXKOMET_DATABASE_URL cannot be used ({first_words(error)}).")
-    where = f"{engine.url.host}:{engine.url.port or 5432}"
-    return Problem(f"PostgreSQL at {where} {what} ({first_words(error)}).", Exit.FAILED)
+
+def unusable(error: DBAPIError) -> Problem | None:
+    """The URL asks the driver for what it does not know, who said so before a word went out; None: it is not that."""
+    if not isinstance(error, ProgrammingError) or getattr(error.orig, "sqlstate", None) is not None:
+        return None
+    return Problem(f"AXKOMET_DATABASE_URL cannot be used ({first_words(error)}).")
+
+
+def place_of(engine: Engine) -> str:
+    """Where the database is, for people."""
+    return f"{engine.url.host}:{engine.url.port or 5432}"
 
 
 def first_words(error: DBAPIError) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from models.database import SchemaBusyError, SchemaTooNewError, make_engine, schema_versions, upgrade
 from models.tables import Process
-from worker.assembly import check_redis, open_services, timing_of, tokens_of, trouble_with, unfit
+from worker.assembly import check_redis, first_words, open_services, place_of, timing_of, tokens_of, unfit, unusable
 from worker.connections import load_connections
 from worker.desk import Json
 from worker.problems import Exit, Problem
@@ -78,7 +78,9 @@ def migrate(database_url: str) -> str | None:
         versions = schema_versions(engine)
         return versions.current if versions.current == versions.needed else _upgraded(engine)
     except DBAPIError as error:
-        raise trouble_with(engine, error, "could not be upgraded") from None
+        where, words = place_of(engine), first_words(error)
+        failed = Problem(f"PostgreSQL at {where} could not be upgraded ({words}).", Exit.FAILED)
+        raise (unusable(error) or failed) from None
     finally:
         engine.dispose()
 

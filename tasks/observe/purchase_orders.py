@@ -68,7 +68,9 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         ours = _ours(session, connection, records, items)
         unshown = _unshown(session, items.values())
         changed = _changed(session, connection, ours, unshown)
-        mended = is_whole and not claim.was_whole  # it is news to all who wait
+        hides = not listing.records and _should_show(session, connection, claim)
+        counts = listing.complete and not hides
+        mended = counts and not claim.was_whole  # it is news to all who wait
         waiting = set(active_waiters(session, claim.scope_id, passive_too=mended))
         waiting.update(orders_in_doubt(session, claim.scope_id))
         affected = {order_id for each in changed for order_id in each.order_ids}
@@ -77,11 +79,10 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         earned = _Store(session, connection, claim, items, runtime.timing).store(changed)
         for item_id in lost:
             _miss(session, claim, session.get_one(PurchaseOrderItem, item_id))
-        hides = not listing.records and _should_show(session, connection, claim)
         finished = scopes.finish(
             session,
             claim,
-            complete=listing.complete and not hides,
+            complete=counts,
             records=len(records),
             timing=runtime.timing,
         )

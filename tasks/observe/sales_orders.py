@@ -18,10 +18,10 @@ from tasks.dates import today_in
 from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.observe.sequence import FORGOTTEN, read_page, set_aside
-from tasks.observe.tenant import time_zone_of
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
+from tasks.tenant import time_zone_of
 from tasks.wake import lock_order, lock_orders, wake
 from tasks.wanted import articles_of, as_sent, departure_of, products_of
 

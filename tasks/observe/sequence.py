@@ -16,9 +16,9 @@ from models.tables import Json, Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
-from tasks.observe.tenant import time_zone_of
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
+from tasks.tenant import time_zone_of
 from tasks.wake import lock_orders, wake
 
 log = structlog.get_logger()

@@ -60,6 +60,7 @@ class Shipping:
                 if hold is not None:
                     return self._held(step, hold)
         notices: list[str] = []
+        same = 0
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             if boxes:
@@ -73,6 +74,7 @@ class Shipping:
                 if hold is not None:
                     return self._held(step, hold)
                 if choice == THEIRS:
+                    same += entry.boxes
                     continue
             if not shipment.awb.strip():
                 notices.append(f"Shipment {shipment.key} has no air waybill yet: it is awaited.")
@@ -86,6 +88,10 @@ class Shipping:
             sent = self._send(line, step, shipment, entry, labels, items, others)
             if sent is not None:
                 return replace(sent, notices=tuple(notices))
+        if same > len(foreign):
+            words = f"Line {line.line_key}: {same} boxes left, and Komet shows {len(foreign)} that were shipped by hand"
+            rest = self.ask.hold(HoldCode.NOT_VISIBLE, f"{words}: put the others on their air waybill there too.")
+            return replace(self._held(step, rest), notices=tuple(notices))
         step = replace(step, notices=tuple(notices))
         if line.boxes:
             return self._codes(line, step, labels, items)
@@ -163,7 +169,7 @@ class Shipping:
         if not boxes:
             words = f"{where}: box code {taken[0]} stands in Komet for another line already: print another label."
             return self._held(step, self.ask.hold(HoldCode.INVALID, words))
-        free = [each for each in items if not each.box_codes and not self._carries(line, each)]
+        free = self._free(line)
         room = sum(each.boxes for each in free)
         if len(boxes) > room:
             return self._held(
@@ -346,14 +352,27 @@ class Shipping:
     def _beside_boxes_by_hand(
         self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, foreign: Sequence[str]
     ) -> tuple[str | None, Hold | None]:
-        """What a person decided on a shipment of a line of which some boxes were shipped by hand: is it those?"""
-        fact = f"shipment {shipment.key}, {entry.boxes} boxes, beside {by_hand(foreign)}"
-        message = (
-            f"Line {line.line_key}: Axerrio ships {entry.boxes} boxes of it in {shipment.key}, and Komet shows boxes "
-            f"that were shipped by hand ({', '.join(foreign[:5])}). Ours puts the shipment's on its air waybill too, "
-            "theirs says that they are the same boxes."
+        """What a person decided on a shipment of a line of which some boxes were shipped by hand: is it those?
+
+        That it is not holds for the boxes that are scanned onto it later, too.
+        """
+        key, beside = line.line_key, f" beside {by_hand(foreign)}"
+        told = sum(box.shipment_key == shipment.key for box in line.boxes)
+        fits = entry.boxes - told <= sum(each.boxes for each in self._free(line))
+        start, fact = f"shipment {shipment.key}, ", f"shipment {shipment.key}, {entry.boxes} boxes,{beside}"
+        was_ours = any(
+            (of, choice) == (key, OURS) and each.startswith(start) and each.endswith(beside)
+            for (of, each), choice in self.s.decisions.items()
         )
-        return self.ask.decided(line.line_key, fact), self.ask.conflict(line.line_key, fact, message, OURS, THEIRS)
+        if was_ours and fits:
+            return OURS, None
+        choices = (OURS, THEIRS) if fits else (THEIRS,)
+        ours = "Ours puts the shipment's on its air waybill too, theirs" if fits else "Theirs"
+        message = (
+            f"Line {key}: Axerrio ships {entry.boxes} boxes of it in {shipment.key}, and Komet shows boxes that were "
+            f"shipped by hand ({', '.join(foreign[:5])}). {ours} says that those are among them."
+        )
+        return self.ask.decided(key, fact), self.ask.conflict(key, fact, message, *choices)
 
     def _codes_sent(self, line: LineFacts) -> set[str]:
         """Codes that any write of ours may have brought there."""
@@ -369,6 +388,10 @@ class Shipping:
         """Codes that boxes of other lines carry: Komet may take one twice, and nobody could tell them apart."""
         of_order = {box.box_code for other in self.s.lines if other is not line for box in other.boxes}
         return of_order | self.s.codes_elsewhere
+
+    def _free(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:
+        """Purchase order items of the line whose boxes have not left."""
+        return [each for each in line.covering if not each.box_codes and not self._carries(line, each)]
 
     def _carries(self, line: LineFacts, item: PurchaseOrderItemFacts) -> bool:
         return any(box.purchase_order_item_id == item.item_id for box in line.boxes)

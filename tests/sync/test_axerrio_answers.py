@@ -9,7 +9,10 @@ from sqlalchemy import func, select
 
 from clients.axerrio.client import AxerrioClient
 from clients.http import OpenGate
-from models.tables import Article, Order
+from models.states import Feed
+from models.tables import Article, Order, Scope
+from tasks.advance import advance
+from tasks.observe import observe
 from tests.sync.books import assert_in_step
 from tests.sync.conftest import Ledger
 from tests.sync.test_upstreams import FEW
@@ -117,6 +120,25 @@ def test_a_token_of_another_tenant_is_noticed_when_a_worker_starts(
     world.place(key=key, status="cancelled")
     ledger.live(120)
     assert (ledger.state(key), shown(ledger)["paused"]) == ("ordered", True)
+
+
+def test_nothing_is_written_to_another_tenant(ledger: Ledger, world: World, adapter: Adapter) -> None:
+    """A worker starts with an order that is due, before it reads anything of Axerrio's."""
+    key = ledger.earn_proof()
+    adapter.says("GET", "identity", 200, tenantId="farm2", timeZone=ZONE)
+    ledger.runtime.time_zones.clear()
+    world.approve()
+    ledger.pass_time(120)
+    with ledger.session() as session:
+        komets = list(session.scalars(select(Scope.id).where(Scope.feed == Feed.KOMET_PURCHASE_ORDERS)))
+    for scope_id in komets:
+        observe(ledger.runtime, scope_id)
+    advance(ledger.runtime, ledger.order(key)["id"])
+    assert ledger.writes(key, "axerrio.procurement-status") == ["void"]
+    assert world.axerrio_order(key)["procurement_status"] is None
+    adapter.is_well()
+    ledger.live(300)
+    assert ledger.state(key) == "approved"
 
 
 # -- somebody was there first ----------------------------------------------------------------------------------

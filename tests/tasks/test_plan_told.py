@@ -103,6 +103,36 @@ def test_what_is_shipped_after_a_person_shipped_some_by_hand_is_asked_about_and_
     assert make_plan(over).state is OrderState.SHIPPED, "two boxes were all that left"
 
 
+def test_a_shipment_of_which_a_person_shipped_some_by_hand_goes_by_hand() -> None:
+    by_hand = approved("1", boxes=2, first_boxes=4, box_codes=("H1", "H2"))
+    rest = approved("1", item_id="791", boxes=2, first_boxes=2)
+    line = facts("1", prebook_items=(item("1", by_hand, rest),))
+    order = decided(on_the_way(line, shipments=(a_shipment("S1", left("1", range(1, 5))),)), "theirs")
+    assert [hold.choices for hold in make_plan(order).holds] == [("theirs",)], "there is no room for four"
+    among = decided(order, "theirs")
+    for each in (among, left_by(among, line)):
+        plan = make_plan(each)
+        assert plan.reason_code == HoldCode.NOT_VISIBLE
+        assert plan.reason
+        assert "4 boxes left, and Komet shows 2" in plan.reason
+    all_there = replace(line, prebook_items=(item("1", by_hand, replace(rest, box_codes=("H3", "H4"))),))
+    assert make_plan(decided(replace(among, lines=(all_there,)), "theirs")).state is OrderState.SHIPPED
+
+
+def test_a_shipment_that_is_none_of_what_a_person_shipped_by_hand_grows_without_a_question() -> None:
+    by_hand = approved("1", boxes=2, first_boxes=4, box_codes=("H1", "H2"))
+    rest = approved("1", item_id="791", boxes=2, first_boxes=2)
+    line = facts("1", prebook_items=(item("1", by_hand, rest),))
+    one = decided(decided(on_the_way(line, shipments=(a_shipment("S2", left("1", (3,))),)), "theirs"), "ours")
+    assert planned(make_plan(one), Kind.AWB_ADD)
+    gone = replace(rest, boxes=1, box_codes=(code_of("1", 3),))
+    last = approved("1", item_id="792", boxes=1, first_boxes=1)
+    sent = replace(line, prebook_items=(item("1", by_hand, gone, last),), boxes=(a_box("1", 3, "S2"),))
+    both = replace(one, lines=(sent,), shipments=(a_shipment("S2", left("1", (3, 4))),))
+    ((write, _),) = planned(make_plan(both), Kind.AWB_ADD)
+    assert [part.item_id for part in write.awb] == ["792"]
+
+
 def test_codes_that_komet_shows_already_are_not_sent_again() -> None:
     """A person typed our labels' codes."""
     typed = approved("1", boxes=2, first_boxes=4, box_codes=(code_of("1", 1), code_of("1", 2)))

@@ -46,7 +46,7 @@ def list_orders(
 ) -> None:
     """List orders, the nearest departure first. Example: axkomet orders list --state held."""
     from models.canonical import Origin
-    from models.states import HoldCode, OrderState
+    from models.states import REASONS, OrderState
     from worker.assembly import open_services
     from worker.desk import OrderFilter, find_orders
     from worker.screens import order_list
@@ -56,7 +56,7 @@ def list_orders(
         states=[in_state] if in_state is not None else [],
         connection=connection,
         origin=one_of(Origin, "--origin", origin),
-        reason=one_of(HoldCode, "--reason", reason),
+        reason=one_of(REASONS, "--reason", reason),
         since=moment_of("--since", since),
         departing=date_of("--departing", departing),
         limit=limit,

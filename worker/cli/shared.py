@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -31,7 +30,7 @@ app.add_typer(feeds, name="feed")
 app.add_typer(database, name="db")
 
 Found = TypeVar("Found")
-Word = TypeVar("Word", bound=StrEnum)
+Word = TypeVar("Word", bound=str)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -76,13 +75,12 @@ def by_key(find: "Callable[[Session, str], Found | None]", session: "Session", k
     return found
 
 
-def one_of(words: type[Word], option: str, word: str | None) -> Word | None:
+def one_of(words: Iterable[Word], option: str, word: str | None) -> Word | None:
     """What an option names; a word that is none of these is the user's mistake."""
-    try:
-        return words(word) if word is not None else None
-    except ValueError:
-        known = ", ".join(each.value for each in words)
-        raise Problem(f"{option} {word} is unknown: it is one of {known}.") from None
+    known = {str(each): each for each in words}
+    if word is not None and word not in known:
+        raise Problem(f"{option} {word} is unknown: it is one of {', '.join(known)}.")
+    return known[word] if word is not None else None
 
 
 def known_connection(session: "Session", name: str | None) -> None:

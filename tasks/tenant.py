@@ -1,18 +1,21 @@
 """Whom a connection's Axerrio is: the tenant that it names, and the time zone in which departure dates are judged."""
 
+import structlog
 from sqlalchemy import select, update
 
-from clients.errors import ClientError, RefusalKind, Refused, Unanswered
+from clients.errors import ClientError, NotSent, RefusalKind, Refused, Unanswered
 from models.tables import Connection as ConnectionRow
 from tasks.connection import Connection
 from tasks.dates import is_time_zone
 from tasks.runtime import Runtime
 
+log = structlog.get_logger()
+
 
 def time_zone_of(runtime: Runtime, connection: Connection) -> str:
     """Axerrio's time zone. Each process asks once who is there (`GET /identity`), before it takes anything from it.
 
-    Where that is not answered, and was once, the feeds may be read all the same.
+    Where that is not answered, and was to an earlier process, it is believed to be the same.
 
     Raises:
         Refused: it is another tenant than the connection names, so that the token is the wrong one.
@@ -26,9 +29,11 @@ def time_zone_of(runtime: Runtime, connection: Connection) -> str:
         stored = session.scalar(select(ConnectionRow.axerrio_time_zone).where(of_connection))
     try:
         identity = connection.axerrio.identity()
-    except ClientError:
+    except (NotSent, Unanswered) as error:
         if stored is None:
             raise
+        log.warning("not asked whose Axerrio it is", error=str(error))
+        runtime.time_zones[connection.id] = stored
         return stored
     tenant, zone = connection.settings.axerrio.tenant, identity.time_zone
     if tenant is not None and identity.tenant_id != tenant:
@@ -41,3 +46,15 @@ def time_zone_of(runtime: Runtime, connection: Connection) -> str:
         session.execute(update(ConnectionRow).where(of_connection).values(axerrio_time_zone=zone))
     runtime.time_zones[connection.id] = zone
     return zone
+
+
+def be_sure(runtime: Runtime, connection: Connection) -> None:
+    """Nothing is written to Axerrio before this process knows whose it is.
+
+    Raises:
+        NotSent: it does not know yet, or it is another tenant's.
+    """
+    try:
+        time_zone_of(runtime, connection)
+    except ClientError as error:
+        raise NotSent(error.system, error.operation, error.detail) from None
