@@ -397,9 +397,11 @@ class _Comparison:
         labels, entries = self.shipping.labels(line), self.shipping.entries(line)
         if len(line.boxes) >= sum(entry.boxes for _, entry in entries):
             return
+        foreign = self.shipping.foreign_boxes(line, items, labels)
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             is_told = self.shipping.is_told(line, shipment, entry, labels)
+            is_told = is_told or self.shipping.went_by_hand(line, shipment, entry, foreign)
             is_temporary = shipment.is_temporary and not self.s.sends_temporary_awb
             if is_told or is_temporary or not shipment.awb.strip():
                 continue

@@ -349,6 +349,10 @@ class Shipping:
         )
         return self.ask.conflict(line.line_key, by_hand(foreign), message, THEIRS)
 
+    def went_by_hand(self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, foreign: Sequence[str]) -> bool:
+        """A person decided that the shipment's boxes are among those that were shipped by hand."""
+        return bool(foreign) and self._beside_boxes_by_hand(line, shipment, entry, foreign)[0] == THEIRS
+
     def _beside_boxes_by_hand(
         self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, foreign: Sequence[str]
     ) -> tuple[str | None, Hold | None]:

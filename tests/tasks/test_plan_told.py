@@ -28,6 +28,7 @@ from tests.tasks.examples import (
     item,
     left,
 )
+from tests.tasks.test_drift import told as drift_of
 from tests.tasks.test_plan import EDIT, born_in_komet, decided, linked, on_the_way, planned, told
 
 SHIPPED = a_line("1", status=LineStatus.SHIPPED)
@@ -101,6 +102,8 @@ def test_what_is_shipped_after_a_person_shipped_some_by_hand_is_asked_about_and_
     assert make_plan(replace(decided(later, "ours"), lines=(all_left,))).state is OrderState.SHIPPED
     over = left_by(decided(same, "theirs"), line)
     assert make_plan(over).state is OrderState.SHIPPED, "two boxes were all that left"
+    assert {each.kind for each in drift_of(same)} == {"missing", "different"}
+    assert drift_of(decided(same, "theirs")) == []
 
 
 def test_a_shipment_of_which_a_person_shipped_some_by_hand_goes_by_hand() -> None:
