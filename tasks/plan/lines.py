@@ -531,7 +531,10 @@ class Lines:
         if removal.undoes and not any(self.purchases.has_shipped(line, each) for each in active):
             hold = self._undoes(line, item, removal)
             if hold is not None:
-                return Step(OrderState.PREBOOKED, hold, looks=(self.ask.prebooks(active=False, day=item.truck_date),))
+                days = dict.fromkeys(each.ship_date or line.ship_date for each in active)
+                orders = (self.ask.purchase_orders(day, active=False) for day in days if day is not None)
+                looks = (self.ask.prebooks(active=False, day=item.truck_date), *orders)
+                return Step(OrderState.PREBOOKED, hold, looks=looks)  # the person may do it all by himself
             removal = replace(removal, is_decided=True)
         if active:
             return self.purchases.remove(line, active[0], removal, prebook=item)

@@ -329,12 +329,17 @@ class Planner:
         if plan.state is not OrderState.FAILED:
             plan = replace(plan, state=OrderState.HELD, reason_code=hold.code, reason=hold.message)
             plan = replace(plan, next_command=hold.next_command)
+        looks = plan.looks if self.ask.open(*Kind) else tuple(replace(look, active=False) for look in plan.looks)
+        known = {(look.feed, look.key) for look in looks}
+        # A person may do by hand what is not sent.
+        days = {each.ship_date for line in self.s.lines for each in line.covering if each.ship_date is not None}
+        watched = (self.ask.purchase_orders(day, active=False) for day in sorted(days))
         return replace(
             plan,
             line_states={k: OrderState.HELD if k in lost else state for k, state in plan.line_states.items()},
             writes=(),
             repeats=(),
-            looks=plan.looks if self.ask.open(*Kind) else tuple(replace(look, active=False) for look in plan.looks),
+            looks=(*looks, *(look for look in watched if (look.feed, look.key) not in known)),
             holds=(hold, *plan.holds),
         )
 

@@ -506,7 +506,7 @@ def test_what_a_person_did_in_komet_meanwhile_ends_the_hold(ledger: Ledger, worl
     line = ledger.order(keys[0])["lines"][0]
     world.edit(purchase_order_item_id=int(line["purchase_order_item_id"]), boxes=0)
     world.edit(prebook_item_id=int(line["prebook_item_id"]), boxes=0)
-    ledger.live(120, pace=40)
+    ledger.live(240, pace=40)
     assert ledger.state(keys[0]) == "cancelled"
     assert flagged(ledger) == LIMIT - 1
 
