@@ -324,8 +324,8 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
         UnreadableRecord.scope_id == Scope.id, UnreadableRecord.resolved_at.is_(None)
     )
     waits = select(func.bool_or(Wait.active)).where(Wait.scope_id == Scope.id).scalar_subquery()
-    newest = select(Observation.complete).where(Observation.scope_id == Scope.id).order_by(Observation.began_at.desc())
-    was_whole = newest.limit(1).scalar_subquery()
+    looks = select(Observation.complete).where(Observation.scope_id == Scope.id)
+    newest = looks.order_by(Observation.began_at.desc()).limit(1).scalar_subquery()
     taken = session.execute(
         update(Scope)
         .where(
@@ -335,12 +335,12 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
             or_(Scope.lease_until.is_(None), Scope.lease_until < moment),
         )
         .values(lease_owner=owner, lease_until=lease_ends, due_at=lease_ends, hinted_until=None)
-        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), was_whole, waits)
+        .returning(Scope, func.axkomet_now(type_=DateTime(timezone=True)), aside.exists(), newest, waits)
         .execution_options(populate_existing=True)
     ).first()
     if taken is None:
         return None
-    scope, began_at, lacks_records, last_was_whole, is_urgent = taken
+    scope, began_at, lacks_records, was_whole, is_urgent = taken
     return Claim(
         scope.id,
         scope.connection_id,
@@ -351,7 +351,7 @@ def claim(session: Session, scope_id: int, timing: Timing) -> Claim | None:
         owner,
         scope.requested,
         lacks_records,
-        last_was_whole is not False,
+        was_whole is not False,
         is_urgent is True,
         began_at,
         is_idle=_is_on_demand(scope) and is_urgent is None and scope.requested <= scope.served,

@@ -477,9 +477,7 @@ def _judge_refusal(runtime: Runtime, call: Call, error: Refused) -> ClientError:
             if not isinstance(said, Refused):
                 return error
             _close(runtime, call, TOKEN, said)
-            return Refused(
-                error.system, error.operation, error.detail, RefusalKind.TOKEN, error.retry_after, error.code
-            )
+            return error.meant_as(RefusalKind.TOKEN)
         error = error.meant_as(RefusalKind.RIGHT)
     with runtime.sessions.begin() as session:
         found = _TROUBLE.read(session, connection_id=call.connection.id)

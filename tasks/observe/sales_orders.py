@@ -240,9 +240,9 @@ class _Store:
                 known = OrderLine(line_key=line.line_key, since_version=order.version)
                 row.lines.append(known)
             elif known.since_version == before and row.seeded_version is None:
-                # What had left when it was first seen was never here before it left.
-                has_left = was_over or (known.wanted is not None and known.wanted["status"] == LineStatus.SHIPPED)
-                known.since_version = order.version if has_left else before
+                had_left = known.wanted is not None and known.wanted["status"] == LineStatus.SHIPPED
+                if was_over or had_left:  # when it was first seen: it was never here before it left
+                    known.since_version = order.version
             known.position = position
             known.wanted = line.model_dump(mode="json")
         for gone in present.values():

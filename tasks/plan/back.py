@@ -25,7 +25,6 @@ _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
 _OF_LINE = ("boxes", "bunches_per_box", "stems_per_bunch", "mark_code", "unit_cost", "departure_date")
 #: What these fields hold where Axerrio does not say them: that is no change of a person's.
 _UNSAID = {"bunches_per_box": 0, "stems_per_bunch": 0, "unit_cost": None}
-_SHIPPED = LineStatus.SHIPPED
 
 
 class Back:

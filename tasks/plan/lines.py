@@ -394,11 +394,8 @@ class Lines:
     def _said_of_loss(self, line: LineFacts, item: PrebookItemFacts) -> set[str]:
         """What a person decided on the item's loss, whatever Axerrio changed of the line by then."""
         fact = gone(item)
-        return {
-            choice
-            for (key, each), choice in self.s.decisions.items()
-            if key == line.line_key and (each == fact or each.startswith(f"{fact}, "))
-        }
+        decided = self.ask.decisions_on(line.line_key)
+        return {choice for each, choice in decided.items() if each == fact or each.startswith(f"{fact}, ")}
 
     def fact_of_loss(self, line: LineFacts, item: PrebookItemFacts) -> str:
         """The fact that an item holds nothing any more; where Axerrio changed the line since, that is another fact."""

@@ -1,6 +1,6 @@
 """The order: its lines' steps become writes, looks, a state and a reason."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -134,11 +134,9 @@ class Planner:
         approved = all(each.status is not None and each.status.is_approved for each in items)
         state = OrderState.APPROVED if approved and self.back.has_told_approval else OrderState.ORDERED
         step = self.shipping.step(line, replace(step, state=state))
-        days = {each.ship_date or line.ship_date for each in items} - {None}
+        days = {each.ship_date or line.ship_date for each in items}
         if step.state is not OrderState.SHIPPED or not approved:  # procurement, and people, may still act
-            watched = tuple(self.ask.purchase_orders(day, active=False) for day in days if day is not None)
-            known = {(look.feed, look.key) for look in step.looks}
-            step = replace(step, looks=(*step.looks, *(w for w in watched if (w.feed, w.key) not in known)))
+            step = replace(step, looks=self._watching(step.looks, days))
         return step
 
     def _conclude(
@@ -330,16 +328,13 @@ class Planner:
             plan = replace(plan, state=OrderState.HELD, reason_code=hold.code, reason=hold.message)
             plan = replace(plan, next_command=hold.next_command)
         looks = plan.looks if self.ask.open(*Kind) else tuple(replace(look, active=False) for look in plan.looks)
-        known = {(look.feed, look.key) for look in looks}
-        # A person may do by hand what is not sent.
-        days = {each.ship_date for line in self.s.lines for each in line.covering if each.ship_date is not None}
-        watched = (self.ask.purchase_orders(day, active=False) for day in sorted(days))
+        days = {each.ship_date for line in self.s.lines for each in line.covering}
         return replace(
             plan,
             line_states={k: OrderState.HELD if k in lost else state for k, state in plan.line_states.items()},
             writes=(),
             repeats=(),
-            looks=(*looks, *(look for look in watched if (look.feed, look.key) not in known)),
+            looks=self._watching(looks, days),  # a person may do by hand what is not sent
             holds=(hold, *plan.holds),
         )
 
@@ -382,6 +377,12 @@ class Planner:
         return self.back.departed() or self.back.edited_in_axerrio()
 
     # -- looks -----------------------------------------------------------------------------------------------
+
+    def _watching(self, looks: tuple[Look, ...], days: Collection[date | None]) -> tuple[Look, ...]:
+        """The same, with passive ones at the purchase orders of these days where none is at them yet."""
+        known = {(look.feed, look.key) for look in looks}
+        watched = (self.ask.purchase_orders(day, active=False) for day in days if day is not None)
+        return (*looks, *(look for look in watched if (look.feed, look.key) not in known))
 
     def _order_looks(self, steps: dict[str, Step], holds: list[Hold]) -> set[Look]:
         s = self.s

@@ -96,8 +96,8 @@ class Questions:
     def takes_no_change(self) -> bool:
         """Axerrio shipped an order born in Komet, or some of it, by its own record or by its answer to our last try."""
         record = self.s.axerrio.record
-        shipped = record is not None and any(each.status is LineStatus.SHIPPED for each in record.lines)
-        if shipped or (record is not None and is_shipped(record)):
+        lines = record.lines if record is not None else ()
+        if (record is not None and is_shipped(record)) or any(each.status is LineStatus.SHIPPED for each in lines):
             return True
         refused = self.refusals(self.writes((Kind.INBOUND_ORDER,)))
         return bool(refused) and refused[-1].refusal is RefusalKind.CONFLICT
@@ -105,6 +105,10 @@ class Questions:
     def decided(self, line_key: str | None, fact: str) -> str | None:
         """What a person decided on a fact of a line, or of the whole order."""
         return self.s.decisions.get((line_key, fact))
+
+    def decisions_on(self, line_key: str) -> dict[str, str]:
+        """What a person decided on facts of a line, by fact."""
+        return {fact: choice for (key, fact), choice in self.s.decisions.items() if key == line_key}
 
     # -- holds -----------------------------------------------------------------------------------------------
 

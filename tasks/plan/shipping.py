@@ -363,10 +363,11 @@ class Shipping:
         key, beside = line.line_key, f" beside {by_hand(foreign)}"
         told = sum(box.shipment_key == shipment.key for box in line.boxes)
         fits = entry.boxes - told <= sum(each.boxes for each in self._free(line))
-        start, fact = f"shipment {shipment.key}, ", f"shipment {shipment.key}, {entry.boxes} boxes,{beside}"
+        start = f"shipment {shipment.key}, "
+        fact = f"{start}{entry.boxes} boxes,{beside}"
         was_ours = any(
-            (of, choice) == (key, OURS) and each.startswith(start) and each.endswith(beside)
-            for (of, each), choice in self.s.decisions.items()
+            choice == OURS and each.startswith(start) and each.endswith(beside)
+            for each, choice in self.ask.decisions_on(key).items()
         )
         if was_ours and fits:
             return OURS, None
