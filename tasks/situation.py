@@ -208,7 +208,7 @@ class _Reading:
             unseen_prebook=next((each.value for each in found[UNSEEN]), None),
             looks_since_received=self._looks_since_received(),
             shipments=tuple(forms.Shipment.model_validate(each.content) for each in shipments),
-            labels=tuple(forms.Label.model_validate(each.content) for each in labels),
+            labels=tuple(map(_label, labels)),
             codes_elsewhere=self._codes_elsewhere(labels) if shipments else frozenset(),
             former_codes={code: each.key for each in labels for code in each.former_codes},
             labels_current=self._labels_current(shipments),
@@ -412,6 +412,12 @@ def _boxes(found: Found) -> dict[int, list[BoxFacts]]:
             )
         )
     return boxes
+
+
+def _label(row: Label) -> forms.Label:
+    """A label that was deleted counts as void: its box may have left with it."""
+    label = forms.Label.model_validate(row.content)
+    return label.model_copy(update={"state": forms.LabelState.VOID}) if row.is_deleted else label
 
 
 def _parts(wanted: Json | None) -> list[Json]:

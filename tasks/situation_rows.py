@@ -171,9 +171,10 @@ SHIPMENTS = Rows(
 )
 LABELS = Rows(
     Label,
+    # Deleted ones first: they tell of which box they were, and no more.
     _all(Label)
-    .where(Label.connection_id == _CONNECTION, Label.order_key == _AXERRIO_KEY, Label.is_deleted.is_(False))
-    .order_by(Label.sequence, Label.key),
+    .where(Label.connection_id == _CONNECTION, Label.order_key == _AXERRIO_KEY)
+    .order_by(Label.is_deleted.desc(), Label.sequence, Label.key),
 )
 DECISIONS = Rows(Decision, _all(Decision).where(Decision.order_id == _ORDER).order_by(Decision.id))
 _strays = (

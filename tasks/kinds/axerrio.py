@@ -53,21 +53,30 @@ def _settle_inbound(_session: Session, _connection: Connection, row: OrderRow, w
     row.inbound_answer = None
     if write.says is not None:
         learn_inbound_answer(row, InboundOrder.model_validate(write.result))
+        return
+    row.references_applied = row.report_applied = None  # if it is sent again, it is told anew
+    for line in row.lines:
+        line.axerrio_line_key = None
 
 
 def learn_inbound_answer(row: OrderRow, answer: InboundOrder) -> None:
     """Keep what Axerrio says to an order that was born in Komet, with its key and those of its lines.
 
-    What it says of lines counts once it took the order: while it has not decided, nothing may be bought.
+    What it says of lines counts once it took the order: until then they are what they were, with their keys.
     """
     row.inbound_answer = answer.model_dump(mode="json")
-    row.axerrio_key = answer.order_key or row.axerrio_key
+    if answer.order_key not in (None, row.axerrio_key):
+        row.axerrio_key = answer.order_key
+        # Another order in the place of one that was cancelled or deleted: what was told to that is not told to this.
+        row.references_applied = row.report_applied = row.axerrio_holds = None
     row.axerrio_number = answer.order_number or row.axerrio_number
-    is_taken = answer.status is InboundStatus.ACCEPTED
-    taken = (each for each in answer.lines if is_taken and each.is_accepted and each.line_key)
-    keys = {each.external_line_id: each.line_key for each in taken}
+    if answer.status is not InboundStatus.ACCEPTED:
+        return
+    said = {each.external_line_id: each for each in answer.lines}
     for line in row.lines:
-        line.axerrio_line_key = keys.get(line.line_key)
+        of_line = said.get(line.line_key)
+        if of_line is None or of_line.is_accepted:
+            line.axerrio_line_key = of_line.line_key if of_line is not None else None
 
 
 def _freeze_references(_session: Session, _connection: Connection, row: OrderRow, planned: PlannedWrite) -> FrozenWrite:

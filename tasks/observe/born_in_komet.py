@@ -22,6 +22,7 @@ from models.tables import Order, OrderLine, Prebook, Scope, Write, WriteLine
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.requeue import begin_afresh
+from tasks.wanted import canonical as canonical_of
 from tasks.wanted import departure_of
 
 #: So long after a create was given up for absent its prebook may still turn up without our mark.
@@ -177,8 +178,17 @@ def _take(row: Order, order: canonical.Order) -> bool:
     row.version += 1
     row.sequence = row.version
     row.wanted = header | {"version": row.version, "lines": []}
-    row.departure_date, row.truck_date = departure_of(order), order.truck_date
+    row.truck_date = order.truck_date
+    learn_departure(row)
     return True
+
+
+def learn_departure(row: Order) -> None:
+    """The day on which it leaves: Komet's word, else Axerrio's, else that of its truck."""
+    order = canonical_of(row)
+    record = canonical.Order.model_validate(row.axerrio_holds) if row.axerrio_holds is not None else order
+    is_said = any(line.departure_date is not None for line in order.open_lines)
+    row.departure_date = departure_of(order if is_said else record)
 
 
 def _wanted(row: Order) -> dict[str, object]:

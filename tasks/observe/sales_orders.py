@@ -17,6 +17,7 @@ from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
+from tasks.observe.born_in_komet import learn_departure
 from tasks.observe.sequence import FORGOTTEN, read_page, set_aside
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
@@ -142,8 +143,10 @@ class _Store:
         """Axerrio's view of an order that was born in Komet: known, and never sent to Komet as new."""
         if row is None or row.origin != Origin.KOMET:
             return None
-        held = row.axerrio_holds
-        if held is not None and order.version <= held["version"]:
+        held, answer = row.axerrio_holds, row.inbound_answer
+        if order.key != row.axerrio_key and answer is not None and answer["order_key"] == row.axerrio_key is not None:
+            return None  # of an order in whose place Axerrio made another one since
+        if held is not None and held["key"] == order.key and order.version <= held["version"]:
             return None
         record = order.model_dump(mode="json")
         if held is not None and held | {"version": order.version} == record and held["version"] == FORGOTTEN:
@@ -151,7 +154,7 @@ class _Store:
             return None
         row.axerrio_holds, row.axerrio_as_of = record, self._claim.began_at
         row.axerrio_key, row.axerrio_number, row.unreadable = order.key, order.number, None
-        answer = row.inbound_answer
+        learn_departure(row)
         refused = answer is not None and any(line["is_accepted"] is False for line in answer["lines"])
         if answer is not None and (refused or answer["status"] == InboundStatus.REJECTED):
             row.inbound_answer = answer | {"status": InboundStatus.PENDING}  # a person may have taken it: ask again

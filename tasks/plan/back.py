@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from models.canonical import (
     ApprovalReport,
+    Canonical,
     InboundStatus,
     Line,
     LineReference,
@@ -17,14 +18,23 @@ from models.canonical import (
     References,
 )
 from models.states import HoldCode, Kind
-from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, most_bought
+from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PrebookItemFacts, most_bought
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)
-#: Fields of a line that Axerrio must keep as Komet has them, and their words.
-_OF_LINE = ("boxes", "bunches_per_box", "stems_per_bunch", "mark_code", "unit_cost", "departure_date")
+#: Fields that Axerrio must keep as Komet has them, of an order and of a line.
+_OF_ORDER = ("truck_date", "buyer_code", "carrier_code")
+_OF_LINE = (
+    "packing_code",
+    "boxes",
+    "bunches_per_box",
+    "stems_per_bunch",
+    "mark_code",
+    "unit_cost",
+    "departure_date",
+)
 #: What these fields hold where Axerrio does not say them: that is no change of a person's.
-_UNSAID = {"bunches_per_box": 0, "stems_per_bunch": 0, "unit_cost": None}
+_UNSAID = {"packing_code": "", "bunches_per_box": 0, "stems_per_bunch": 0, "unit_cost": None, "carrier_code": None}
 
 
 class Back:
@@ -59,7 +69,8 @@ class Back:
         """Something is left in Axerrio to write to."""
         s = self.s
         if s.origin is Origin.KOMET:
-            return s.axerrio_knows and not s.axerrio.is_deleted and s.axerrio.applied is not None
+            stands = not s.axerrio.is_deleted and not self.ask.is_left_cancelled
+            return s.axerrio_knows and s.axerrio.applied is not None and stands
         return not s.is_deleted
 
     @property
@@ -88,7 +99,7 @@ class Back:
                 return self.ask.hold(
                     HoldCode.REJECTED, f"{words}Requeue the order once that is mended.", self.ask.requeue()
                 )
-        return None
+        return self._changed_since_theirs() if not self.ask.is_withdrawn else None
 
     def _refused(self, kind: Kind) -> Hold | None:
         """Axerrio refused it for good. An order that a person deleted there may be one that it takes no more."""
@@ -123,7 +134,7 @@ class Back:
             wanted = wanted.model_copy(update={"lines": (*others, *kept)})
         if wanted is None:
             return PlannedWrite(Kind.INBOUND_ORDER, keys) if applied is not None else None
-        if s.customer_code is None or self.departed() is not None or self.edited_in_axerrio() is not None:
+        if s.customer_code is None or self.departed() is not None or self._is_left_to_axerrio():
             return None
         again = self._is_ours_again() or (self._is_rejected() and not s.axerrio.answer_counts)
         if applied is not None and _same(applied, wanted) and not again:
@@ -195,16 +206,43 @@ class Back:
         fact, words = self.edit()
         if not fact:
             return None
+        changed = f"A person changed in Axerrio {words}."
+        if self.ask.takes_no_change:
+            message = f"{changed} Axerrio has shipped the order and takes no change any more: theirs leaves it so."
+            return self.ask.conflict(None, fact, message, THEIRS)
+        message = f"{changed} Komet is its origin: ours sends Komet's version again, theirs leaves Axerrio's."
+        return self.ask.conflict(None, fact, message, THEIRS, OURS)
+
+    def _changed_since_theirs(self) -> Hold | None:
+        """A person decided that his change in Axerrio stands, and Komet's version became another one since."""
+        fact, words, since = self._since_theirs()
+        if not since:
+            return None
         message = (
-            f"A person changed in Axerrio {words}. Komet is its origin: ours sends Komet's version again, theirs "
-            "leaves Axerrio's."
+            f"A person changed in Axerrio {words}, which was to stay, and Komet's version has changed since "
+            f"({since}). Ours sends Komet's version, theirs leaves Axerrio's."
         )
         return self.ask.conflict(None, fact, message, THEIRS, OURS)
 
+    def _since_theirs(self) -> tuple[str, str, str]:
+        """Fact of both changes and the words for each; all empty where there are no two."""
+        fact, words = self.edit()
+        applied, wanted = self.s.axerrio.applied, self._wanted()
+        is_theirs = bool(fact) and self.ask.decided(None, fact) == THEIRS and not self.ask.takes_no_change
+        if not is_theirs or applied is None or wanted is None or _same(applied, wanted):
+            return "", "", ""
+        since = ", ".join(_differences(applied, wanted)) or "details"
+        return f"{fact}, then Komet: {since}", words, since
+
+    def _is_left_to_axerrio(self) -> bool:
+        """A person changed it there, and nobody decided for Komet's version."""
+        fact, _ = self.edit()
+        return bool(fact) and not self._is_ours_again()
+
     def _is_ours_again(self) -> bool:
         """A person decided that Komet's version is sent again."""
-        fact, _ = self.edit()
-        return bool(fact) and self.ask.decided(None, fact) == OURS
+        facts = (self.edit()[0], self._since_theirs()[0])
+        return any(fact and self.ask.decided(None, fact) == OURS for fact in facts)
 
     def edit(self) -> tuple[str, str]:
         """What a person changed in Axerrio: one word for the fact, and one for people; both empty where nothing."""
@@ -217,7 +255,11 @@ class Back:
             return "", ""
         if holds.status is OrderStatus.CANCELLED:
             return f"{EDITED}cancelled", "the order, which Komet still wants: it was cancelled there"
+        if not self.ask.is_taken:  # what stands there is not what was sent last
+            return "", ""
         refused = {line.line_key for line in self.s.lines if line.axerrio_line_key is None}
+        answer = self.s.axerrio.answer
+        refused |= {each.external_line_id for each in answer.lines if each.is_accepted is False} if answer else set()
         changes = ", ".join(_differences(applied, holds, refused))
         return (f"{EDITED}{changes}", f"it ({changes})") if changes else ("", "")
 
@@ -229,7 +271,7 @@ class Back:
         held = next((each for each in applied if each.line_key == line.axerrio_line_key), None)
         return (
             held is not None
-            and held.prebook_item_id in {item.item_id for item in line.live_items}
+            and held.prebook_item_id in {item.item_id for item in self._standing(line)}
             and held.purchase_order_item_id in {item.item_id for item in line.covering}
         )
 
@@ -239,16 +281,16 @@ class Back:
         lines = [
             line
             for line in self.s.lines
-            if line.live_items and line.axerrio_line_key is not None and not (of_axerrio and line.wanted is None)
+            if self._standing(line) and line.axerrio_line_key is not None and not (of_axerrio and line.wanted is None)
         ]
-        items = [item for line in lines for item in line.live_items]
+        items = [item for line in lines for item in self._standing(line)]
         if not items:
             return References()
         purchase_orders = {(each.purchase_order_id, each.number): None for line in lines for each in line.covering}
         of_lines = []
         for line in lines:
             live = line.covering
-            item = most_bought(line.live_items)
+            item = most_bought(self._standing(line))
             first = next((each for each in live if not each.box_codes), live[0] if live else None)
             of_lines.append(
                 LineReference(
@@ -265,6 +307,12 @@ class Back:
             purchase_orders=tuple(PurchaseOrderReference(id=id_, number=number) for id_, number in purchase_orders),
             lines=tuple(of_lines),
         )
+
+    def _standing(self, line: LineFacts) -> tuple[PrebookItemFacts, ...]:
+        """Its prebook items; of one born in Komet that holds nothing any more, those that are still covered."""
+        if line.live_items or self.s.origin is Origin.AXERRIO:
+            return line.live_items
+        return tuple(item for item in line.prebook_items if item.covering)
 
     # -- the approval ----------------------------------------------------------------------------------------
 
@@ -343,9 +391,7 @@ def _is_in(line: Line, order: Order) -> bool:
 
 def _differences(before: Order, after: Order, ignored: Collection[str | None] = ()) -> list[str]:
     """What became another one in an order, for people; lines go by their Komet items, some of which do not count."""
-    changes = []
-    if after.truck_date != before.truck_date:
-        changes.append(f"truck date {before.truck_date} → {after.truck_date}")
+    changes = _changed(before, after, _OF_ORDER)
     there = {line.external_line_id: line for line in after.lines}
     for line in before.lines:
         key = line.external_line_id
@@ -355,13 +401,32 @@ def _differences(before: Order, after: Order, ignored: Collection[str | None] = 
         if other is None or other.status is LineStatus.CANCELLED:
             changes.append(f"line {key} ({line.boxes} boxes) → none")
             continue
-        for name in _OF_LINE:
-            old, new = getattr(line, name), getattr(other, name)
-            is_said = name not in _UNSAID or new != _UNSAID[name]
-            if old not in (None, "", 0) and old != new and is_said:
-                changes.append(f"line {key} {name.replace('_', ' ')} {old} → {new}")
+        changes += [f"line {key} {word}" for word in _other_goods(line, other) + _changed(line, other, _OF_LINE)]
     added = [line for line in there.values() if line.status is LineStatus.OPEN]
     return changes + [f"a line of {line.boxes} boxes {line.article.description} was added" for line in added]
+
+
+def _changed(before: Canonical, after: Canonical, fields: Collection[str]) -> list[str]:
+    """Which of these fields say something else, for people; what one side does not say is no change."""
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in fields]
+    return [
+        f"{name.replace('_', ' ')} {old} → {new}"
+        for name, old, new in pairs
+        if old not in (None, "", 0) and old != new and (name not in _UNSAID or new != _UNSAID[name])
+    ]
+
+
+def _other_goods(before: Line, after: Line) -> list[str]:
+    """Another article, or other contents of a mixed box; what was sent without codes Axerrio names as it likes."""
+    sides = [_contents(before) or before.article.code, _contents(after) or after.article.code]
+    is_said = all(sides) and bool(_contents(before)) == bool(_contents(after))
+    return [f"article {sides[0]} → {sides[1]}"] if is_said and sides[0].casefold() != sides[1].casefold() else []
+
+
+def _contents(line: Line) -> str:
+    """What a mixed box holds, for people; empty where it is none, or not all of it is said."""
+    parts = line.breakdown if all(part.article.code for part in line.breakdown) else ()
+    return " + ".join(sorted(f"{part.bunches} {part.article.code}" for part in parts))
 
 
 def _same(applied: Order, wanted: Order) -> bool:

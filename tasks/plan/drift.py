@@ -363,14 +363,14 @@ class _Comparison:
         labels = self.shipping.labels(line)
         shown = {code for each in items for code in each.box_codes}
         foreign = self.shipping.foreign_boxes(line, items, labels)
-        if foreign:
-            if not self._settled(line, by_hand(foreign)):
-                theirs = f"Komet: boxes {', '.join(foreign)}, not sent from here"
-                ours = f"sent: {_codes(box.box_code for box in line.boxes)}"
-                self._add(DriftKind.DIFFERENT, line, ours, theirs, fact=by_hand(foreign))
-                return
-            if all(each.box_codes for each in items):
-                return
+        if foreign and not self._settled(line, by_hand(foreign)):
+            theirs = f"Komet: boxes {', '.join(foreign)}, not sent from here"
+            ours = f"sent: {_codes(box.box_code for box in line.boxes)}"
+            self._add(DriftKind.DIFFERENT, line, ours, theirs, fact=by_hand(foreign))
+            return
+        is_full = bool(foreign) and all(each.box_codes for each in items)
+        if is_full and not line.boxes:
+            return
         done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
         was_seen = done is not None and done.shown
         hidden, coded = [], []
@@ -388,13 +388,14 @@ class _Comparison:
         if coded and not self._goes_on(line):
             before, after = _sides(coded)
             self._add(DriftKind.DIFFERENT, line, f"Axerrio: {before}", f"Komet: {after}")
-        self._shipments(line, items)
+        if not is_full:  # else what is not ours went by hand
+            self._shipments(line, items)
 
     def _shipments(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> None:
         """Boxes that left in Axerrio and not in Komet."""
         if self._goes_on(line) or not self.shipping.may_leave(items):
             return
-        labels, entries = self.shipping.labels(line), self.shipping.entries(line)
+        labels, entries = self.shipping.labels(line), self.ask.entries(line)
         if len(line.boxes) >= sum(entry.boxes for _, entry in entries):
             return
         foreign = self.shipping.foreign_boxes(line, items, labels)

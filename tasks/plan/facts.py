@@ -319,7 +319,7 @@ class Situation:
     looks_since_received: int = 0
     #: With lines of this order, in their newest versions.
     shipments: tuple[Shipment, ...] = ()
-    #: Of this order, the oldest first, deleted ones left out.
+    #: Of this order, the oldest first; deleted ones are void, and come before all others.
     labels: tuple[Label, ...] = ()
     #: Key of the label that once carried a code, by that code.
     former_codes: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from models.canonical import Label, LabelState, Shipment, ShipmentLine
 
+#: A line's part of a shipment.
+Entry = tuple[Shipment, ShipmentLine]
+
 
 @dataclass(frozen=True)
 class LabelledBox:
@@ -40,6 +43,12 @@ class Labels:
         """The code that the box of a label has now; None where its label is void and has no successor."""
         label = self._current.get(self._index.get(label_key, 0))
         return label.box_code if label else None
+
+    def named(self, entry: ShipmentLine) -> set[int] | None:
+        """The boxes of the line that a shipment names, by index; None where one of them is not known by its name."""
+        keys = entry.label_keys or [key for code in entry.box_codes if (key := self._named(code)) is not None]
+        indexes = {self._index[key] for key in keys if key in self._index}
+        return indexes if len(indexes) == entry.boxes else None
 
     def boxes(self, entry: ShipmentLine, others: Sequence[ShipmentLine]) -> list[LabelledBox] | None:
         """The boxes of a shipment's line with the labels that stand for them now.

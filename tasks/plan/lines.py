@@ -482,14 +482,22 @@ class Lines:
                 for each in dead.covering:
                     if self.ask.decided(line.line_key, removal.fact) != THEIRS:
                         return self.purchases.remove(line, each, removal)
+            has_left = bool(line.covering and self.ask.entries(line))  # what left must be told all the same
+            return Step(OrderState.ORDERED) if has_left else None
+        if not item.covering and self.ask.is_left_cancelled:
             return None
+        stands = bool(item.covering) and line.axerrio_line_key is not None
         refused = self._refused_by_axerrio(line)
         if refused is not None:
-            return refused
+            return replace(refused, state=OrderState.ORDERED, still_leaves=True) if stands else refused
         unknown = self._unknown_to_komet(line, item)
         if unknown is not None:
             return unknown
-        return Step(OrderState.RECEIVED) if line.axerrio_line_key is None else self.purchases.step(line, item)
+        if line.axerrio_line_key is None:
+            return Step(OrderState.RECEIVED)
+        if not self.ask.is_taken:  # nothing is bought anew, and what stands from before may leave
+            return Step(OrderState.ORDERED if stands else OrderState.RECEIVED)
+        return self.purchases.step(line, item)
 
     def _unknown_to_komet(self, line: LineFacts, item: PrebookItemFacts) -> Step | None:
         """A Komet user sold a product by a word that Komet does not know: only there it can be mapped."""
@@ -506,6 +514,9 @@ class Lines:
         if answer is None or answer.status is InboundStatus.PENDING:
             return None
         said = next((each for each in answer.lines if each.external_line_id == line.line_key), None)
+        if said is None and self._is_passed_over(line):
+            message = f"Axerrio took the order without line {line.line_key}. Requeue the order once that is mended."
+            return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
         if said is None or said.is_accepted is not False:
             return None
         words = said.message or said.code or "no reason given"
@@ -517,6 +528,12 @@ class Lines:
             return Step(OrderState.RECEIVED, hold, waits_for=product)
         message = f"Axerrio rejected line {line.line_key} ({product}): {words} Requeue the order once that is mended."
         return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
+
+    def _is_passed_over(self, line: LineFacts) -> bool:
+        """It was sent, and neither Axerrio's answer nor its record since knows of it."""
+        sent, holds = self.s.axerrio.applied, self.s.axerrio.holds
+        was_sent = sent is not None and any(each.line_key == line.line_key for each in sent.lines)
+        return was_sent and holds is not None and line.axerrio_line_key is None
 
     # -- removing --------------------------------------------------------------------------------------------
 

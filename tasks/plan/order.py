@@ -124,7 +124,7 @@ class Planner:
             # Nothing of it is made anew: what a person changed there is told, and only its boxes' labels still count.
             over = self.shipping.step(line, Step(OrderState.SHIPPED, looks=step.looks))
             return replace(over, notices=(step.hold.message, *over.notices))
-        if step is None or step.hold is not None or step.state not in _ON_THE_WAY:
+        if step is None or step.state not in _ON_THE_WAY or (step.hold is not None and not step.still_leaves):
             return step
         items = line.covering
         if not items:  # it cannot be undone, and a person decided that it stays
@@ -133,7 +133,9 @@ class Planner:
             return replace(step, state=OrderState.PREBOOKED)
         approved = all(each.status is not None and each.status.is_approved for each in items)
         state = OrderState.APPROVED if approved and self.back.has_told_approval else OrderState.ORDERED
-        step = self.shipping.step(line, replace(step, state=state))
+        held = step.hold
+        step = self.shipping.step(line, replace(step, state=state, hold=None))
+        step = replace(step, hold=step.hold or held)
         days = {each.ship_date or line.ship_date for each in items}
         if step.state is not OrderState.SHIPPED or not approved:  # procurement, and people, may still act
             step = replace(step, looks=self._watching(step.looks, days))
@@ -230,7 +232,7 @@ class Planner:
     def _untold(self, steps: dict[str, Step]) -> list[str]:
         """Keys of the lines of which boxes left that do not all stand in Komet yet."""
         on_the_way = {key for key, step in steps.items() if step.state in PROGRESS and step.state != OrderState.SHIPPED}
-        return [line.line_key for line in self.s.lines if line.line_key in on_the_way and self.shipping.entries(line)]
+        return [line.line_key for line in self.s.lines if line.line_key in on_the_way and self.ask.entries(line)]
 
     def _was_begun(self) -> bool:
         return self.s.begun_version is not None
@@ -410,9 +412,8 @@ class Planner:
         """One call for many lines wherever the method takes many."""
         needs: dict[Kind, list[PlannedWrite]] = {}
         for step in steps.values():
-            if step.hold is None:
-                for write in step.needs:
-                    needs.setdefault(write.kind, []).append(write)
+            for write in step.needs:
+                needs.setdefault(write.kind, []).append(write)
         writes = [each for kind in _ONE_BY_ONE for each in needs.get(kind, [])]
         if self.s.reference_known:
             writes += self._prebooks([write.line_keys[0] for write in needs.get(Kind.PREBOOK_CREATE, [])])

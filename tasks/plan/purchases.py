@@ -181,16 +181,22 @@ class Purchases:
         says = said_of(bought, line) if bought is not None else None
         if self.s.origin is not Origin.KOMET or says is None or not active:
             return None
-        now: Json = {"boxes": item.boxes}
+        now: Json = {"boxes": item.boxes, "ship_date": ship_date.isoformat()}
+        before: Json = {"boxes": says["boxes"], "ship_date": says["ship_date"]}
         if line.boxes:  # an air waybill splits what was bought
             if sum(each.boxes for each in active) != says["boxes"]:
                 return None
+            now = {"boxes": item.boxes}
         elif len(active) != 1 or active[0].first_boxes != says["boxes"]:
             return None
         else:
-            now |= {"ship_date": ship_date.isoformat(), **item.material}
-        before = {"boxes": says["boxes"], "ship_date": says["ship_date"], **says.get("material", {})}
-        changed = [name for name, value in now.items() if value and before.get(name) and before[name] != value]
+            now |= _told(item.material)
+            before |= _told(says.get("material", {}))
+        follows = {change.field: change.after for change in active[0].changes}  # a person did the same to it
+        follows["boxes"] = sum(each.boxes for each in active)
+        changed = [
+            name for name, value in now.items() if before.get(name) not in (None, value) and follows.get(name) != value
+        ]
         if not changed:
             return None
         words = ", ".join(f"{name.replace('_', ' ')} {before[name]} → {now[name]}" for name in changed)
@@ -209,10 +215,11 @@ class Purchases:
         key = line.line_key
         found: list[OrderFact] = []
         for each in active:
-            if each.changes:
-                words = ", ".join(map(str, each.changes))
+            changes = tuple(change for change in each.changes if not self._agrees(item, change))
+            if changes:
+                words = ", ".join(map(str, changes))
                 message = f"Line {key}: a person changed {words} on purchase order {each.number} in Komet."
-                found.append(OrderFact(f"order item {each.item_id}: {words}", message, (each,), each.changes))
+                found.append(OrderFact(f"order item {each.item_id}: {words}", message, (each,), changes))
         if active:
             covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
             # An air waybill splits what was bought, so that nothing is told by what was seen first.
@@ -234,6 +241,10 @@ class Purchases:
                 message = f"Line {key}: its item of purchase order {each.number} was removed in Komet."
                 found.append(OrderFact(f"order item {each.item_id} removed", message, (), lost=each))
         return found
+
+    def _agrees(self, item: PrebookItemFacts, change: Change) -> bool:
+        """Of an order born in Komet the prebook decides: a purchase order that was changed to it is as it must be."""
+        return self.s.origin is Origin.KOMET and item.material.get(change.field) == change.after
 
     def edits(self, line: LineFacts, item: PrebookItemFacts) -> list[str]:
         """What a person changed of what covers the item and would be undone with it, unless he decided for ours."""
@@ -268,9 +279,10 @@ class Purchases:
         pending = each.status is PurchaseOrderStatus.PENDING
         if not pending and not (removal.is_decided or choice == OURS or self.s.applies_after_approval):
             word = each.status.value if each.status else "not understood"
+            ours = "takes it away" if state is OrderState.CANCELLING else f"makes it anew as {self._origin} has it"
             message = (
                 f"Line {key}: {removal.words} after it was sent, and {stands} stands in Komet, {word}. "
-                f"Ours makes it anew as {self._origin} has it, theirs leaves Komet as it is."
+                f"Ours {ours}, theirs leaves Komet as it is."
             )
             return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, OURS, THEIRS), looks=(look,))
         if line.stale_days:  # procurement may have approved since
@@ -318,3 +330,8 @@ class Purchases:
             f"Line {line.line_key} is to be made anew, and waits until Komet's request budget has room for all of it."
         )
         return Step(state, notices=(words,))
+
+
+def _told(material: Json) -> Json:
+    """What Komet shows of it: a field that it leaves out tells nothing."""
+    return {name: value for name, value in material.items() if value}

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from shlex import quote
 
 from clients.errors import RefusalKind
-from models.canonical import LineStatus, Order, OrderStatus, Origin
+from models.canonical import InboundStatus, LineStatus, Order, OrderStatus, Origin
 from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
@@ -20,6 +20,7 @@ from tasks.plan.facts import (
     Situation,
     WriteFacts,
 )
+from tasks.plan.labels import Entry, entry_of
 
 OURS, THEIRS = "ours", "theirs"
 #: How the fact begins that a person edited in Axerrio an order born in Komet.
@@ -45,6 +46,8 @@ class Step:
     #: The article, or Komet's word for the product, without whose mapping it cannot go on.
     waits_for: str | None = None
     notices: tuple[str, ...] = ()
+    #: What stands of it goes on its way, although something else of it is held.
+    still_leaves: bool = False
 
 
 class Questions:
@@ -91,6 +94,30 @@ class Questions:
             return False
         of_line = next((each for each in record.lines if each.line_key == line.axerrio_line_key), None)
         return is_shipped(record) or (of_line is not None and of_line.status is LineStatus.SHIPPED)
+
+    def entries(self, line: LineFacts) -> list[Entry]:
+        """The line's part of each shipment."""
+        key = line.axerrio_line_key
+        if key is None:
+            return []
+        parts = ((shipment, entry_of(shipment, key)) for shipment in self.s.shipments)
+        return [(shipment, entry) for shipment, entry in parts if entry is not None]
+
+    @property
+    def is_taken(self) -> bool:
+        """Axerrio took an order born in Komet as it was sent last: it did not refuse it, nor does it think it over."""
+        answer = self.s.axerrio.answer
+        return answer is None or answer.status is InboundStatus.ACCEPTED
+
+    @property
+    def is_left_cancelled(self) -> bool:
+        """An order born in Komet was cancelled or deleted in Axerrio, and a person decided that it stays so."""
+        axerrio = self.s.axerrio
+        if axerrio.applied is None:
+            return False
+        is_cancelled = axerrio.holds is not None and axerrio.holds.status is OrderStatus.CANCELLED
+        words = ("deleted", "deleted for good") if axerrio.is_deleted else ("cancelled",) if is_cancelled else ()
+        return any(self.decided(None, f"{EDITED}{word}") == THEIRS for word in words)
 
     @property
     def takes_no_change(self) -> bool:

@@ -24,10 +24,8 @@ from tasks.plan.facts import (
     PurchaseOrderItemFacts,
     WriteFacts,
 )
-from tasks.plan.labels import LabelledBox, Labels, entry_of, lot_of
+from tasks.plan.labels import LabelledBox, Labels, lot_of
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
-
-Entry = tuple[Shipment, ShipmentLine]
 
 
 class Shipping:
@@ -39,7 +37,7 @@ class Shipping:
 
     def step(self, line: LineFacts, step: Step) -> Step:
         """Go on from a line that is ordered or approved: what of it has left, and what must be told to Komet."""
-        entries = self.entries(line)
+        entries = self.ask.entries(line)
         keys = {shipment.key for shipment, _ in entries}
         for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
             write = self.ask.open(kind, line=line)
@@ -52,8 +50,9 @@ class Shipping:
             by_hand = self._shipped_by_hand(line, foreign)
             if by_hand is not None:
                 return self._held(step, by_hand)
-            if all(each.box_codes for each in items):
-                return replace(step, state=OrderState.SHIPPED)
+        is_full = bool(foreign) and all(each.box_codes for each in items)
+        if is_full and not line.boxes:
+            return replace(step, state=OrderState.SHIPPED)
         for key in dict.fromkeys(box.shipment_key for box in line.boxes):
             if key not in keys:
                 hold = self._withdrawn(line, key)
@@ -64,11 +63,13 @@ class Shipping:
         for shipment, entry in entries:
             boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             if boxes:
-                hold = self.changed(line, shipment, entry, boxes, self._told(line, shipment, boxes, labels))
+                hold = self.changed(line, shipment, entry, boxes, labels)
                 if hold is not None:
                     return self._held(step, hold)
                 if self.is_told(line, shipment, entry, labels):
                     continue
+            if is_full:  # what is not ours went by hand
+                continue
             if foreign:
                 choice, hold = self._beside_boxes_by_hand(line, shipment, entry, foreign)
                 if hold is not None:
@@ -112,14 +113,6 @@ class Shipping:
 
     # -- what is to leave ------------------------------------------------------------------------------------
 
-    def entries(self, line: LineFacts) -> list[Entry]:
-        """The line's part of each shipment."""
-        key = line.axerrio_line_key
-        if key is None:
-            return []
-        parts = ((shipment, entry_of(shipment, key)) for shipment in self.s.shipments)
-        return [(shipment, entry) for shipment, entry in parts if entry is not None]
-
     def _send(
         self,
         line: LineFacts,
@@ -156,7 +149,7 @@ class Shipping:
         here = {labels.place(box.label_key) for box in boxes}
         left = [box for box in line.boxes if labels.place(box.label_key) in here]
         if len(left) == len(boxes):  # in a shipment that was withdrawn: this one says the same of them
-            hold = self.changed(line, shipment, entry, left, len(left))
+            hold = self.changed(line, shipment, entry, left, labels)
             return self._held(step, hold) if hold is not None else None
         has_left = {labels.place(box.label_key) for box in left}
         shown = _shown(items)
@@ -167,7 +160,7 @@ class Shipping:
         taken = sorted(box.box_code for box in boxes if box.box_code in elsewhere)
         boxes = [box for box in boxes if box.box_code not in elsewhere]
         if not boxes:
-            words = f"{where}: box code {taken[0]} stands in Komet for another line already: print another label."
+            words = f"{where}: box code {taken[0]} is another line's already: print another label."
             return self._held(step, self.ask.hold(HoldCode.INVALID, words))
         free = self._free(line)
         room = sum(each.boxes for each in free)
@@ -310,15 +303,20 @@ class Shipping:
         return len(places)
 
     def changed(
-        self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], boxes_told: int
+        self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], labels: Labels
     ) -> Hold | None:
         """The shipment says something else than what Komet was told; boxes may be scanned onto it one by one."""
         told = boxes[0]
+        boxes_told = self._told(line, shipment, boxes, labels)
+        named = labels.named(entry)
+        gone = [box.box_code for box in boxes if named is not None and labels.place(box.label_key) not in named]
+        new = sorted(set(entry.box_codes) - {box.box_code for box in boxes})
         pairs = (
             ("air waybill", told.awb, shipment.awb, awb_digits(told.awb) == awb_digits(shipment.awb)),
             ("house air waybill", told.house_awb, shipment.house_awb, told.house_awb == shipment.house_awb.strip()),
             ("ship date", told.ship_date, shipment.ship_date, told.ship_date == shipment.ship_date),
             ("boxes", boxes_told, entry.boxes, boxes_told <= entry.boxes),
+            ("box codes", ", ".join(gone), ", ".join(new), boxes_told > entry.boxes or not gone),
         )
         changed = ", ".join(f"{name} {old} → {new}" for name, old, new, same in pairs if not same)
         if not changed:
@@ -390,8 +388,10 @@ class Shipping:
         return added | {code for says in sent for change in says.get("changes", ()) for code in change}
 
     def _codes_elsewhere(self, line: LineFacts) -> set[str]:
-        """Codes that boxes of other lines carry: Komet may take one twice, and nobody could tell them apart."""
+        """Codes of other lines: Komet may take one twice, and nobody could tell them apart. The first line has it."""
         of_order = {box.box_code for other in self.s.lines if other is not line for box in other.boxes}
+        before = self.s.lines[: self.s.lines.index(line)]
+        of_order |= {code for other in before for code in self.labels(other).codes}
         return of_order | self.s.codes_elsewhere
 
     def _free(self, line: LineFacts) -> list[PurchaseOrderItemFacts]:

@@ -140,6 +140,41 @@ def test_what_is_said_of_lines_counts_once_the_order_is_taken(status: str) -> No
     assert row.axerrio_key == "SO-1"
 
 
+@pytest.mark.parametrize("status", ["pending", "rejected"])
+def test_an_order_keeps_its_keys_while_axerrio_does_not_take_its_change(status: str) -> None:
+    row = Order(axerrio_key="SO-1", lines=[OrderLine(line_key=key, axerrio_line_key=key) for key in ("881", "882")])
+    answer = {"external_id": "komet-MIA-1", "order_key": "SO-1", "status": status, "lines": []}
+    learn_inbound_answer(row, InboundOrder.model_validate(answer))
+    assert [each.axerrio_line_key for each in row.lines] == ["881", "882"]
+    learn_inbound_answer(row, InboundOrder.model_validate(answer | {"status": "accepted"}))
+    assert [each.axerrio_line_key for each in row.lines] == [None, None], "it took the change, without these lines"
+
+
+def test_an_order_that_axerrio_makes_in_the_place_of_another_is_told_everything() -> None:
+    row = Order(axerrio_key="SO-1", references_applied={}, report_applied={}, axerrio_holds={}, lines=[])
+    answer = {"external_id": "komet-MIA-1", "order_key": "SO-1", "status": "accepted", "lines": []}
+    learn_inbound_answer(row, InboundOrder.model_validate(answer))
+    assert (row.references_applied, row.report_applied, row.axerrio_holds) == ({}, {}, {})
+    learn_inbound_answer(row, InboundOrder.model_validate(answer | {"order_key": "SO-2"}))
+    assert (row.axerrio_key, row.references_applied, row.report_applied, row.axerrio_holds) == ("SO-2", None, None, None)
+
+
+def test_boxes_of_an_order_leave_although_axerrio_rejects_its_change(ledger: Ledger, world: World) -> None:
+    world.in_axerrio("tenant-settings", print_labels=True)
+    sold = world.sell_in_komet()
+    ledger.live(90)
+    world.in_axerrio("tenant-settings", inbound="rejected")
+    world.edit(prebook_id=sold["id"], comments="call first")
+    ledger.live(90)
+    key = str(sold["number"])
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "rejected")
+    world.in_axerrio("ship", order_keys=[axerrio_order(world, sold)["key"]], awb="729-1234 5675")
+    ledger.live(120)
+    (order,) = world.company["purchase_orders"]
+    assert [len(item["shipped_boxes"]) for item in order["items"]] == [4, 2]
+    assert ledger.reason(key) == "rejected", "its change waits all the same"
+
+
 @pytest.mark.thorough
 def test_a_pending_answer_that_becomes_a_rejection_holds_it_until_it_is_mended(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", inbound="pending")
