@@ -129,6 +129,12 @@ class LineReference(Canonical):
     purchase_order_item_id: str | None = None
     purchase_order_number: str | None = None
 
+    @property
+    def place(self) -> tuple[str | None, str | None, str | None]:
+        """What tells two places apart."""
+        bought = self.purchase_order_item_id or None
+        return self.prebook_item_id, bought, self.purchase_order_number if bought else None
+
 
 class PurchaseOrderReference(Canonical):
     """A purchase order as Axerrio holds it."""
@@ -144,6 +150,11 @@ class References(Canonical):
     prebook_number: str | None = None
     purchase_orders: tuple[PurchaseOrderReference, ...] = ()
     lines: tuple[LineReference, ...] = ()
+
+    def lacks(self, told: "References") -> tuple[str, ...]:
+        """Keys of the lines of which Axerrio was told, and of which another place or none stands here."""
+        held = {each.line_key: each.place for each in self.lines}
+        return tuple(each.line_key for each in told.lines if held.get(each.line_key) != each.place)
 
 
 class Order(Canonical):

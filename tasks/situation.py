@@ -1,8 +1,8 @@
 """From the ledger to the plan's inputs: one order's rows become a `Situation`."""
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import BigInteger, select
@@ -22,7 +22,7 @@ from models.canonical import (
 )
 from models.database import now
 from models.prepared import Found, parameter
-from models.states import Feed, Kind, WriteState
+from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import (
     Decision,
     Json,
@@ -75,7 +75,6 @@ from tasks.situation_rows import (
     WRITES,
     ZONE,
     LookRow,
-    Looks,
     WriteRow,
     looks,
 )
@@ -91,6 +90,10 @@ from tasks.wanted import (
 )
 from tasks.write_facts import FORGIVEN_AFTER, WriteReader
 
+#: A look at the purchase orders of a day counts for so long, and for as long as so many requests take by the budget.
+_LOOK_COUNTS, _REQUESTS = timedelta(minutes=5), 3
+#: Of an order that was stopped as a whole no look counts that was before it went on.
+_STOPPED = (HoldCode.BY_HAND, HoldCode.OVER_LIMIT)
 Model = TypeVar("Model", References, ApprovalReport, Order, InboundOrder)
 
 _LINES = (
@@ -154,6 +157,7 @@ class _Reading:
     def situation(self) -> Situation:
         """As the plan knows it."""
         row, found, settings = self._row, self.found, self._connection.settings
+        zone = found[ZONE][0].value or settings.time_zone
         (reference,) = found[CATALOGUE]
         known = catalogue_of(reference.value)
         order = self._wanted
@@ -185,19 +189,12 @@ class _Reading:
             writes=WriteReader(self._session, self._connection, self._timing, row, found).facts(),
             references_applied=_maybe(References, row.references_applied),
             report_applied=_maybe(ApprovalReport, row.report_applied),
-            today=today_in(self._now, found[ZONE][0].value or settings.time_zone),
+            today=today_in(self._now, zone),
+            changed_on=today_in(row.version_at, zone),
             customer_code=ours if self._is_ours else order.buyer_code or None,
             carrier_code=carrier_code,
             carrier_known=carrier is not None and carrier.active,
-            unknown_packings=tuple(
-                sorted(
-                    {
-                        line.packing_code
-                        for line in order.open_lines
-                        if codes(settings.packings, line.packing_code) not in known.box_types
-                    }
-                )
-            ),
+            unknown_packings=self._unknown_packings(order, known.box_types),
             reference_known=known.is_read,
             max_attempts=self._timing.max_attempts,
             decisions=self._decisions(decided),
@@ -248,10 +245,10 @@ class _Reading:
             of_line = items.get(line.id, [])
             axerrio_key = line.line_key if self._is_ours else line.axerrio_line_key
             ship_date = _ship_date(wanted, axerrio_key, axerrio) or _last_sent(of_line)
-            touched = [each.as_of for each in of_line if each.touched]
+            known_at = self._known_at(of_line, prebooks)
             sent_for = (_day_sent(each) for each in of_line if each.boxes and each.missing < MISSES_FOR_GONE)
-            days = {day for day in (ship_date, *sent_for) if day is not None} if touched else set()
-            unlooked = self._unlooked(days, max(touched, default=self._now))
+            days = {day for day in (ship_date, *sent_for) if day is not None} if known_at is not None else set()
+            unlooked = self._unlooked(days, known_at or self._now)
             covering = (each for item in of_line for each in purchased.get(item.item_id, []))
             stale = self._unlooked(_days_of(covering), self._row.version_at)
             wanted_as_sent = sends.get(line.line_key)
@@ -270,9 +267,7 @@ class _Reading:
                     ),
                     unlooked_days=tuple(unlooked),
                     stale_days=tuple(stale),
-                    hidden_days=tuple(
-                        day for day, found in (*unlooked.items(), *stale.items()) if found.all >= LOOKS_FOR_ABSENCE
-                    ),
+                    hidden_days=tuple(day for each in (unlooked, stale) for day, in_vain in each.items() if in_vain),
                     unknown_article=next(
                         (article for article in _articles_as_sent(wanted_as_sent) if article in unknown), None
                     )
@@ -309,13 +304,38 @@ class _Reading:
     def _looks_at(self, feed: Feed, key: str) -> list[LookRow]:
         return [each for each in self._looks if each.feed is feed and each.key == key]
 
-    def _unlooked(self, ship_dates: Iterable[date], after: datetime) -> dict[date, Looks]:
-        """Ship dates whose purchase orders were not looked at since, each with what was read of it in vain."""
-        found = {
-            each: looks(self._looks_at(Feed.KOMET_PURCHASE_ORDERS, each.isoformat()), after)
-            for each in sorted(ship_dates)
-        }
-        return {each: looked for each, looked in found.items() if not looked.complete}
+    def _known_at(self, items: Sequence[PrebookItem], prebooks: Mapping[int, Prebook]) -> datetime | None:
+        """Since when a person may have covered one of a line's items: it was touched, or made long ago; None: not yet.
+
+        Nobody covers what we made a moment ago.
+        """
+        touched = [each.as_of for each in items if each.touched]
+        if touched or not items:
+            return max(touched, default=None)
+        made_at = {each.id: each.settled_at for each in self._writes}
+        made = [made_at.get(prebooks[each.prebook_row].write_id or 0) or self._row.created_at for each in items]
+        return max(made) if max(made) < self._looks_count_since else None
+
+    @property
+    def _looks_count_since(self) -> datetime:
+        if self._row.reason_code in _STOPPED:
+            return self._now
+        of_requests = timedelta(days=1) * _REQUESTS / self._connection.settings.komet.daily_requests
+        return self._now - max(_LOOK_COUNTS, of_requests)
+
+    def _unlooked(self, ship_dates: Iterable[date], since: datetime) -> dict[date, bool]:
+        """Ship dates whose purchase orders were not looked at since, nor lately, each with whether it was in vain.
+
+        People go on meanwhile: while something waits, an old look tells nothing any more.
+        """
+        after, found = max(since, self._looks_count_since), {}
+        for day in sorted(ship_dates):
+            rows = self._looks_at(Feed.KOMET_PURCHASE_ORDERS, day.isoformat())
+            if not looks(rows, after).complete:
+                newest = sorted(rows, key=lambda each: each.began_at)[-LOOKS_FOR_ABSENCE:]
+                in_vain = [each for each in newest if each.began_at > since and not each.complete]
+                found[day] = len(in_vain) >= LOOKS_FOR_ABSENCE
+        return found
 
     def _unknown_articles(self, wanted: Iterable[Json | None]) -> set[str]:
         """Articles that an item of any order shows to be unknown to Komet under the words that we would use."""
@@ -328,6 +348,14 @@ class _Reading:
             return set()
         asked = UNKNOWN.run(self._session, connection_id=self._connection.id, products=list(words))
         return {words[each] for each in asked.scalars()}
+
+    def _unknown_packings(self, order: Order, box_types: Collection[str]) -> tuple[str, ...]:
+        """What is said of Komet's box types counts as Komet says it where the order was born there."""
+        in_komet = {line.line_key: line.packing_code for line in self._wanted.lines}
+        if self._is_ours:
+            in_komet = {key: codes(self._connection.settings.packings, code) for key, code in in_komet.items()}
+        unknown = {line.packing_code for line in order.open_lines if in_komet[line.line_key] not in box_types}
+        return tuple(sorted(unknown))
 
     def _codes_elsewhere(self, labels: Sequence[Label]) -> frozenset[str]:
         codes = [code for each in labels if (code := each.content["box_code"])]

@@ -24,7 +24,7 @@ from tasks.connection import Connection, ConnectionSettings, register
 from tasks.dates import today_in
 from tasks.observe import observe
 from tasks.plan import Plan, Situation, make_plan
-from tasks.plan.drift import Drift, Goods, Remark, Sight, are_lost, copied, drift, goods, owner, unlinked
+from tasks.plan.drift import Drift, Goods, Remark, Sight, copied, drift, goods, owner, unlinked
 from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.polling import make_due
 from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
@@ -270,7 +270,7 @@ class _Connection:
             self.report.orders += 1
             found += [(situation.key, each) for each in drift(situation, plan, sight, in_progress=in_progress)]
             wanted += goods(situation)
-            if told is not None and sight.links is not None and are_lost(told, sight.links):
+            if told is not None and sight.links is not None and sight.links.lacks(told):
                 self._note_links(order_id, told, sight.links)
         if left_out:
             self.report.unread.append(f"{self.name}: {left_out} order(s) were not compared, since they stand there.")

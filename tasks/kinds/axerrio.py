@@ -96,9 +96,13 @@ def _key(order: Address) -> str:
 
 
 def _send_references(connection: Connection, order: Address, write: Write, before_send: Callable[[], None]) -> Json:
-    connection.axerrio.put_references(
+    stored = connection.axerrio.put_references(
         _key(order), write.body, idempotency_key=write.idempotency_key, before_send=before_send
     )
+    lacks = stored.lacks(References.model_validate(write.says))
+    if lacks:
+        words = f"it said yes, and did not keep the links of line {', '.join(lacks)}"
+        raise Refused("axerrio", "external-references", words, RefusalKind.OTHER)
     return {}
 
 

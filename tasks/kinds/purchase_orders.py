@@ -15,7 +15,7 @@ from clients.komet.bodies import (
     purchase_order_body,
     purchase_order_item_delete_body,
 )
-from models.canonical import Line
+from models.canonical import Line, Origin
 from models.prepared import Prepared, parameter
 from models.states import Feed, Kind
 from models.tables import (
@@ -150,7 +150,7 @@ def _freeze_mixed(session: Session, connection: Connection, row: OrderRow, plann
             [MixedPurchaseOrderLine(item.item_id, item.boxes, wanted) for _, wanted, item in covered],
             purchase_order_number=planned.purchase_order_number,
             box_types=known.box_types,
-            packings=connection.settings.packings,
+            packings=connection.settings.packings if row.origin == Origin.AXERRIO else {},  # Komet's own codes
             settings=connection.settings.komet,
             products=products,
         )

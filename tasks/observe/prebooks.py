@@ -527,7 +527,7 @@ def _unknown_products(sent: Json, content: Json) -> list[Json]:
     if not unknown:
         return [_named(sent)]
     shapes = [_shape(part) for part in parts]
-    return [_named(part) for part in parts if _shape(part) in unknown and shapes.count(_shape(part)) == 1]
+    return [_named(part) for part in parts if unknown.count(_shape(part)) >= shapes.count(_shape(part))]
 
 
 def _shape(part: Json) -> tuple[int, int]:

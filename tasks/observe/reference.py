@@ -1,10 +1,9 @@
 """Komet's lists of carriers and box types: daily, and when a code is not known."""
 
-from collections.abc import Iterable
-
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from clients.komet.client import Listing
 from models.canonical import BoxType, Carrier
 from models.tables import ReferenceData
 from tasks import scopes
@@ -23,8 +22,8 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     with runtime.sessions.begin() as session:
         rows = lock_orders(session, active_waiters(session, claim.scope_id, passive_too=True))
         put_aside_all(session, claim, (*carriers.unreadable, *box_types.unreadable))
-        _replace(session, connection.id, "carriers", carriers.records)
-        _replace(session, connection.id, "box_types", box_types.records)
+        _replace(session, connection.id, "carriers", carriers)
+        _replace(session, connection.id, "box_types", box_types)
         finished = scopes.finish(
             session,
             claim,
@@ -35,19 +34,23 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         return finished.hints + wake(session, rows, connection, runtime.timing)
 
 
-def _replace(session: Session, connection_id: int, name: str, records: Iterable[Carrier | BoxType]) -> None:
-    """An empty list replaces nothing: a company without carriers or box types does not exist."""
+def _replace(session: Session, connection_id: int, name: str, found: Listing[Carrier] | Listing[BoxType]) -> None:
+    """An empty list replaces nothing: a company without carriers or box types does not exist.
+
+    Of a list that is not whole nothing is concluded for the codes that it does not show.
+    """
     by_code: dict[str, Carrier | BoxType] = {}
-    for record in records:
+    for record in found.records:
         # Of two carriers with one code the active one counts.
         known = by_code.get(record.code)
         if known is None or (isinstance(record, Carrier) and record.active):
             by_code[record.code] = record
     if not by_code:
         return
-    session.execute(
-        delete(ReferenceData).where(ReferenceData.connection_id == connection_id, ReferenceData.list_name == name)
+    outdated = delete(ReferenceData).where(
+        ReferenceData.connection_id == connection_id, ReferenceData.list_name == name
     )
+    session.execute(outdated if found.complete else outdated.where(ReferenceData.code.in_(by_code)))
     session.add_all(
         ReferenceData(connection_id=connection_id, list_name=name, code=code, content=record.model_dump(mode="json"))
         for code, record in by_code.items()

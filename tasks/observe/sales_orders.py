@@ -201,15 +201,21 @@ class _Store:
                 return None
             if _is_stored(row, order):
                 row.sequence = sequence
-                return None
+                return row if self._seed(row, order) else None
         row.unreadable, row.is_deleted = None, False
         self._update(row, order, sequence)
         if row.skipped is not None:
             row.skipped = self._skipped(order)
         self._renewed.append(row)
+        self._seed(row, order)
+        return row
+
+    def _seed(self, row: Order, order: CanonicalOrder) -> bool:
+        """Take what Axerrio's references name of an order that was not begun here; True where they name something."""
         if row.begun_version is None and order.references is not None:
             _Seed(self._session, self._connection, row, order, self._now).seed()
-        return row
+            return row.begun_version is not None
+        return False
 
     def _new(self, order: CanonicalOrder, sequence: int) -> Order:
         row = Order(
@@ -225,7 +231,7 @@ class _Store:
         self._session.add(row)
         if order.references is not None:
             self._session.flush()
-            _Seed(self._session, self._connection, row, order, self._now).seed()
+            self._seed(row, order)
         return row
 
     def _update(self, row: Order, order: CanonicalOrder, sequence: int) -> None:

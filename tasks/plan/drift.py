@@ -108,12 +108,6 @@ def drift(situation: Situation, plan: Plan, sight: Sight, *, in_progress: bool) 
     return _Comparison(situation, plan, sight, in_progress=in_progress).all()
 
 
-def are_lost(told: References, held: References) -> bool:
-    """Axerrio was told of a line's place in Komet, and holds another one or none."""
-    there = _by_line(held)
-    return any(each.line_key not in there or _link(there[each.line_key]) != _link(each) for each in told.lines)
-
-
 class _Comparison:
     """Compares one order."""
 

@@ -161,10 +161,10 @@ class LineFacts:
     #: The day on which it leaves the vendor; None: not known yet.
     ship_date: date | None = None
     prebook_items: tuple[PrebookItemFacts, ...] = ()
-    #: Days whose purchase orders may cover it, and were not looked at since an item of it was touched: the one on which
-    #: it leaves, and those on which its items were to.
+    #: Days whose purchase orders may cover it, and were not looked at since an item of it was touched, nor lately: the
+    #: one on which it leaves, and those on which its items were to.
     unlooked_days: tuple[date, ...] = ()
-    #: Days of its purchase orders that were not looked at since its newest version came.
+    #: Days of its purchase orders that were not looked at since its newest version came, nor lately.
     stale_days: tuple[date, ...] = ()
     #: Days of either kind that were looked at in vain: their lists are not whole.
     hidden_days: tuple[date, ...] = ()
@@ -294,6 +294,8 @@ class Situation:
     report_applied: ApprovalReport | None
     #: The date in Axerrio's time zone.
     today: date
+    #: The date on which its newest version came.
+    changed_on: date
     #: None: the connection maps the buyer to no Komet customer; where Komet is the origin, the customer to no buyer.
     customer_code: str | None
     #: Komet carrier code after mapping, and whether Komet lists it.

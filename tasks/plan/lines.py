@@ -111,6 +111,11 @@ class Lines:
                 if self.ask.is_desired(line) and item.is_live:
                     matching.append(item)
                 continue
+            hold = self._cannot_be_made(line)
+            if hold is not None and item.is_live and not item.goes_from_here:
+                days = {each.ship_date for each in item.covering if each.ship_date is not None}
+                looks = (self.ask.purchase_orders(day, active=False) for day in sorted(days))
+                return Step(OrderState.PREBOOKED, hold, looks=(*looks,))
             return self._remove(line, item, removal)
         if not self.ask.is_desired(line):
             unseen = self._made_and_unseen(line)
@@ -236,10 +241,12 @@ class Lines:
     def _known_product(self, line: LineFacts, item: PrebookItemFacts) -> Step | None:
         if not item.seen or item.mapped:
             return None
-        named = line.wanted.article.code or line.wanted.article.description if line.wanted else ""
-        missing = item.unknown_articles or (named,)
+        goods = (line.wanted.breakdown or (line.wanted,)) if line.wanted else ()  # of a mixed box any of them
+        possible = tuple(each.article.code or each.article.description for each in goods) or ("",)
+        missing = item.unknown_articles or possible
+        words = ", ".join(missing) if item.unknown_articles else " or ".join(dict.fromkeys(missing))
         message = (
-            f"Komet does not know article {', '.join(missing)} (line {line.line_key}): map it in prebook {item.name} "
+            f"Komet does not know article {words} (line {line.line_key}): map it in prebook {item.name} "
             "on Komet's screen, or give the mapping here."
         )
         return self._waits_for_mapping(line, missing[0], message, self.ask.prebooks(active=False, day=item.truck_date))
@@ -314,7 +321,7 @@ class Lines:
                 ),
                 looks=(self.ask.prebooks(active=False),),
             )
-        hold = self._invalid(line.line_key, wanted) or self._departed(line)
+        hold = self._invalid(line.line_key, wanted) or self._departed(line) or self.ask.unknown_packing(line)
         if hold is not None:
             return Step(OrderState.RECEIVED, hold)
         return self._make(line, wanted)
@@ -378,7 +385,8 @@ class Lines:
 
     def is_given_up(self, line: LineFacts, item: PrebookItemFacts) -> bool:
         """A person decided that Komet's removal stands."""
-        return self.ask.decided(line.line_key, self.fact_of_loss(line, item)) == THEIRS
+        is_theirs = self.ask.decided(line.line_key, self.fact_of_loss(line, item)) == THEIRS
+        return is_theirs and OURS not in self._said_of_loss(line, item)  # else it was made again since
 
     def left_without_us(self, line: LineFacts) -> bool:
         """It was here before it left, and does not stand in Komet, which nobody decided."""
@@ -437,6 +445,16 @@ class Lines:
             words = " has no cost" if wanted.unit_cost is None else f": unit cost is {wanted.unit_cost}"
             return invalid(f"{words}: Komet would not show us its item again. Give its cost in Axerrio.")
         return None
+
+    def _cannot_be_made(self, line: LineFacts) -> Hold | None:
+        """Why a line could not be made anew as it is wanted: then nothing of it is taken away for that."""
+        wanted = line.wanted
+        if wanted is None or not line.is_open or not self.ask.is_desired(line) or wanted.boxes < 1:
+            return None
+        if line.ship_date is not None and line.ship_date < self.s.today:
+            words = f"Line {line.line_key} is to leave on {line.ship_date} now, and that is over: it stays as it was."
+            return self.ask.hold(HoldCode.INVALID, words)
+        return self._invalid(line.line_key, wanted) or self.ask.unknown_packing(line)
 
     def _departed(self, line: LineFacts) -> Hold | None:
         """It was not begun before it left."""
@@ -550,8 +568,8 @@ class Lines:
                 looks = (self.ask.prebooks(active=False, day=item.truck_date), *orders)
                 return Step(OrderState.PREBOOKED, hold, looks=looks)  # the person may do it all by himself
             removal = replace(removal, is_decided=True)
-        if active:
-            return self.purchases.remove(line, active[0], removal, prebook=item)
+        if active:  # the one that a person must be asked about first: half of them gone is no question
+            return self.purchases.remove(line, self.purchases.hardest(line, active), removal, prebook=item)
         bought = self.purchases.bought(line, item)
         if bought is not None and not bought.shown and bought.looks < LOOKS_FOR_ABSENCE:
             return replace(self.purchases.unseen(line, bought), state=state)

@@ -91,6 +91,8 @@ class Planner:
                 return Plan(OrderState.HELD, hold.code, hold.message, hold.next_command, holds=(hold,))
             return Plan(OrderState.CLOSED, None, f"{s.wanted.status.capitalize()} in Axerrio.")
         if s.wanted.status is OrderStatus.DRAFT:
+            if s.today > s.wanted.truck_date + CLOSED_AFTER:
+                return Plan(OrderState.CLOSED, None, "Its truck left a week ago, and it was not confirmed in Axerrio.")
             return Plan(OrderState.RECEIVED, None, "Not confirmed in Axerrio yet.")
         if not any(self.ask.is_desired(line) for line in s.lines):
             return Plan(OrderState.CANCELLED, None, "Its lines are cancelled, and nothing of it stands in Komet.")
@@ -169,7 +171,7 @@ class Planner:
             last = next((write.error for write in reversed(s.writes) if write.error), "no answer")
             words = f"{attempts} attempts ended without an answer; the last one: {last}"
             return Plan(OrderState.FAILED, "failed", words, self.ask.requeue(), **rest)
-        final = self._end(states, holds, open_writes, writes, self._untold(steps))
+        final = self._end(steps, states, holds, open_writes, writes)
         if final is not None:
             return Plan(*final, **rest | {"looks": self._late_looks(), "waits_for": {}})
         repeats = tuple(write.id for write in open_writes if write.kind not in KOMET_WRITES and write.overdue)
@@ -197,17 +199,19 @@ class Planner:
 
     def _end(
         self,
+        steps: dict[str, Step],
         states: list[OrderState],
         holds: list[Hold],
         open_writes: list[WriteFacts],
         writes: tuple[PlannedWrite, ...],
-        untold: list[str],
     ) -> tuple[OrderState, str | None, str] | None:
         """State and reason of an order for which nothing more is to be done."""
-        s = self.s
+        s, untold = self.s, self._untold(steps)
         if open_writes or writes:
             return None
-        if s.today > s.wanted.truck_date + CLOSED_AFTER:
+        waits = bool(holds) or any(look.active for step in steps.values() for look in step.looks)
+        last = max(s.wanted.truck_date, s.changed_on) if waits else s.wanted.truck_date  # a change may come late
+        if s.today > last + CLOSED_AFTER:
             if holds:
                 stands = f"as it stood: {min(holds, key=_precedence).message}"
             elif untold:
@@ -262,8 +266,16 @@ class Planner:
                 return hold
         if s.origin is Origin.KOMET:
             return self._inbound_hold()
-        needs = {write.kind for step in steps.values() for write in step.needs}
-        return self._reference_hold() if Kind.PREBOOK_CREATE in needs else None
+        return self._reference_hold() if self._makes_prebooks(steps) else None
+
+    def _makes_prebooks(self, steps: dict[str, Step]) -> bool:
+        """A prebook must be made, or something goes in whose place one must be made."""
+        wanted = {line.line_key for line in self.s.lines if self.ask.is_desired(line)}
+        return any(
+            write.kind is Kind.PREBOOK_CREATE or (write.kind in _ONE_BY_ONE and key in wanted)
+            for key, step in steps.items()
+            for write in step.needs
+        )
 
     def _by_hand(self) -> Hold | None:
         """A person stopped it."""
@@ -360,12 +372,6 @@ class Planner:
                 f"Komet lists no active carrier {s.carrier_code}: add it in Komet, or map the carrier "
                 f"{s.wanted.carrier_code} in [connection.carriers] of {s.connection}.",
             )
-        if s.reference_known and s.unknown_packings:
-            return self.ask.hold(
-                HoldCode.UNMAPPED_REFERENCE,
-                f"Komet lists no box type for packing {s.unknown_packings[0]}: add it in Komet, or map it in "
-                f"[connection.packings] of {s.connection}.",
-            )
         return None
 
     def _inbound_hold(self) -> Hold | None:
@@ -413,14 +419,15 @@ class Planner:
         needs: dict[Kind, list[PlannedWrite]] = {}
         for step in steps.values():
             for write in step.needs:
-                needs.setdefault(write.kind, []).append(write)
+                if not self._is_left_as_draft or write.kind in _OF_BOXES:
+                    needs.setdefault(write.kind, []).append(write)
         writes = [each for kind in _ONE_BY_ONE for each in needs.get(kind, [])]
         if self.s.reference_known:
             writes += self._prebooks([write.line_keys[0] for write in needs.get(Kind.PREBOOK_CREATE, [])])
         for kind in PURCHASE_ORDER_CREATES:
             if kind is Kind.PURCHASE_ORDER_CREATE or self.s.reference_known:
                 writes += self._purchase_orders(kind, needs)
-        for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
+        for kind in _OF_BOXES:
             parts = needs.get(kind, [])
             if parts:
                 writes.append(
@@ -433,6 +440,11 @@ class Planner:
                     )
                 )
         return tuple(writes)
+
+    @property
+    def _is_left_as_draft(self) -> bool:
+        """Axerrio took it back to draft, and a person decided that Komet keeps it as it is."""
+        return self.s.wanted.status is OrderStatus.DRAFT and self.ask.decided(None, DRAFT) == THEIRS
 
     def _prebooks(self, line_keys: list[str]) -> list[PlannedWrite]:
         of_lines = {line.line_key: line for line in self.s.lines}
@@ -502,6 +514,7 @@ _SHOWN_AT = {
     Kind.PURCHASE_ORDER_CREATE: Feed.KOMET_PURCHASE_ORDERS,
     Kind.PURCHASE_ORDER_MIXED_CREATE: Feed.KOMET_PURCHASE_ORDERS,
 }
+_OF_BOXES = (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE)
 _ONE_BY_ONE = (Kind.PURCHASE_ORDER_ITEM_DELETE, Kind.PREBOOK_ITEM_DELETE)
 _SEQUENCE = (
     Kind.INBOUND_ORDER,
@@ -510,8 +523,7 @@ _SEQUENCE = (
     *PURCHASE_ORDER_CREATES,
     Kind.EXTERNAL_REFERENCES,
     Kind.PROCUREMENT_STATUS,
-    Kind.AWB_ADD,
-    Kind.BOX_CODE_CHANGE,
+    *_OF_BOXES,
 )
 _SKIPPED = {
     "departed": "It left on {date}, before it was first seen.",

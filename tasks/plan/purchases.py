@@ -98,6 +98,9 @@ class Purchases:
             look = Look(Feed.KOMET_PURCHASE_ORDERS, refused[-1].look_key, active=True)
             return Step(OrderState.PREBOOKED, looks=(look,))
         is_mixed = line.wanted is not None and line.wanted.is_mixed
+        hold = self.ask.unknown_packing(line) if is_mixed else None
+        if hold is not None:
+            return Step(OrderState.PREBOOKED, hold)
         kind = Kind.PURCHASE_ORDER_MIXED_CREATE if is_mixed else Kind.PURCHASE_ORDER_CREATE
         return Step(
             OrderState.PREBOOKED, needs=(PlannedWrite(kind, (line.line_key,), ship_date, item_id=item.item_id),)
@@ -296,6 +299,12 @@ class Purchases:
             Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
         )
         return Step(state, needs=(write,))
+
+    def hardest(self, line: LineFacts, active: tuple[PurchaseOrderItemFacts, ...]) -> PurchaseOrderItemFacts:
+        """Of what covers an item the one that may not go without a word: shipped, else approved, else any."""
+        return max(
+            active, key=lambda each: (self.has_shipped(line, each), each.status is not PurchaseOrderStatus.PENDING)
+        )
 
     def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:
         """Boxes of the item have left, as far as either system says."""

@@ -1,7 +1,7 @@
 """Questions that all parts of the plan ask of a situation, and the sentences in which they hold something."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from shlex import quote
 
@@ -150,6 +150,18 @@ class Questions:
         of_line = f" --line {quote(line_key)}" if line_key is not None else ""
         command = f"axkomet resolve {self.key}{of_line} --{choices[0] if choices else THEIRS}"
         return Hold(HoldCode.CONFLICT, message, command, fact, line_key, choices)
+
+    def unknown_packing(self, line: LineFacts) -> Hold | None:
+        """Komet lists no box type for its packing."""
+        code = line.wanted.packing_code if line.wanted is not None else ""
+        if not self.s.reference_known or code not in self.s.unknown_packings:
+            return None
+        hold = self.hold(
+            HoldCode.UNMAPPED_REFERENCE,
+            f"Komet lists no box type for packing {code} (line {line.line_key}): add it in Komet, or map it in "
+            f"[connection.packings] of {self.s.connection}.",
+        )
+        return replace(hold, line_key=line.line_key)
 
     def requeue(self) -> str:
         """The command that lets the order begin afresh."""

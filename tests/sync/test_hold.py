@@ -5,6 +5,7 @@ import pytest
 from tasks.hold import Told, hold, release
 from tests.sync.conftest import Ledger
 from tests.sync.in_komet import assert_in_step
+from tests.sync.test_upstreams import METHODS
 from tests.world import World
 
 
@@ -50,6 +51,32 @@ def test_a_change_waits_until_the_release(ledger: Ledger, world: World) -> None:
     assert release_it(ledger, key).why_not is None
     ledger.live(300)
     assert ledger.reason(key) != "by_hand"
+
+
+def test_what_was_approved_while_a_change_waited_is_asked_about(ledger: Ledger, world: World) -> None:
+    key = ledger.earn_proof()
+    hold_it(ledger, key)
+    world.place(key=key, lines=[world.line("1", boxes=9), world.line("2", boxes=2)])
+    ledger.live(600)
+    world.approve()
+    release_it(ledger, key)
+    ledger.live(120, pace=5)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict")
+    assert world.requests("purchase.order.item.delete") == 0
+
+
+def test_what_was_bought_by_hand_while_an_order_waited_is_not_bought_again(ledger: Ledger, world: World) -> None:
+    world.settings(rights=[each for each in METHODS if each != "purchase.order.create"])
+    keys = [world.place(), world.place()]
+    ledger.live(600)
+    assert {ledger.state(key) for key in keys} == {"prebooked"}
+    items = [{"prebook_item_id": item["id"]} for each in world.company["prebooks"] for item in each["items"]]
+    world.control("purchase-orders", company_token=world.komet_token, ship_date=world.day(3), items=items)
+    ledger.live(600)
+    world.settings(rights=None)
+    ledger.live(900)
+    assert {ledger.state(key) for key in keys} == {"ordered"}
+    assert len(world.company["purchase_orders"]) == 1
 
 
 def test_what_is_under_way_is_still_found(ledger: Ledger, world: World) -> None:

@@ -257,6 +257,7 @@ def a_situation(lines: tuple[LineFacts, ...], **changes: Any) -> Situation:
         "references_applied": None,
         "report_applied": None,
         "today": TODAY,
+        "changed_on": TODAY,
         "customer_code": "C100",
         "carrier_code": "ARM",
         "carrier_known": True,

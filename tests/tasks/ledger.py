@@ -213,6 +213,7 @@ class Ledger:
             writes=tuple(facts for write in self.writes for facts in self._facts_of(write)),
             references_applied=self.references,
             report_applied=self.report,
+            changed_on=TODAY,
             today=TODAY,
             customer_code="C100",
             carrier_code=self.wanted.carrier_code,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,12 +10,13 @@ from clients.errors import RefusalKind
 from models.canonical import InboundStatus, LineStatus, OrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
 from tasks.plan import make_plan
-from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, LineFacts, Situation
+from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, LineFacts, PurchaseOrderItemFacts, Situation
 from tests.tasks.examples import (
     SHIP_DATE,
     TRUCK_DATE,
     a_box,
     a_line,
+    a_mixed_line,
     a_shipment,
     a_situation,
     a_write,
@@ -303,3 +305,112 @@ def test_a_loss_that_was_decided_is_not_asked_about_again_for_a_newer_version() 
     plan = make_plan(replace(settled, lines=(newer,)))
     assert not plan.holds
     assert planned(plan, Kind.PREBOOK_CREATE)
+
+
+def test_a_loss_that_was_given_up_and_wanted_again_is_not_given_up_for_an_older_word() -> None:
+    lost = item("1", boxes=0)
+    held = a_situation((facts("1", prebook_items=(lost,)),), begun_version=1)
+    given_up = decided(held, "theirs")
+    newer = replace(held.lines[0], wanted=a_line("1", boxes=6), wanted_as_sent=as_sent(a_line("1", boxes=6)))
+    wanted_again = decided(replace(given_up, lines=(newer,)), "ours")
+    assert planned(make_plan(wanted_again), Kind.PREBOOK_CREATE)
+    ours = item("1", item_id="8817", boxes=0, sent=as_sent(a_line("1", boxes=6)), is_deleted_by_us=True)
+    back = replace(held.lines[0], prebook_items=(lost, ours))
+    plan = make_plan(replace(wanted_again, lines=(back,)))
+    assert planned(plan, Kind.PREBOOK_CREATE), "it is wanted as it was first, and the last word was ours"
+
+
+@pytest.mark.parametrize("boxes", [4, 6])
+def test_a_draft_that_is_left_in_komet_changes_nothing_there(boxes: int) -> None:
+    wanted = a_line("1", boxes=boxes)
+    for covered in ((), (bought("1"),)):
+        line = facts("1", wanted=wanted, prebook_items=(item("1", *covered),))
+        draft = on_the_way(line, wanted=an_order((wanted,), OrderStatus.DRAFT, version=2))
+        plan = make_plan(decided(draft, "theirs"))
+        assert not planned(plan, *KOMET_WRITES)
+        confirmed = replace(draft, wanted=an_order((wanted,), version=3))
+        assert planned(make_plan(confirmed), *KOMET_WRITES) or (covered and boxes == 4)
+
+
+def test_a_draft_that_nobody_confirms_comes_to_an_end() -> None:
+    draft = a_situation((facts("1"),), wanted=an_order((a_line("1"),), OrderStatus.DRAFT))
+    assert make_plan(draft).state is OrderState.RECEIVED
+    assert make_plan(replace(draft, today=TRUCK_DATE + timedelta(days=8))).state is OrderState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("line", "order", "code"),
+    [
+        ({"unit_cost": None}, {}, HoldCode.INVALID),
+        ({"boxes": 6, "bunches_per_box": 0}, {}, HoldCode.INVALID),
+        ({"boxes": 6, "packing_code": "ZZ"}, {"unknown_packings": ("ZZ",)}, HoldCode.UNMAPPED_REFERENCE),
+        ({"departure_date": SHIP_DATE - timedelta(days=9)}, {}, HoldCode.INVALID),
+        ({"boxes": 6}, {"carrier_code": None}, HoldCode.INVALID),
+        ({"boxes": 6}, {"carrier_known": False}, HoldCode.UNMAPPED_REFERENCE),
+        ({"boxes": 6}, {"customer_code": None}, HoldCode.UNMAPPED_REFERENCE),
+    ],
+)
+@pytest.mark.parametrize("covered", [(), (bought("1"),)])
+def test_nothing_is_taken_away_for_what_cannot_be_made(
+    line: dict[str, Any], order: dict[str, Any], code: HoldCode, covered: tuple[PurchaseOrderItemFacts, ...]
+) -> None:
+    wanted = a_line("1", **line)
+    there = a_situation((facts("1", wanted=wanted, prebook_items=(item("1", *covered),)),), begun_version=1, **order)
+    plan = make_plan(there)
+    assert plan.reason_code == code
+    assert not planned(plan, *KOMET_WRITES)
+    begun = replace(there.lines[0], prebook_items=(item("1", is_deleted_by_us=True),))
+    assert planned(make_plan(replace(there, lines=(begun,))), Kind.PREBOOK_ITEM_DELETE) or order, "it goes on"
+
+
+def test_a_line_of_no_boxes_is_taken_away() -> None:
+    none = facts("1", wanted=a_line("1", boxes=0), prebook_items=(item("1"),))
+    assert planned(make_plan(a_situation((none,), begun_version=1)), Kind.PREBOOK_ITEM_DELETE)
+
+
+def test_a_packing_that_komet_does_not_know_stops_its_line_and_no_other() -> None:
+    leaves = facts("1", prebook_items=(item("1", approved("1")),))
+    unknown = facts("2", wanted=a_line("2", packing_code="EB"))
+    shipments = (a_shipment("S1", left("1", range(1, 5))),)
+    plan = make_plan(on_the_way(leaves, unknown, shipments=shipments, unknown_packings=("EB",)))
+    assert plan.reason_code == HoldCode.UNMAPPED_REFERENCE
+    assert plan.line_states["2"] is OrderState.HELD
+    assert planned(plan, Kind.AWB_ADD)
+    assert not planned(plan, Kind.PREBOOK_CREATE)
+
+
+def test_mixed_boxes_of_a_packing_that_komet_does_not_know_are_not_bought() -> None:
+    mixed = facts("1", wanted=a_mixed_line("1", packing_code="EB"), prebook_items=(item("1", sent=None),))
+    there = linked(a_situation((mixed, facts("2", prebook_items=(item("2"),))), unknown_packings=("EB",)))
+    plan = make_plan(there)
+    assert plan.reason_code == HoldCode.UNMAPPED_REFERENCE
+    assert [key for _, key in planned(plan, *PURCHASE_ORDER_CREATES)] == ["2"]
+
+
+def test_a_change_that_comes_after_all_was_over_is_not_closed_before_it_was_looked_at() -> None:
+    over = TRUCK_DATE + timedelta(days=8)
+    line = facts("1", prebook_items=(item("1", bought("1")),), stale_days=(SHIP_DATE,))
+    wanted = an_order((a_line("1"),), OrderStatus.CANCELLED, version=2)
+    cancelled = replace(on_the_way(line), wanted=wanted, today=over)
+    late = replace(cancelled, changed_on=over)
+    assert make_plan(late).state is OrderState.CANCELLING
+    assert make_plan(replace(late, today=over + timedelta(days=8))).state is OrderState.CLOSED
+    assert make_plan(cancelled).state is OrderState.CLOSED
+
+
+def test_what_stands_in_two_purchase_orders_is_asked_about_before_any_of_it_goes() -> None:
+    parts = (bought("1", boxes=2), approved("1", item_id="791", number="70020", boxes=2))
+    there = on_the_way(facts("1", prebook_items=(item("1", *parts),)))
+    cancelled = replace(there, wanted=there.wanted.model_copy(update={"status": OrderStatus.CANCELLED}))
+    plan = make_plan(cancelled)
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert not planned(plan, *KOMET_WRITES)
+    assert planned(make_plan(decided(cancelled, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+def test_of_a_mixed_box_the_products_that_may_be_unknown_are_named() -> None:
+    mixed = facts("1", wanted=a_mixed_line("1"), prebook_items=(item("1", mapped=False, sent=None),))
+    plan = make_plan(a_situation((mixed,), begun_version=1))
+    assert plan.reason_code == HoldCode.MAPPING_REQUIRED
+    assert plan.reason
+    assert "article A or B (line 1)" in plan.reason
