@@ -25,8 +25,17 @@ _MOST_CANDIDATES = 3
 #: A word that two descriptions share counts from so many letters on: "cm" and "50" alone make nothing alike.
 _LEAST_LETTERS = 3
 
+#: Stands in a command that we print where a person's word belongs.
+_BLANK = "…"
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 _FINAL = tuple(state for state in OrderState if state.is_final)
+
+
+def left_blank(article: str, *product: str) -> str | None:
+    """Why a mapping cannot be meant: a command was given as it was printed, with its blank; None: it can."""
+    if article == _BLANK:
+        return f"still has its blank: put Axerrio's code in place of {_BLANK}"
+    return f"still has its blank: put Komet's code in place of {_BLANK}" if _BLANK in product else None
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tasks.mapping import Entry, Wanted
+from tasks.mapping import Entry, Wanted, left_blank
 from worker.problems import Problem
 
 COLUMNS = ("connection", "article_code", "product_code", "product_description")
 _BEYOND = "beyond the columns"
+#: A line break in a cell is most often a quote that was never closed.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class BadRowsError(Exception):
@@ -53,15 +56,19 @@ def read_csv(file: Path, connections: Mapping[str, int]) -> list[Wanted]:
         raise Problem(f"{file} is no text in UTF-8: save it as CSV in UTF-8.") from None
     head, _, _ = text.partition("\n")
     lines_of = io.StringIO(text, newline="")
-    reader = csv.DictReader(lines_of, delimiter=";" if ";" in head else ",", restkey=_BEYOND, restval="")
-    columns = [(name or "").strip() for name in reader.fieldnames or ()]
+    delimiter = ";" if ";" in head else ","
+    reader = csv.DictReader(lines_of, delimiter=delimiter, restkey=_BEYOND, restval="", strict=True)
+    try:
+        columns = [(name or "").strip() for name in reader.fieldnames or ()]
+    except csv.Error:
+        columns = []
     if sorted(columns) != sorted(COLUMNS):
         raise Problem(f"{file}: its first row must name the columns {', '.join(COLUMNS)}.")
     reader.fieldnames = columns
     wanted: list[Wanted] = []
     wrong: list[str] = []
     lines: dict[tuple[int, str], int] = {}
-    for row in reader:
+    for row in _readable(reader, file, wrong):
         line = reader.line_num
         why_not = _why_not(row, connections)
         if why_not is None:
@@ -78,17 +85,30 @@ def read_csv(file: Path, connections: Mapping[str, int]) -> list[Wanted]:
     return wanted
 
 
+def _readable(reader: "csv.DictReader[str]", file: Path, wrong: list[str]) -> Iterator[dict[str, str]]:
+    """The rows up to one whose quotes are wrong: nobody can say where that one ends."""
+    line = reader.line_num
+    try:
+        for row in reader:
+            yield row
+            line = reader.line_num
+    except csv.Error as error:
+        wrong.append(f"{file}, after line {line}: a quote is not closed, or not doubled within a cell ({error})")
+
+
 def _why_not(row: dict[str, str], connections: Mapping[str, int]) -> str | None:
     if _BEYOND in row:
         return f"has more than {len(COLUMNS)} columns"
-    name, article, *product = (row[column].strip() for column in COLUMNS)
+    name, article, *product = cells = [row[column].strip() for column in COLUMNS]
+    if any(_CONTROL.search(cell) for cell in cells):
+        return "has a line break or another control character in a cell: close its quotes"
     if name not in connections:
         return f"{name or 'an empty name'} is no connection of the ledger, which knows {', '.join(connections)}"
     if not article:
         return "names no article"
     if not any(product):
         return "names no product: give its code, its description or both"
-    return None
+    return left_blank(article, *product)
 
 
 def _wanted(row: dict[str, str], connections: Mapping[str, int]) -> Wanted:

@@ -333,6 +333,8 @@ def test_whoever_watches_may_go(shell: Shell, ledger: Ledger) -> None:
         (2, ["set", "miami", "TULIP"], "Name Komet's product with --product-code, --product-description or both"),
         (2, ["set", "miami", "TULIP", "--product-code", " "], "Name Komet's product"),
         (2, ["set", "miami", " ", "--product-code", "X"], "Name the article"),
+        (2, ["set", "miami", "TULIP", "--product-code", "…"], "put Komet's code in place of …"),
+        (2, ["set", "miami", "…", "--product-description", "Tulip"], "put Axerrio's code in place of …"),
         (2, ["list", "--connection", "maimi"], "--connection maimi is no connection of the ledger, which knows miami"),
     ],
 )

@@ -73,10 +73,33 @@ def test_each_wrong_row_is_named_and_nothing_is_imported(shell: Shell, ledger: L
         "axkomet: mappings.csv, line 3: lima is no connection of the ledger, which knows miami.",
         "axkomet: mappings.csv, line 4: names no article.",
         "axkomet: mappings.csv, line 5: names no product: give its code, its description or both.",
+        "axkomet: mappings.csv, line 7: has a line break or another control character in a cell: close its quotes.",
         "axkomet: mappings.csv, line 8: maps lily of miami again, as line 2 does.",
         "axkomet: mappings.csv, line 9: has more than 4 columns.",
-        "axkomet: 5 row(s) are wrong, so nothing of mappings.csv was imported.",
+        "axkomet: 6 row(s) are wrong, so nothing of mappings.csv was imported.",
     ]
+    assert mapped(ledger) == set()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ('miami,LILY,LIL01,\nmiami,TULIP,"TUL01,\nmiami,ROSE,ROS01,\n', "line 2: a quote is not closed"),
+        ('miami,LILY,LIL01,\nmiami,TULIP,"TUL01,' + "\nmiami,ROSE,ROS01," * 10_000, "line 2: a quote is not closed"),
+        ('miami,TULIP,"TUL"01,\n', "line 1: a quote is not closed, or not doubled within a cell"),
+        ("miami,TULIP,TUL\0001,\n", "line 2: has a line break or another control character"),
+        ("miami,TULIP,…,\n", "line 2: still has its blank: put Komet's code in place of …"),
+        ("miami,…,TUL01,\n", "line 2: still has its blank: put Axerrio's code in place of …"),
+    ],
+    ids=["unclosed", "unclosed, and long", "not doubled", "NUL", "blank product", "blank article"],
+)
+def test_a_row_that_cannot_be_meant(shell: Shell, ledger: Ledger, rows: str, said: str) -> None:
+    write(shell, f"{HEAD}\n{rows}")
+    done = shell.run("mapping", "import", "mappings.csv")
+    assert done.returncode == 2, done
+    sentence, whole = done.stderr.splitlines()
+    assert said in sentence
+    assert "so nothing of mappings.csv was imported" in whole
     assert mapped(ledger) == set()
 
 
@@ -86,6 +109,7 @@ def test_each_wrong_row_is_named_and_nothing_is_imported(shell: Shell, ledger: L
         (None, 2, "mappings.csv cannot be read: No such file or directory"),
         ("", 2, "its first row must name the columns connection, article_code"),
         ("connection,article\nmiami,LILY\n", 2, "its first row must name the columns"),
+        ('"' + HEAD + "\n", 2, "its first row must name the columns"),
         (HEAD + "\n", 3, "mappings.csv holds no mapping"),
     ],
 )

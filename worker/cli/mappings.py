@@ -55,7 +55,7 @@ def set_mapping(
     as_json: AsJson = False,
 ) -> None:
     """Say what an article is in Komet. Example: axkomet mapping set miami RFREE50 --product-code ROSFRE50."""
-    from tasks.mapping import Wanted, set_mappings
+    from tasks.mapping import Wanted, left_blank, set_mappings
     from worker.assembly import open_services
     from worker.offline import user
 
@@ -64,6 +64,8 @@ def set_mapping(
         raise Problem("Name the article by Axerrio's code.")
     if not (code or description):
         raise Problem("Name Komet's product with --product-code, --product-description or both.")
+    if why_not := left_blank(article, code, description):
+        raise Problem(f"The command {why_not}.")
     _, ledger = open_services(load())
     with ledger.sessions() as session:
         id_ = connection_id(session, connection, exit_code=Exit.NOTHING)
