@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 _TOKEN = re.compile(r"[!-~]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: What no token looks like, so that it may be shown.
+_PLAINLY_A_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 class Access(BaseModel):
@@ -68,11 +70,13 @@ def resolve_token(settings: Access, read_variable: Callable[[str], str | None]) 
         place = f"variable {settings.token_env}"
         value = read_variable(settings.token_env)
         if value is None:
+            if not _PLAINLY_A_NAME.fullmatch(settings.token_env):
+                raise ValueError("the variable that token_env names is not set; is it the token itself?")
             raise ValueError(f"{place} is not set")
     else:
         place = f"file {settings.token_file}"
         try:
-            value = Path(settings.token_file or "").read_text("utf-8")
+            value = Path(settings.token_file or "").read_text("utf-8-sig")
         except OSError as error:
             raise ValueError(f"{place} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -95,13 +95,11 @@ def first_words(error: DBAPIError) -> str:
 
 def check_redis(url: str) -> str | None:
     """Why the broker cannot be reached, in a few words; None: it answers."""
-    client = Redis.from_url(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
     try:
-        client.ping()
-    except RedisError as error:
+        with Redis.from_url(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT) as client:
+            client.ping()
+    except (RedisError, ValueError, TypeError) as error:  # the latter two: of what the URL asks for
         return str(error)
-    finally:
-        client.close()
     return None
 
 

@@ -20,7 +20,7 @@ def load_connections(path: Path) -> list[ConnectionSettings]:
         Problem: it is missing, no TOML, or a value in it is wrong; one sentence that names connection and key.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         raise Problem(
             f"There is no connections file at {path}: `axkomet init` writes one; or name another with "

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -23,13 +23,23 @@ SERVICES_FILE = "services.json"
 #: Where containers find theirs.
 SECRETS_FOLDER = Path("/run/secrets")
 
-Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: Three weeks at most: the system's timers hold no more than 24 days.
+Amount = Annotated[float, Field(gt=0, le=1_814_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 #: A century at most: what is older than the calendar cannot be compared.
 Days = Annotated[int, Field(gt=0, le=36_500)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("names a home that nobody knows: write the whole path") from None
+
+
+Folder = Annotated[Path, AfterValidator(_expanded)]
 
 
 class Settings(BaseSettings):
@@ -97,6 +107,12 @@ class Settings(BaseSettings):
     """Address on which Flower and the metrics listen. Beyond loopback only within a network of containers, behind a
     proxy that asks for the password: Flower shows some pages to anybody."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_mark(cls, value: object) -> object:
+        """Windows' Notepad begins a file, and so a secret, with a byte order mark."""
+        return value.removeprefix("\ufeff") if isinstance(value, str) else value
+
 
 @dataclass(frozen=True)
 class ServiceUrls:
@@ -121,7 +137,7 @@ def load_settings() -> Settings:
         # A secret is text and every text is valid here, so the value shown is never a secret.
         error = invalid.errors(include_url=False)[0]
         variable = f"{ENV_PREFIX}{error['loc'][0]}".upper()
-        expected = error["msg"].removeprefix("Input ")
+        expected = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise Problem(f"{variable} is {str(error['input'])!r} but {expected}.") from None
     except (OSError, ValueError) as unreadable:
         raise _unreadable(f"{ENV_FILE.absolute()} or a file of {folder}", unreadable.__cause__ or unreadable) from None
@@ -139,7 +155,7 @@ def read_secret_variable(name: str) -> str | None:
         return value
     file = _secrets_folder() / name
     try:
-        return file.read_text("utf-8").strip() or None
+        return file.read_text("utf-8-sig").strip() or None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as unreadable:
@@ -158,7 +174,10 @@ def _variable(name: str) -> str | None:
 def _secrets_folder() -> Path:
     """Where the secrets are; whether there is such a folder is not asked."""
     named = _variable(f"{ENV_PREFIX}SECRETS")
-    return Path(named).expanduser() if named else SECRETS_FOLDER
+    try:
+        return _expanded(Path(named)) if named else SECRETS_FOLDER
+    except ValueError as unknown:
+        raise Problem(f"{ENV_PREFIX}SECRETS is {named!r} but {unknown}.") from None
 
 
 def resolve_services(settings: Settings) -> ServiceUrls:
@@ -169,9 +188,10 @@ def resolve_services(settings: Settings) -> ServiceUrls:
     Raises:
         Problem: a URL is neither set nor offered by a running `up`, or it is not a valid one.
     """
-    running = _running_services(settings.home)
-    urls = {name: running[name] for name in ("database_url", "redis_url") if name in running} | urls_set(settings)
-    for name, service in (("database_url", "PostgreSQL"), ("redis_url", "Redis or Valkey")):
+    urls, services = urls_set(settings), {"database_url": "PostgreSQL", "redis_url": "Redis or Valkey"}
+    if urls.keys() != services.keys():
+        urls = _running_services(settings.home) | urls
+    for name, service in services.items():
         if name not in urls:
             raise Problem(
                 f"No {service} is known: set {ENV_PREFIX}{name.upper()}, or start `axkomet up`, "
@@ -225,19 +245,25 @@ def check_redis_url(url: str, password: str | None = None) -> str:
     """Return the URL as it is, but with the password where it holds none.
 
     Raises:
-        Problem: it is no `redis://` or `rediss://` URL with a host and, where given, a port number.
+        Problem: it is no `redis://` or `rediss://` URL with a host and, where given, a port number, or it asks for what
+            the client does not know.
     """
+    from redis import Redis, RedisError  # heavy, and not every command needs it
+
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
         # Behind a / ? or # of a password, what follows it was taken for the path, and itself for the host.
         usable = usable and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
-    except ValueError:
+        if usable:  # what only shows when somebody connects is asked of a connection that is never opened
+            Redis.from_url(url).connection_pool.make_connection()
+            (parts.hostname or "").encode("idna")
+    except (ValueError, TypeError, RedisError):
         usable = False
     if not usable:
         raise Problem(
             f"{ENV_PREFIX}REDIS_URL is not a Redis URL: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS, "
-            "and %2F for a / in the password."
+            "and %2F for a / in the password. After a ? stands only what its client knows."
         )
     if password and parts.password is None:
         user, _, host = parts.netloc.rpartition("@")

@@ -100,6 +100,12 @@ def test_more_orders_than_anybody_has(shell: Shell) -> None:
         assert "2147483647" in done.stderr
 
 
+def test_a_connections_file_as_notepad_saves_it(shell: Shell) -> None:
+    file = shell.folder / "connections.toml"
+    file.write_text(file.read_text(), "utf-8-sig")
+    assert "names 1 connection(s)" in shell.run("check").stdout
+
+
 # -- services --------------------------------------------------------------------------------------------------
 
 

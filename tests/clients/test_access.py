@@ -56,6 +56,13 @@ def test_a_token_in_place_of_its_variable_is_not_repeated() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("token", ["KS7f3a9Qx", "s3cret4f9a", "_s3cret"])
+def test_nor_is_one_that_could_be_the_name_of_a_variable(token: str) -> None:
+    with pytest.raises(ValueError, match="is it the token itself") as caught:
+        resolve_token(access(token_env=token), unset)
+    assert token not in str(caught.value)
+
+
 def test_reads_a_variable() -> None:
     assert resolve_token(access(), {"T": "abc"}.get) == "abc"
 
@@ -71,8 +78,9 @@ def test_reads_a_file(tmp_path: Path) -> None:
     file.write_text("\n")
     with pytest.raises(ValueError, match="is empty"):
         resolve_token(mine, unset)
-    file.write_text("abc\n")
-    assert resolve_token(mine, unset) == "abc"
+    for encoding in ("utf-8", "utf-8-sig"):
+        file.write_text("abc\n", encoding)
+        assert resolve_token(mine, unset) == "abc"
 
 
 @pytest.mark.parametrize("bad", [{"daily_requests": 0}, {"requests_per_second": 0}, {"company_code": ""}])

@@ -55,6 +55,9 @@ def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("POLL_SECONDS", "0", "greater than 0"),
         ("POLL_SECONDS", "nan", "finite"),
+        ("POLL_SECONDS", "1e12", "less than or equal to 1814400"),
+        ("HOME", "~no-such-user/x", "names a home that nobody knows"),
+        ("SECRETS", "~no-such-user/x", "names a home that nobody knows"),
         ("SWEEP_SECONDS", "soon", "number"),
         ("CONCURRENCY", "-1", "greater than 0"),
         ("MAX_ATTEMPTS", "1.5", "integer"),
@@ -112,6 +115,15 @@ def test_secrets_are_files_named_as_the_variables(folder: Path, monkeypatch: pyt
     assert (load_settings().concurrency, read_secret_variable("KOMET_TOKEN_X")) == (4, "abc")
 
 
+def test_a_secret_that_begins_with_the_mark_of_notepad(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXKOMET_SECRETS", str(folder))
+    for name in ("AXKOMET_FLOWER_PASSWORD", "KOMET_TOKEN_X"):
+        (folder / name).write_text("word\r\n", "utf-8-sig")
+    password = load_settings().flower_password
+    assert password
+    assert (password.get_secret_value(), read_secret_variable("KOMET_TOKEN_X")) == ("word", "word")
+
+
 def test_unreadable_secret_is_a_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AXKOMET_SECRETS", str(folder))
     for name in ("AXKOMET_FLOWER_PASSWORD", "KOMET_TOKEN_X"):
@@ -155,12 +167,15 @@ def test_each_service_url_stands_for_itself(folder: Path, monkeypatch: pytest.Mo
         resolve_services(load_settings())
 
 
-def test_broken_services_file_is_a_problem(folder: Path) -> None:
+def test_broken_services_file_is_a_problem_where_it_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = folder / ".axkomet"
     home.mkdir()
     (home / "services.json").write_text("{")
     with pytest.raises(Problem, match=r"services\.json cannot be read"):
         resolve_services(load_settings())
+    monkeypatch.setenv("AXKOMET_DATABASE_URL", DATABASE)
+    monkeypatch.setenv("AXKOMET_REDIS_URL", REDIS)
+    assert resolve_services(load_settings()) == ServiceUrls(DATABASE, REDIS)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -183,6 +198,12 @@ def test_database_url_gets_the_one_driver(scheme: str) -> None:
         ("REDIS_URL", "redis://geheim:12?geheim@cache:6379"),
         ("REDIS_URL", "redis://geheim:12#geheim@cache:6379"),
         ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://:geheim@cache/0?db=abc"),
+        ("REDIS_URL", "redis://:geheim@cache/0?socket_timeout=abc"),
+        ("REDIS_URL", "redis://:geheim@cache/0?foo=1"),
+        ("REDIS_URL", "redis://:geheim@cache/0?protocol=9"),
+        ("REDIS_URL", "rediss://:geheim@cache/0?ssl_cert_reqs=foo"),
+        ("REDIS_URL", "redis://:geheim@cache..x:6379/0"),
     ],
 )
 def test_wrong_url_is_named_without_its_secret(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
