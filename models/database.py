@@ -131,15 +131,15 @@ def upgrade(engine: Engine, *, patience: float = 60.0) -> None:
 
     Raises:
         SchemaBusyError: others held for so long what it needs; nothing is changed.
-        SchemaTooNewError: the schema does not serve this code any more.
+        SchemaUnfitError: the schema does not serve this code any more, or another program made it.
     """
     from alembic import command
 
     versions = schema_versions(engine)
-    if versions.current is not None and versions.current > versions.needed:
+    if not versions.is_ours or (versions.current is not None and versions.current > versions.needed):
         if versions.serves:
             return
-        raise SchemaTooNewError
+        raise SchemaUnfitError
     give_up_at = time.monotonic() + patience
     while True:
         try:
@@ -158,8 +158,8 @@ class SchemaBusyError(Exception):
     """The schema could not be upgraded, since others held what it needs."""
 
 
-class SchemaTooNewError(Exception):
-    """The database's schema does not serve this code any more."""
+class SchemaUnfitError(Exception):
+    """The database's schema does not serve this code any more, or is another program's."""
 
 
 class SchemaVersions(NamedTuple):
@@ -171,11 +171,13 @@ class SchemaVersions(NamedTuple):
     needed: str
     #: Code that needs an older one cannot work on it: the comment of `alembic_version` says so, as `serves 0006`.
     oldest: str
+    #: False: another program that uses Alembic made it.
+    is_ours: bool
 
     @property
     def serves(self) -> bool:
         """This code may work on it."""
-        return self.current is not None and self.current >= self.needed >= self.oldest
+        return self.is_ours and self.current is not None and self.current >= self.needed >= self.oldest
 
 
 def schema_versions(engine: Engine) -> SchemaVersions:
@@ -183,8 +185,10 @@ def schema_versions(engine: Engine) -> SchemaVersions:
     with engine.connect() as connection:
         table = connection.scalar(select(func.to_regclass("alembic_version")))
         current = connection.scalar(text("SELECT version_num FROM alembic_version")) if table is not None else None
+        clock = connection.scalar(select(func.to_regproc("axkomet_now")))
         comment = connection.scalar(text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')"))
     versions = files("models") / "migrations" / "versions"
     needed = max(each.name[:4] for each in versions.iterdir() if each.name.endswith(".py"))
     said = re.search(r"\bserves (\d{4})\b", comment or "")
-    return SchemaVersions(current, needed, said[1] if said else "0000")
+    is_ours = current is None or (clock is not None and re.fullmatch(r"\d{4}", current) is not None)
+    return SchemaVersions(current, needed, said[1] if said else "0000", is_ours)

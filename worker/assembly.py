@@ -60,6 +60,11 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
 
 def unfit(versions: SchemaVersions) -> str:
     """Why this program cannot work on a schema."""
+    if not versions.is_ours:
+        return (
+            f"The database is no ledger of axkomet: another program made its schema, of version {versions.current}. "
+            "Name an empty database in AXKOMET_DATABASE_URL."
+        )
     if versions.current is not None and versions.current > versions.needed:
         return (
             f"The database's schema, of version {versions.current}, serves programs that need {versions.oldest} or "

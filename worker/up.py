@@ -11,7 +11,7 @@ import typer
 from sqlalchemy import Engine, delete, or_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from models.database import SchemaBusyError, SchemaTooNewError, make_engine, schema_versions, upgrade
+from models.database import SchemaBusyError, SchemaUnfitError, make_engine, schema_versions, upgrade
 from models.tables import Process
 from worker.assembly import check_redis, first_words, open_services, place_of, timing_of, tokens_of, unfit, unusable
 from worker.connections import load_connections
@@ -43,24 +43,32 @@ def look(settings: Settings) -> Json:
     except Problem as problem:
         if problem.exit_code != Exit.FAILED:
             raise
-        return {
-            "healthy": False,
-            "problems": [str(problem)],
-            "connections": [],
-            "workers": 0,
-            "beat": {"last_tick_at": None},
-            "not_taken_up": [],
-            "forgotten": [],
-        }
+        return _unknown(str(problem))
     try:
         with ledger.sessions() as session:
             document = status(session, connections, timing_of(settings))
+    except SQLAlchemyError as error:
+        said = first_words(error) if isinstance(error, DBAPIError) else str(error)
+        return _unknown(f"PostgreSQL at {place_of(ledger.engine)} did not tell how it is ({said}).")
     finally:
         ledger.engine.dispose()
     if broken := check_redis(urls.redis_url):
         document["problems"].append(f"Redis does not answer: {broken}")
         document["healthy"] = False
     return document
+
+
+def _unknown(problem: str) -> Json:
+    """The status document where the ledger cannot be asked."""
+    return {
+        "healthy": False,
+        "problems": [problem],
+        "connections": [],
+        "workers": 0,
+        "beat": {"last_tick_at": None},
+        "not_taken_up": [],
+        "forgotten": [],
+    }
 
 
 def migrate(database_url: str) -> str | None:
@@ -71,12 +79,12 @@ def migrate(database_url: str) -> str | None:
 
     Raises:
         Problem: the database does not answer, others hold what is to be changed, or the schema is too new for this
-            program.
+            program or another program's.
     """
     engine = make_engine(database_url)
     try:
         versions = schema_versions(engine)
-        return versions.current if versions.current == versions.needed else _upgraded(engine)
+        return versions.current if versions.serves else _upgraded(engine)
     except DBAPIError as error:
         where, words = place_of(engine), first_words(error)
         failed = Problem(f"PostgreSQL at {where} could not be upgraded ({words}).", Exit.FAILED)
@@ -96,7 +104,7 @@ def _upgraded(engine: Engine) -> str | None:
             "is to be changed. Try again, or stop the workers first.",
             Exit.FAILED,
         ) from None
-    except (SchemaTooNewError, CommandError):  # the latter where another, newer upgrade came between
+    except (SchemaUnfitError, CommandError):  # the latter where another, newer upgrade came between
         raise Problem(unfit(schema_versions(engine))) from None
     return schema_versions(engine).current
 

@@ -1,5 +1,6 @@
 """What a user can get wrong ends with the right exit code and one plain sentence."""
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 
@@ -141,6 +142,24 @@ def test_a_database_that_fails_in_the_middle_of_a_command(
     assert sentence.startswith("axkomet: PostgreSQL did not do it (the connection was lost): ")
 
 
+def test_a_status_that_the_database_does_not_tell_is_unhealthy(shell: Shell, database_url: str) -> None:
+    """So that `--watch` goes on."""
+    engine = make_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE processes RENAME TO gone"))
+    try:
+        done = shell.run("status", "--json")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE gone RENAME TO processes"))
+        engine.dispose()
+    assert done.returncode == 1, done
+    document = json.loads(done.stdout)
+    assert document["healthy"] is False
+    (problem,) = document["problems"]
+    assert 'relation "processes" does not exist' in problem
+
+
 def test_an_error_of_ours_is_not_put_on_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise LookupError("ours")
@@ -185,6 +204,14 @@ def test_the_schema_serves_this_program_no_more(shell: Shell, set_schema_version
         sentence = shell.complaint(2, *command.split())
         assert "of version 9999, serves programs that need 9000 or newer" in sentence
         assert "install a newer version" in sentence
+
+
+def test_a_database_of_another_program(shell: Shell, set_schema_version: Callable[..., None]) -> None:
+    set_schema_version("ae1027a6acf")
+    for command in ("worker", "beat", "flower", "orders list", "status", "db upgrade"):
+        sentence = shell.complaint(2, *command.split())
+        assert "is no ledger of axkomet" in sentence
+        assert "ae1027a6acf" in sentence
 
 
 def test_a_newer_schema_that_serves_this_program_is_as_good(

@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, create_engine, text
 
-from models.database import SchemaBusyError, make_engine, migrations_of, schema_versions, upgrade
+from models.database import SchemaBusyError, SchemaUnfitError, make_engine, migrations_of, schema_versions, upgrade
 from tests.models.test_schema import wait_until_blocked
 
 
@@ -62,6 +62,17 @@ def test_what_was_sent_stands_where_it_was_sent(old_ledger: Engine) -> None:
         assert connection.execute(text("SELECT seeded FROM order_lines")).scalar_one() is None
     assert of_writes == [sent, {"prebook_item_id": "881", "boxes": 4, "ship_date": "2026-11-24"}]
     assert item == (sent, {"boxes": 4}, 0)
+
+
+def test_the_ledger_of_another_program_stays_as_it_is(old_ledger: Engine) -> None:
+    """Also of one that numbers its versions as we do."""
+    with old_ledger.begin() as connection:
+        connection.execute(text("ALTER FUNCTION axkomet_now() RENAME TO theirs"))
+    versions = schema_versions(old_ledger)
+    assert (versions.current, versions.is_ours, versions.serves) == ("0001", False, False)
+    with pytest.raises(SchemaUnfitError):
+        upgrade(old_ledger)
+    assert schema_versions(old_ledger) == versions
 
 
 def test_what_others_hold_is_waited_for_so_that_they_go_on_meanwhile(old_ledger: Engine) -> None:
