@@ -144,14 +144,14 @@ def register(session: Session, settings: ConnectionSettings) -> int:
         The id of the row.
     """
     digest = settings.digest()
-    known = _row(session, settings)
+    known = row_of(session, settings)
     if known is not None and known.settings_hash != digest:  # orders are locked before their connection
         _lock_open_orders(session, known.id)
-    row = _row(session, settings, lock=True)
+    row = row_of(session, settings, lock=True)
     if row is None:
         values = insert(tables.Connection).values(name=settings.name, joins=settings.joins, settings_hash=digest)
         session.execute(values.on_conflict_do_nothing())
-        row = _row(session, settings, lock=True)
+        row = row_of(session, settings, lock=True)
         if row is None:
             raise LookupError(f"connection {settings.name} could not be made")
     row.name, row.joins = settings.name, settings.joins
@@ -183,8 +183,8 @@ def _lock_open_orders(session: Session, connection_id: int) -> None:
     session.execute(rows.order_by(tables.Order.id).with_for_update(key_share=True))
 
 
-def _row(session: Session, settings: ConnectionSettings, *, lock: bool = False) -> tables.Connection | None:
-    """Its row: of its name, else of what it joins, since a connection may be given another name."""
+def row_of(session: Session, settings: ConnectionSettings, *, lock: bool = False) -> tables.Connection | None:
+    """A connection's row: of its name, else of what it joins, since a connection may be given another name."""
     rows = select(tables.Connection).execution_options(populate_existing=True)
     rows = rows.with_for_update(key_share=True) if lock else rows
     by_name = session.scalar(rows.where(tables.Connection.name == settings.name))

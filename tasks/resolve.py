@@ -22,6 +22,7 @@ from tasks.plan.facts import KOMET_WRITES, Hold
 from tasks.polling import make_due
 from tasks.runtime import Timing
 from tasks.situation import SituationReader
+from tasks.situation_rows import ids_of_writes
 from tasks.wake import lock_orders
 
 _NEVER_ARRIVED = "a person decided that it never arrived"
@@ -219,11 +220,8 @@ def _fact(write: Write) -> str:
 
 def _in_doubt(session: Session, order_id: int, line: OrderLine | None) -> tuple[Sequence[Order], Sequence[Write]]:
     """The order's writes to Komet whose outcome nobody knows, locked, with all orders that they cover."""
-    own = select(OrderLine.id).where(OrderLine.order_id == order_id)
-    covering = select(WriteLine.write_id).where(
-        WriteLine.line_id == line.id if line is not None else WriteLine.line_id.in_(own)
-    )
-    of_order = Write.id.in_(covering) if line is not None else or_(Write.order_id == order_id, Write.id.in_(covering))
+    covering = select(WriteLine.write_id).where(WriteLine.line_id == line.id) if line is not None else None
+    of_order = Write.id.in_(ids_of_writes(order_id) if covering is None else covering)
     unseen = select(Prebook.write_id).where(Prebook.content_hash.is_(None), ~Prebook.items.any())
     was_adopted = (
         (Write.kind == Kind.PREBOOK_CREATE)

@@ -4,7 +4,22 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Date, Select, Text, any_, cast, func, literal, or_, select, true, union
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Date,
+    Select,
+    Text,
+    any_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from models.database import CLOCK
@@ -105,16 +120,26 @@ def _all(table: type[Base]) -> Select[tuple[object, ...]]:
     return select(*table.__table__.c)
 
 
-_lines = select(OrderLine.id).where(OrderLine.order_id == _ORDER)
+def ids_of_writes(order_id: ColumnElement[int] | int) -> CompoundSelect[int]:
+    """Of those that an order leads, and those that cover a line of it, whoever leads them: each by its own index."""
+    return union(
+        select(Write.id).where(Write.order_id == order_id),
+        select(WriteLine.write_id).where(WriteLine.line_id.in_(_lines_of(order_id))),
+    )
+
+
+def _lines_of(order_id: ColumnElement[int] | int) -> Select[int]:
+    return select(OrderLine.id).where(OrderLine.order_id == order_id)
+
+
+_lines = _lines_of(_ORDER)
 _item_ids = (
     select(PrebookItem.item_id)
     .join(Prebook, PrebookItem.prebook_row == Prebook.id)
     .where(Prebook.order_id == _ORDER, PrebookItem.line_id.is_not(None))
 )
 _purchased = (PurchaseOrderItem.connection_id == _CONNECTION, PurchaseOrderItem.prebook_item_id.in_(_item_ids))
-_write_ids = union(
-    select(Write.id).where(Write.order_id == _ORDER), select(WriteLine.write_id).where(WriteLine.line_id.in_(_lines))
-)
+_write_ids = ids_of_writes(_ORDER)
 
 CATALOGUE = Rows(Word, select(REFERENCE.label("value")).where(ReferenceData.connection_id == _CONNECTION))
 ZONE = Rows(Word, select(Connection.axerrio_time_zone.label("value")).where(Connection.id == _CONNECTION))

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from clients.errors import ClientError, NoBudget, RefusalKind, Refused
 from clients.komet.client import Listing
-from models import tables
 from models.canonical import Origin, codes
 from models.database import now
 from models.states import HoldCode, Kind, WriteState
 from models.tables import Order, PausedMethod, Write
-from tasks.connection import Connection, ConnectionSettings
+from tasks.connection import Connection, ConnectionSettings, row_of
 from tasks.dates import is_time_zone
 from tasks.translation import translated
 from tasks.wanted import canonical, carrier_code_of, catalogue, customer_of
@@ -90,8 +89,8 @@ def _connection(settings: Settings, each: ConnectionSettings, ledger: Ledger, re
         return
     # Not registered: that is the workers' part, who then judge anew what waits for a setting that was changed.
     with ledger.sessions() as session:
-        known = or_(tables.Connection.name == name, tables.Connection.joins == each.joins)
-        id_ = session.scalar(select(tables.Connection.id).where(known).limit(1)) or 0
+        row = row_of(session, each)
+        id_ = row.id if row is not None else 0
     connection = make_connection(id_, each, tokens, settings, ledger.sessions, redis)
     try:
         yield from _axerrio(connection, ledger.sessions)

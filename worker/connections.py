@@ -68,6 +68,14 @@ def packings_of(settings: Settings, connection: str) -> Mapping[str, str]:
     return next((each.packings for each in named if each.name == connection), {})
 
 
+def is_forgotten(settings: Settings, connection: str) -> bool:
+    """The connections file names only others; False where it cannot be read."""
+    try:
+        return all(each.name != connection for each in load_connections(settings.connections))
+    except Problem:
+        return False
+
+
 def _read(path: Path, number: int, entry: dict[str, Any]) -> ConnectionSettings:
     name = entry.get("name", f"number {number}")
     try:

@@ -32,6 +32,7 @@ from models.tables import (
 )
 from tasks.mapping import list_mappings
 from tasks.material import MATERIAL_OF_ORDER_ITEM, differences
+from tasks.situation_rows import ids_of_writes
 from worker.sides import AxerrioSide, changes, is_live, prebook_item
 
 Json = dict[str, Any]
@@ -158,7 +159,7 @@ def find_order(session: Session, key: str) -> Json | None:
             "settled_at": iso(each.settled_at),
             "error": each.error,
         }
-        for each in session.scalars(select(Write).where(Write.order_id == row.id).order_by(Write.id))
+        for each in session.scalars(select(Write).where(Write.id.in_(ids_of_writes(row.id))).order_by(Write.id))
     ]
     return view
 

@@ -4,7 +4,7 @@ The shape is that of the public interface: every key is always there, and what i
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -53,6 +53,11 @@ def way_on(command: str) -> str:
     return f"`{command}` reads all of it anew, and doubles nothing."
 
 
+def not_taken_up(connection: str) -> str:
+    """What is said of a connection that the ledger does not know."""
+    return f"{connection}: no worker has taken this connection up yet."
+
+
 def gone_before(moment: datetime, interval: float) -> datetime:
     """What is done each so many seconds, and was done last before this, is not done any more."""
     return moment - timedelta(seconds=INTERVALS * interval + 1)
@@ -72,12 +77,12 @@ def status(session: Session, connections: Iterable[ConnectionSettings], timing: 
         problems.append(f"No tick came for {INTERVALS} intervals: start `axkomet beat`, and look at worker and Redis.")
     facts = _facts(session, timing, moment)
     shown = []
-    not_taken_up = []
+    unknown = []
     for settings in connections:
         connection_id = facts.ids.get(settings.name)
         if connection_id is None:
-            problems.append(f"{settings.name}: no worker has taken this connection up yet.")
-            not_taken_up.append(settings.name)
+            problems.append(not_taken_up(settings.name))
+            unknown.append(settings.name)
             continue
         shown.append(_connection(facts, connection_id, settings, timing, problems))
     known = {each["name"] for each in shown}
@@ -91,7 +96,7 @@ def status(session: Session, connections: Iterable[ConnectionSettings], timing: 
         "healthy": not problems,
         "problems": problems,
         "connections": shown,
-        "not_taken_up": not_taken_up,
+        "not_taken_up": unknown,
         "forgotten": [{"name": name, "orders": count} for name, count in forgotten.items()],
         "workers": workers,
         "beat": {"last_tick_at": iso(tick)},
@@ -330,6 +335,20 @@ def not_called(session: Session, connection_id: int, name: str) -> list[str]:
     closed = _closed().where(Upstream.connection_id == connection_id).order_by(Upstream.system)
     paused = _paused().where(PausedMethod.connection_id == connection_id).order_by(PausedMethod.method)
     return _not_called(name, session.scalars(closed).all(), session.scalars(paused).all())
+
+
+def not_read(session: Session, connection_id: int, name: str, feeds: Collection[Feed]) -> list[str]:
+    """Why feeds are not read, though somebody asks with `axkomet poll`: a sentence each.
+
+    All else that is closed is then probed at once.
+    """
+    closed = _closed().where(Upstream.connection_id == connection_id, Upstream.closed_by.in_((LIMIT, PERSON)))
+    told = [
+        each
+        for each in session.scalars(closed.order_by(Upstream.system))
+        if each.closed_by == PERSON or not set(feeds).isdisjoint(waiting_feeds([each.system]))
+    ]
+    return _not_called(name, told, ())
 
 
 def _not_called(name: str, closed: Sequence[Upstream], paused: Sequence[PausedMethod]) -> list[str]:

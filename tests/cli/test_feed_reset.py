@@ -31,7 +31,7 @@ def test_a_feed_that_stands_still_goes_on(shell: Shell, ledger: Ledger, world: W
     assert ["axkomet feed reset miami labels --to 0" in each for each in told] == [True]
     assert "axkomet feed reset miami labels --to 0" in shell.run("poll", "miami", "labels").stderr
     done = shell.run("feed", "reset", "miami", "labels", "--to", "7")
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     said = "miami: labels is read after 7 from now on; it stood at 99 and still: it went back in time"
     assert done.stdout.strip() == said
     (note,) = json.loads(shell.run("status", "--json").stdout)["connections"][0]["notes"]
@@ -52,6 +52,10 @@ def test_one_that_moves_is_reset_too(shell: Shell, ledger: Ledger) -> None:
         "before": {"cursor": 0, "stopped": None},
     }
     assert labels(ledger).cursor == 3
+    left_out = "axkomet: miami: the records of labels after 0 up to 3 are left out"
+    assert done.stderr.startswith(left_out)
+    assert "`axkomet feed reset miami labels --to 0` reads them" in done.stderr
+    assert shell.run("feed", "reset", "miami", "labels", "--to", "2").stderr == ""
 
 
 @pytest.mark.parametrize(

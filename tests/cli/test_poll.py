@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from models.database import now
 from models.states import Feed
-from models.tables import Order, Scope, Wait
+from models.tables import Order, Scope, Upstream, Wait
 from tasks.scopes import find_or_make, words
 from tests.cli.conftest import Shell
 from tests.cli.test_mapping import wait_for
@@ -77,6 +77,34 @@ def test_all_feeds_are_due_but_not_one_that_stands_still(shell: Shell, ledger: L
             }
         ],
     }
+
+
+def test_why_nobody_reads_it_is_told(shell: Shell, ledger: Ledger) -> None:
+    shell.run("pause", "miami", "--reason", "stock-taking")
+    done = shell.run("poll", "miami", "labels")
+    assert (done.returncode, done.stdout) == (0, "miami: labels is due now\n")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("axkomet: miami is paused since")
+    assert "`axkomet resume miami`" in sentence
+
+
+def test_a_limit_keeps_only_what_that_system_would_tell(shell: Shell, ledger: Ledger) -> None:
+    with ledger.runtime.sessions.begin() as session:
+        moment, (id_,) = now(session), ledger.runtime.connections
+        limit = {"closed_by": "limit", "closed_since": moment, "closed_why": "too many", "probe_at": moment}
+        session.add(Upstream(connection_id=id_, system="komet", **limit))
+    assert shell.run("poll", "miami", "labels").stderr == "", "those are Axerrio's"
+    assert "Komet has taken no more requests since" in shell.run("poll", "miami", "komet-prebooks").stderr
+
+
+def test_a_connection_that_the_file_does_not_name(shell: Shell, ledger: Ledger) -> None:
+    file = shell.folder / "connections.toml"
+    file.write_text(file.read_text().replace('name = "miami"', 'name = "quito"'))
+    done = shell.run("poll", "miami", "labels")
+    assert done.returncode == 0
+    assert f"axkomet: miami is not in the connections file {file}: no worker reads it." in done.stderr
+    file.unlink()
+    assert shell.run("poll", "miami", "labels").stderr == "", "nobody can tell"
 
 
 @pytest.mark.parametrize(

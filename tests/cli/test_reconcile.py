@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from models.database import now
 from models.states import WINDOW, Feed
-from models.tables import PrebookItem, PurchaseOrderItem, Scope
+from models.tables import Connection, PrebookItem, PurchaseOrderItem, Scope
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json, connections_toml
 from tests.sync.conftest import Ledger
@@ -493,6 +493,23 @@ def test_only_orders_of_a_date(shell: Shell, ledger: Ledger, world: World) -> No
     assert reconcile(shell, ledger, "--date", world.day(4), code=0) == []
     assert kinds(reconcile(shell, ledger, "--date", world.day(3), code=1)) == [("missing", "1")]
     assert kinds(reconcile(shell, ledger, "--connection", "miami", code=1)) == [("missing", "1")]
+
+
+def test_a_connection_that_no_worker_has_taken_up_stays_so(shell: Shell) -> None:
+    done = shell.run("reconcile", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (1, {"drift": [], "requests": 0})
+    assert done.stderr == "axkomet: miami: no worker has taken this connection up yet.\n"
+    assert json.loads(shell.run("status", "--json").stdout)["not_taken_up"] == ["miami"]
+
+
+def test_a_setting_that_was_changed_is_left_to_the_workers(shell: Shell, ledger: Ledger, world: World) -> None:
+    """They judge anew what waits, once they are started again."""
+    (shell.folder / "connections.toml").write_text(connections_toml(world.entry() | {"change_guard": 7}))
+    with ledger.session() as session:
+        before = session.scalars(select(Connection.settings_hash)).one()
+    assert reconcile(shell, ledger, code=0) == []
+    with ledger.session() as session:
+        assert session.scalars(select(Connection.settings_hash)).one() == before
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_all_orders_of_a_shipment_go_in_one_call(ledger: Ledger, world: World) -
     for key in (first, second):
         assert_shipped(ledger, world, key)
         assert states(ledger, key)[-2:] == ["approved", "shipped"]
+        assert ledger.writes(key, AWB_ADD) == ["done"], "each order shows the call, whoever led it"
         for box in shipped(world, key):
             said = {name: box[name] for name in ("awb", "house_awb", "ship_date", "lot")}
             assert said == {

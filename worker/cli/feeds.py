@@ -23,8 +23,9 @@ def poll(
     from tasks.polling import poll as poll_scopes
     from tasks.scopes import words
     from worker.assembly import open_services
+    from worker.connections import is_forgotten
     from worker.offline import user
-    from worker.status import reset_command, way_on
+    from worker.status import not_read, reset_command, way_on
 
     known = [each.value for each in Feed]
     if feed is not None and feed not in known:
@@ -40,6 +41,7 @@ def poll(
             for scope in scopes
             if (why := scope.stopped_reason)
         ]
+        why_not = not_read(session, id_, connection, {scope.feed for scope in scopes})
         if due:
             note_connection(session, id_, user(), f"polled {feed or 'all feeds'}")
     if not due and not stopped:
@@ -50,6 +52,10 @@ def poll(
     for each in stopped:
         still = f"{each['feed']} stands still: {each['message']}. {way_on(each['next_command'])}"
         typer.echo(f"axkomet: {connection}: {still}", err=True)
+    if is_forgotten(settings, connection):
+        why_not.append(f"{connection} is not in the connections file {settings.connections}: no worker reads it.")
+    for sentence in why_not if due else ():
+        typer.echo(f"axkomet: {sentence}", err=True)
     if stopped:
         finish(Exit.PARTLY if due else Exit.FAILED)
 
@@ -128,3 +134,9 @@ def reset_feed(
     }
     said = f"{connection}: {feed} is read after {to} from now on; it stood at {before.cursor}"
     show(document, as_json, lambda _: said + (f" and still: {before.stopped_reason}" if before.stopped_reason else ""))
+    if to > before.cursor and before.stopped_reason is None:
+        typer.echo(
+            f"axkomet: {connection}: the records of {feed} after {before.cursor} up to {to} are left out, and nobody "
+            f"here knows what they say: `axkomet feed reset {connection} {feed} --to {before.cursor}` reads them.",
+            err=True,
+        )
