@@ -27,6 +27,16 @@ class Answers:
     axerrio_token: str = ""
 
 
+def check_new(connections: Path) -> None:
+    """Nobody is asked for what would then be thrown away.
+
+    Raises:
+        Problem: there is a connections file already.
+    """
+    if connections.exists():
+        raise Problem(f"{connections} is there already, and init overwrites nothing: add a connection to it by hand.")
+
+
 def write_files(answers: Answers, connections: Path) -> list[Path]:
     """Write what is not there yet.
 
@@ -40,8 +50,7 @@ def write_files(answers: Answers, connections: Path) -> list[Path]:
     Raises:
         Problem: there is a connections file already, an answer is wrong, or a file cannot be written.
     """
-    if connections.exists():
-        raise Problem(f"{connections} is there already, and init overwrites nothing: add a connection to it by hand.")
+    check_new(connections)
     text = _connections_file(answers)
     parse_connections(text, connections)
     files = {connections: (text, 0o644)}
@@ -129,4 +138,8 @@ AXKOMET_FLOWER_PASSWORD={secrets.token_urlsafe(12)}
 
 
 def _quoted(token: str) -> str:
-    return f"'{token}'" if token else ""
+    """So that `read_secret_variable` gives it back."""
+    if not token or token.endswith("\\"):  # within quotes a backslash at the end would take the quote for its own
+        return token
+    escaped = token.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

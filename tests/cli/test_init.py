@@ -4,10 +4,13 @@ import json
 import os
 import stat
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Shell
+from worker.init import Answers, write_files
+from worker.settings import read_secret_variable
 
 OPTIONS = {
     "--name": "sao-paulo",
@@ -75,6 +78,31 @@ def test_nothing_is_overwritten(empty: Shell) -> None:
     before = (empty.folder / "connections.toml").read_text()
     assert "is there already" in empty.complaint(2, *init(empty, name="quito"))
     assert (empty.folder / "connections.toml").read_text() == before
+
+
+def test_nobody_is_asked_for_what_would_be_thrown_away(empty: Shell) -> None:
+    (empty.folder / ".env").write_text("MINE=1\n")
+    answers = {"Name of the connection": "miami\n", "Axerrio's tenant (Enter: it has none):": "\n"}
+    done = empty.run_on_terminal(*init(empty, name=None, tenant=None), answers=answers)
+    assert done.returncode == 0, done
+    assert "token (Enter" not in done.stdout
+    assert ".env is there already and stays as it is: add KOMET_TOKEN_MIAMI and AXERRIO_TOKEN_MIAMI" in done.stdout
+    done = empty.run_on_terminal(*init(empty, name=None))
+    assert done.returncode == 2
+    assert "is there already, and init overwrites nothing" in done.stdout
+    assert "Name of the connection" not in done.stdout
+
+
+TOKENS = ("it's", "a\\b", "${HOME}", "$HOME", "'", '"a"', "a\\'b", "a\\\\'", "a#b", "end\\")
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_token_is_read_back_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    answers = Answers("miami", "America/New_York", "https://k.example", "MIA", "https://a.example", "", token, token)
+    write_files(answers, tmp_path / "connections.toml")
+    for variable in ("KOMET_TOKEN_MIAMI", "AXERRIO_TOKEN_MIAMI"):
+        assert read_secret_variable(variable) == token
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,12 @@ def init(
     Example: axkomet init --name miami --time-zone America/New_York --company-code MIA
     --axerrio-url https://axerrio.example --tenant farm1
     """
-    from worker.init import Answers, write_files
+    from worker.init import Answers, check_new, variable, write_files
+    from worker.settings import ENV_FILE
 
     settings = load()
+    check_new(settings.connections)
+    has_env = ENV_FILE.exists()
     asked = {
         "name": name,
         "time_zone": time_zone,
@@ -160,12 +163,15 @@ def init(
         for each in (*missing, *(each for each in _MAY_BE_LEFT_OUT if asked[each] is None)):
             default = "" if each in _MAY_BE_LEFT_OUT else None
             asked[each] = typer.prompt(_QUESTIONS[each], default=default, show_default=False, err=True)
-        for system in ("Komet", "Axerrio"):
+        for system in () if has_env else ("Komet", "Axerrio"):
             question = f"{system}'s token (Enter: fill it in later)"
             tokens[f"{system.lower()}_token"] = typer.prompt(question, default="", hide_input=True, err=True)
     answers = Answers(komet_url=komet_url, **{each: (word or "").strip() for each, word in (asked | tokens).items()})
     written = [str(file) for file in write_files(answers, settings.connections)]
     show({"written": written}, as_json, lambda _: "\n".join(f"{file} written" for file in written))
+    if has_env:
+        names = " and ".join(variable(system, answers.name) for system in ("KOMET", "AXERRIO"))
+        typer.echo(f"{ENV_FILE} is there already and stays as it is: add {names} to it by hand.", err=True)
     typer.echo("Next: fill in tokens and buyers, then `axkomet up`, and in another terminal `axkomet check`.", err=True)
 
 
