@@ -15,8 +15,7 @@ from celery.schedules import crontab
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.queues import MAINTENANCE, OBSERVE, ORDERS
-from worker.problems import Problem
-from worker.settings import ServiceUrls, Settings
+from worker.settings import ServiceUrls, Settings, flower_access
 
 if TYPE_CHECKING:
     from tasks.runtime import Runtime
@@ -156,32 +155,20 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     Flower's own variable a comma would make two.
 
     Raises:
-        Problem: its port is taken.
+        Problem: its port is taken, it has no password, or nobody could enter it.
     """
     import flower.options  # noqa: F401 - it defines them
     from tornado.options import options
 
-    from worker.services import port_taken
+    from worker.services import check_port
 
-    if port_taken(settings.flower_port):
-        raise Problem(f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT.")
+    check_port(settings.listen, settings.flower_port, "Flower", "AXKOMET_FLOWER_PORT")
     options.basic_auth = [":".join(flower_access(settings))]
     options.tasks_columns = "name,args,state,result,received,runtime,uuid"
     options.read_only = True
     options.max_tasks = _FLOWER_TASKS
     app = make_app(urls.redis_url, settings)
     app.start(["flower", f"--address={settings.listen}", f"--port={settings.flower_port}"])
-
-
-def flower_access(settings: Settings) -> tuple[str, str]:
-    """User and password of Flower.
-
-    Raises:
-        Problem: no password is set.
-    """
-    if settings.flower_password is None:
-        raise Problem("Flower needs a password: set AXKOMET_FLOWER_PASSWORD.")
-    return settings.flower_user or "axkomet", settings.flower_password.get_secret_value()
 
 
 def worker_name() -> str:

@@ -10,7 +10,7 @@ from models.tables import Process
 from worker.assembly import Ledger, open_ledger
 from worker.problems import Exit, Problem
 from worker.services import LOOPBACK
-from worker.settings import ServiceUrls, Settings
+from worker.settings import ServiceUrls, Settings, flower_access
 from worker.status import INTERVALS, gone_before
 
 #: Seconds that a process has for an answer.
@@ -50,8 +50,6 @@ def check_flower(settings: Settings) -> None:
     Raises:
         Problem: it does not.
     """
-    from worker.app import flower_access
-
     _ask(settings, settings.flower_port, "api/queues/length", flower_access(settings))
 
 

@@ -27,10 +27,10 @@ from tasks.upstreams import AWAY, AXERRIO, KOMET, LIMIT, PERSON, TOKEN
 from worker.assembly import Ledger, open_ledger, timing_of
 from worker.connections import load_connections
 from worker.problems import Problem
+from worker.services import check_port
 from worker.settings import ServiceUrls, Settings
 from worker.status import status
 from worker.today import EVERYBODY, turns
-from worker.up import check_metrics_port
 
 log = structlog.get_logger()
 Json = dict[str, Any]
@@ -309,10 +309,10 @@ def run_metrics(settings: Settings, urls: ServiceUrls) -> None:
     """Serve the figures until SIGTERM.
 
     Raises:
-        Problem: the port is taken.
+        Problem: the port is taken, or the address is not this machine's.
     """
     port = settings.metrics_port
-    check_metrics_port(port)
+    check_port(settings.listen, port, "the metrics", "AXKOMET_METRICS_PORT")
     registry = CollectorRegistry()
     registry.register(Figures(settings, urls))
     server, thread = start_http_server(port, str(settings.listen), registry)

@@ -1,6 +1,7 @@
 """PostgreSQL and Valkey from wheels, as children of this process: on loopback, with passwords, their data kept."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO
 
@@ -311,10 +313,14 @@ class EmbeddedPostgres(EmbeddedService):
         command += ["--no-sync"] if self._options.get("fsync") == "off" else []
         maker = Child("initdb", self.home)
         maker.start(command, self._env, cwd=self.folder, unroot=draft)
-        if maker.process.wait(START_TIMEOUT_SECONDS):
+        try:
+            why = maker.last_words() if maker.process.wait(START_TIMEOUT_SECONDS) else None
+        except subprocess.TimeoutExpired:
+            maker.stop()
+            why = f"it took more than {START_TIMEOUT_SECONDS:g} seconds"
+        if why is not None:
             raise Problem(
-                f"{self.title} could not make its data folder: {maker.last_words()} (log: {maker.log}); "
-                f"or set {self.variable}.",
+                f"{self.title} could not make its data folder: {why} (log: {maker.log}); or set {self.variable}.",
                 Exit.FAILED,
             )
         draft.rename(self._data)
@@ -425,13 +431,40 @@ def free_port() -> int:
 
 def port_taken(port: int) -> bool:
     """Whether we could not listen on this TCP port on loopback."""
+    return _why_not_listen(LOOPBACK, port) is not None
+
+
+def check_port(address: IPv4Address, port: int, whose: str, setting: str) -> None:
+    """Somebody of us can listen there.
+
+    Args:
+        address: `AXKOMET_LISTEN`.
+        port: a TCP port.
+        whose: who needs it, for people.
+        setting: what sets the port, for people.
+
+    Raises:
+        Problem: the port is taken, or the address is not this machine's.
+    """
+    error = _why_not_listen(str(address), port)
+    if error is None:
+        return
+    if error.errno == errno.EADDRINUSE:
+        raise Problem(f"Port {port} is taken, which is meant for {whose}: set {setting}.")
+    raise Problem(
+        f"Nobody can listen on {address}:{port} ({error.strerror}), which is meant for {whose}: set AXKOMET_LISTEN to "
+        f"an address of this machine, or {setting}."
+    )
+
+
+def _why_not_listen(address: str, port: int) -> OSError | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return True
-        return False
+            probe.bind((address, port))
+        except OSError as error:
+            return error
+        return None
 
 
 def _locked(file: IO[str], seconds: float) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -162,18 +163,23 @@ def read_secret_variable(name: str) -> str | None:
         raise _unreadable(file, unreadable) from None
 
 
-def _variable(name: str) -> str | None:
+def _variable(name: str, *, interpolate: bool = False) -> str | None:
+    """A token is taken as it stands; `${HOME}` in a setting is not, as elsewhere in `.env`."""
     if value := os.environ.get(name):
         return value
     try:
-        return dotenv_values(ENV_FILE, encoding="utf-8").get(name) or None if ENV_FILE.is_file() else None
+        return _env_file(interpolate=interpolate).get(name) or None
     except (OSError, UnicodeDecodeError) as unreadable:
         raise _unreadable(ENV_FILE, unreadable) from None
 
 
+def _env_file(*, interpolate: bool) -> Mapping[str, str | None]:
+    return dotenv_values(ENV_FILE, encoding="utf-8", interpolate=interpolate) if ENV_FILE.is_file() else {}
+
+
 def _secrets_folder() -> Path:
     """Where the secrets are; whether there is such a folder is not asked."""
-    named = _variable(f"{ENV_PREFIX}SECRETS")
+    named = _variable(f"{ENV_PREFIX}SECRETS", interpolate=True)
     try:
         return _expanded(Path(named)) if named else SECRETS_FOLDER
     except ValueError as unknown:
@@ -214,6 +220,23 @@ def urls_set(settings: Settings) -> dict[str, str]:
     if settings.redis_url:
         urls["redis_url"] = check_redis_url(settings.redis_url.get_secret_value(), _word(settings.redis_password))
     return urls
+
+
+def flower_access(settings: Settings) -> tuple[str, str]:
+    """User and password of Flower.
+
+    Raises:
+        Problem: no password is set, or nobody could enter what is set.
+    """
+    user, password = settings.flower_user or "axkomet", _word(settings.flower_password)
+    if password is None:
+        raise Problem(f"Flower needs a password: set {ENV_PREFIX}FLOWER_PASSWORD.")
+    if not f"{user}{password}".isascii() or ":" in user:
+        raise Problem(
+            f"Nobody could log in to Flower: take characters of ASCII alone for {ENV_PREFIX}FLOWER_USER and "
+            f"{ENV_PREFIX}FLOWER_PASSWORD, and no colon for the user."
+        )
+    return user, password
 
 
 def _word(secret: SecretStr | None) -> str | None:

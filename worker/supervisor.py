@@ -27,8 +27,9 @@ from worker.services import (
 from worker.settings import ENV_PREFIX, ServiceUrls, Settings, urls_set
 
 LOOK_SECONDS = 0.2
-#: A role finishes the work in its hands within this time, or is killed.
-STOP_SECONDS = 30.0
+#: A role finishes the work in its hands within this time, or what a call may last and this much after it; else it is
+#: killed.
+STOP_SECONDS, AFTER_A_CALL_SECONDS = 30.0, 10.0
 FIRST_DELAY_SECONDS = 0.5
 LAST_DELAY_SECONDS = 30.0
 #: Whatever lived this long is healthy again: its next restart waits `FIRST_DELAY_SECONDS`.
@@ -79,6 +80,7 @@ class Supervisor:
         """
         self.home = settings.home.absolute()
         self._urls = urls_set(settings)
+        self._stop_seconds = max(STOP_SECONDS, settings.http_timeout_seconds + AFTER_A_CALL_SECONDS)
         #: None where the URL is set.
         self.postgres = None if settings.database_url else EmbeddedPostgres(self.home)
         self.valkey = None if settings.redis_url else EmbeddedValkey(self.home)
@@ -142,12 +144,12 @@ class Supervisor:
             kept.look(time.monotonic())
 
     def stop(self) -> None:
-        """End the roles (30 seconds, a second Ctrl-C: at once), then Valkey, then PostgreSQL."""
+        """End the roles (30 seconds or what a call takes, a second Ctrl-C: at once), then Valkey, then PostgreSQL."""
         self._kept.clear()
         running = [child for child in self._children.values() if child.alive]
         for child in running:
             child.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + self._stop_seconds
         while any(child.alive for child in running) and self._signals < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         for child in running:

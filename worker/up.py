@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 import typer
+from pydantic import SecretStr
 from sqlalchemy import Engine, delete, or_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -17,8 +18,8 @@ from worker.assembly import check_redis, first_words, open_services, place_of, t
 from worker.connections import load_connections
 from worker.desk import Json
 from worker.problems import Exit, Problem
-from worker.services import port_taken
-from worker.settings import Settings
+from worker.services import check_port
+from worker.settings import Settings, flower_access
 from worker.supervisor import Role, Supervisor, axkomet_command
 
 log = structlog.get_logger()
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 _READY_PAUSE = 0.3
 #: Seconds after which metrics and Flower start though not everything is ready.
 _WATCHED_AFTER = 10.0
+#: Seconds after which it is told why not everything is ready: until then most of it is about to be.
+_TOLD_AFTER = 15.0
 
 
 def look(settings: Settings) -> Json:
@@ -110,13 +113,16 @@ def _upgraded(engine: Engine) -> str | None:
 
 
 def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
-    """Worker, beat and Flower."""
+    """Worker, beat and Flower.
+
+    Raises:
+        Problem: nobody could enter Flower's user or password.
+    """
     roles = [Role("worker", axkomet_command("worker")), Role("beat", axkomet_command("beat"))]
     if flower:
-        user = settings.flower_user or "axkomet"
-        password = (
-            settings.flower_password.get_secret_value() if settings.flower_password else secrets.token_urlsafe(12)
-        )
+        if settings.flower_password is None:
+            settings = settings.model_copy(update={"flower_password": SecretStr(secrets.token_urlsafe(12))})
+        user, password = flower_access(settings)
         roles.append(
             Role(
                 "flower",
@@ -127,16 +133,6 @@ def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
     return roles
 
 
-def check_metrics_port(port: int) -> None:
-    """The metrics can be served.
-
-    Raises:
-        Problem: their port is taken.
-    """
-    if port_taken(port):
-        raise Problem(f"Port {port} is taken, and the metrics need it: set AXKOMET_METRICS_PORT.")
-
-
 def run_up(settings: Settings, *, flower: bool) -> None:
     """Run everything until a signal comes.
 
@@ -145,27 +141,26 @@ def run_up(settings: Settings, *, flower: bool) -> None:
     """
     for connection in load_connections(settings.connections):
         tokens_of(settings, connection)
-    if flower and port_taken(settings.flower_port):
-        raise Problem(
-            f"Port {settings.flower_port} is taken, and Flower needs it: set AXKOMET_FLOWER_PORT, or use --no-flower."
-        )
+    if flower and settings.flower_port == settings.metrics_port:
+        raise Problem(f"Flower and the metrics cannot share port {settings.flower_port}: set AXKOMET_FLOWER_PORT.")
     worker, beat, *watchers = roles_of(settings, flower=flower)
     watchers.append(Role("metrics", axkomet_command("metrics")))
-    supervisor = Supervisor(settings, [worker, beat], migrate=partial(_prepare, settings.metrics_port))
-    ready = _Ready(settings, partial(_start, supervisor, watchers))
+    supervisor = Supervisor(settings, [worker, beat], migrate=partial(_prepare, settings, flower))
+    said = ""
     if flower:
         access = watchers[0].env
-        typer.echo(
-            f"Flower: http://127.0.0.1:{settings.flower_port} user {access['AXKOMET_FLOWER_USER']}"
-            + ("" if settings.flower_password else f" password {access['AXKOMET_FLOWER_PASSWORD']}"),
-            err=True,
-        )
+        said = f"Flower: http://127.0.0.1:{settings.flower_port} user {access['AXKOMET_FLOWER_USER']}"
+        said += "" if settings.flower_password else f" password {access['AXKOMET_FLOWER_PASSWORD']}"
+    ready = _Ready(settings, partial(_start, supervisor, watchers, said))
     supervisor.run(ready.tick)
 
 
-def _prepare(metrics_port: int, database_url: str) -> None:
+def _prepare(settings: Settings, flower: bool, database_url: str) -> None:
     """Bring the schema to this version, and forget the processes of an `up` that was killed: none of them lives."""
-    check_metrics_port(metrics_port)  # not before it is sure that no other `up` of this home has it
+    # Not before it is sure that no other `up` of this home has them.
+    if flower:
+        check_port(settings.listen, settings.flower_port, "Flower", "AXKOMET_FLOWER_PORT, or use --no-flower")
+    check_port(settings.listen, settings.metrics_port, "the metrics", "AXKOMET_METRICS_PORT")
     migrate(database_url)
     engine = make_engine(database_url)
     try:
@@ -176,13 +171,15 @@ def _prepare(metrics_port: int, database_url: str) -> None:
         engine.dispose()
 
 
-def _start(supervisor: Supervisor, roles: Sequence[Role]) -> None:
+def _start(supervisor: Supervisor, roles: Sequence[Role], said: str) -> None:
     for role in roles:
         supervisor.add(role)
+    if said:
+        typer.echo(said, err=True)
 
 
 class _Ready:
-    """Says `ready` once the status is healthy.
+    """Says `ready` once the status is healthy, and why it is not where that takes long.
 
     Who only watches is started then, so that the work begins sooner; and without it where it takes too long.
     """
@@ -191,6 +188,7 @@ class _Ready:
         self._settings = settings
         self._start_watchers = start_watchers
         self._said = self._watched = False
+        self._told: list[str] = []
         self._began = time.monotonic()
         self._next = 0.0
 
@@ -198,9 +196,13 @@ class _Ready:
         if self._said or time.monotonic() < self._next:
             return
         try:
-            self._said = look(self._settings)["healthy"]
+            document = look(self._settings)
+            self._said, problems = document["healthy"], document["problems"]
         except (Problem, SQLAlchemyError) as error:
-            log.debug("not ready", error=str(error))
+            problems = [str(error)]
+        if problems != self._told and time.monotonic() >= self._began + _TOLD_AFTER:
+            log.warning("not ready", problems=problems)
+            self._told = problems
         if not self._watched and (self._said or time.monotonic() >= self._began + _WATCHED_AFTER):
             self._start_watchers()
             self._watched = True

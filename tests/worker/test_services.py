@@ -311,6 +311,14 @@ def test_a_server_that_cannot_start_is_told_in_its_own_words(home: Path) -> None
     assert raised.value.exit_code == 1
 
 
+def test_a_data_folder_that_takes_too_long(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "START_TIMEOUT_SECONDS", 0.01)
+    with pytest.raises(Problem, match=r"could not make its data folder: it took more than 0\.01 seconds") as raised:
+        EmbeddedPostgres(home).start()
+    assert raised.value.exit_code == 1
+    assert nobody_left(home, 5)
+
+
 @pytest.mark.parametrize(
     ("kind", "variable"), [(EmbeddedPostgres, "AXKOMET_DATABASE_URL"), (EmbeddedValkey, "AXKOMET_REDIS_URL")]
 )

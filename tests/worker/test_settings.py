@@ -98,6 +98,17 @@ def test_secret_variable_from_environment_then_env_file(folder: Path, monkeypatc
     assert read_secret_variable("KOMET_TOKEN_X") == "from environment"
 
 
+def test_a_token_is_taken_as_it_stands_and_a_folder_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERE", str(folder))
+    (folder / "KOMET_TOKEN_Y").write_text("from a secret")
+    (folder / ".env").write_text("AXKOMET_SECRETS=${HERE}\nKOMET_TOKEN_X=${HERE}\n")
+    assert load_settings().secrets == folder
+    assert (read_secret_variable("KOMET_TOKEN_X"), read_secret_variable("KOMET_TOKEN_Y")) == (
+        "${HERE}",
+        "from a secret",
+    )
+
+
 def test_secrets_are_files_named_as_the_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AXKOMET_SECRETS", str(folder / "secrets"))
     assert load_settings().flower_password is None  # there is no such folder

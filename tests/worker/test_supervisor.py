@@ -30,6 +30,12 @@ STUBBORN = [
     "-c",
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(600)",
 ]
+BUSY = [
+    sys.executable,
+    "-c",
+    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(7)));"
+    "print('busy', flush=True); time.sleep(600)",
+]
 #: URLs of nothing: a supervisor that is given them embeds no service.
 NOWHERE: dict[str, Any] = {"database_url": "postgres://u:p@127.0.0.1:1/x", "redis_url": "redis://127.0.0.1:1/0"}
 
@@ -233,6 +239,16 @@ def test_a_second_ctrl_c_kills_at_once(home: Path, up: Callable[..., subprocess.
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == 0
     assert all(gone(pid) for pid in pids)
+
+
+def test_a_call_may_take_longer_than_the_others_have(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
+    supervisor = Supervisor(Settings(home=home, http_timeout_seconds=20, **NOWHERE), [Role("worker", BUSY)])
+    supervisor.start()
+    wait_until((home / "log" / "worker.log").read_text)
+    worker = supervisor.child("worker")
+    supervisor.stop()
+    assert worker.returncode == 7, "it ended by itself"
 
 
 @linux
