@@ -98,6 +98,7 @@ def _sit_at(terminal: str, arguments: Sequence[str], env: Mapping[str, str], cwd
 def _become(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, said: Sequence[Path]) -> None:
     for stream, file in zip((sys.stdout, sys.stderr), said, strict=True):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), stream.fileno())
+    sys.stdout = os.fdopen(sys.stdout.fileno(), "w", closefd=False)  # the old one may take it for a file
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

@@ -1,8 +1,11 @@
 """What a user can get wrong ends with the right exit code and one plain sentence."""
 
+import fcntl
 import json
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +16,7 @@ from tests.cli.conftest import Shell
 from tests.sync.conftest import Ledger
 from tests.world import World
 from worker import cli
+from worker.supervisor import axkomet_command
 
 NOWHERE = "127.0.0.1:1"
 PROCESSES = ["worker", "up"]
@@ -231,8 +235,61 @@ def test_a_port_is_taken(shell: Shell, taken_port: int) -> None:
         assert "AXKOMET_FLOWER_PORT" in sentence
 
 
+def test_a_second_up_is_told_so_before_its_ports(shell: Shell, taken_port: int) -> None:
+    home = Path(shell.env["AXKOMET_HOME"])
+    home.mkdir(exist_ok=True)
+    with (home / "up.lock").open("a+") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "Already running (process 4711)" in shell.complaint(2, "up", AXKOMET_FLOWER_PORT=str(taken_port))
+
+
+def test_one_port_for_two(shell: Shell) -> None:
+    sentence = shell.complaint(2, "up", AXKOMET_FLOWER_PORT=shell.env["AXKOMET_METRICS_PORT"])
+    assert "Flower and the metrics cannot share port" in sentence
+
+
+@pytest.mark.parametrize("command", ["up", "flower", "metrics"])
+def test_an_address_that_is_not_this_machines(shell: Shell, command: str) -> None:
+    sentence = shell.complaint(2, command, AXKOMET_LISTEN="192.0.2.1", AXKOMET_FLOWER_PASSWORD="word")
+    assert "Nobody can listen on 192.0.2.1:" in sentence
+    assert "(Cannot assign requested address)" in sentence
+    assert "set AXKOMET_LISTEN to an address of this machine" in sentence
+
+
+@pytest.mark.parametrize("command", ["up", "flower"])
+@pytest.mark.parametrize("access", [{"USER": "a:b"}, {"USER": "josé"}, {"PASSWORD": "contraseña"}])
+def test_what_nobody_could_enter_in_flower(shell: Shell, command: str, access: dict[str, str]) -> None:
+    words = {f"AXKOMET_FLOWER_{name}": word for name, word in ({"PASSWORD": "geheim"} | access).items()}
+    sentence = shell.complaint(2, command, **words)
+    assert "Nobody could log in to Flower: take characters of ASCII" in sentence
+    assert words["AXKOMET_FLOWER_PASSWORD"] not in sentence
+
+
 def test_a_port_that_is_none(shell: Shell) -> None:
     assert shell.run("sandbox", "--komet-port", "99999").returncode == 2
+
+
+# -- what is no UTF-8 -----------------------------------------------------------------------------------------
+
+
+def test_an_argument_that_is_no_utf8(shell: Shell) -> None:
+    assert "An argument is no text in UTF-8" in shell.complaint(2, "orders", "show", "caf\udce9")
+
+
+def test_another_encoding_of_the_terminal(shell: Shell, ledger: Ledger) -> None:
+    """What programs read is in UTF-8 all the same; a screen shows what it can."""
+    for arguments in (["mapping", "set", "miami", "LÍRIO", "--product-code", "Ž"], ["mapping", "list"]):
+        assert started(shell, *arguments).returncode == 0
+    assert json.loads(started(shell, "mapping", "list", "--json").stdout)[0]["product_code"] == "Ž"
+    assert "LÍRIO,Ž," in started(shell, "mapping", "export").stdout.decode()
+
+
+def started(shell: Shell, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """Python chooses the encoding as it starts."""
+    env = shell.env | {"PYTHONIOENCODING": "latin-1"}
+    return subprocess.run(axkomet_command(*arguments), cwd=shell.folder, env=env, capture_output=True)
 
 
 # -- keys ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The command line: a file for each kind of command. What they end with is in `worker.problems.Exit`."""
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -13,7 +14,10 @@ __all__ = ["app", "desk", "feeds", "main", "mappings", "orders", "processes"]
 
 def main() -> None:
     """Run a command; a user's mistake becomes one sentence on stderr."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal without a letter shows a question mark for it
+        sys.stdout.reconfigure(errors="replace")
     try:
+        _check_arguments()
         app()
     except Problem as problem:
         typer.echo(f"axkomet: {problem}", err=True)
@@ -26,6 +30,13 @@ def main() -> None:
             raise
         typer.echo(f"axkomet: PostgreSQL did not do it ({said}): nothing more was changed. Try again.", err=True)
         sys.exit(Exit.FAILED)
+
+
+def _check_arguments() -> None:
+    try:
+        "".join(sys.argv).encode()
+    except UnicodeEncodeError:  # Python has a stand-in for each such byte, which nothing else understands
+        raise Problem("An argument is no text in UTF-8: give it in UTF-8.") from None
 
 
 def _of_database(error: Exception) -> str | None:

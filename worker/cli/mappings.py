@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.shared import AsJson, connection_id, connections_of, known_connection, load, mapping, show
+from worker.cli.shared import AsJson, connection_id, connections_of, known_connection, load, mapping, show, speak_utf8
 from worker.problems import Exit, Problem
 
 if TYPE_CHECKING:  # heavy; a command imports what it uses, so that `--help` answers at once
@@ -171,4 +171,5 @@ def export_mappings(
     if as_json:
         show([{column: getattr(each, column) for column in COLUMNS} for each in found], as_json, str)
     else:
+        speak_utf8()
         typer.echo(as_csv(found), nl=False)

@@ -1,8 +1,10 @@
 """What the commands share: the app and its groups, settings, output, and how orders and connections are named."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -54,9 +56,16 @@ def show(document: Any, as_json: bool, screen: Callable[[Any], Any]) -> None:
     from worker.screens import terminal
 
     if as_json:
+        speak_utf8()
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         terminal().print(screen(document))
+
+
+def speak_utf8() -> None:
+    """What programs read is in UTF-8, whatever the terminal understands."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def by_key(find: "Callable[[Session, str], Found | None]", session: "Session", key: str) -> "Found":
