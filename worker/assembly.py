@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redis import Redis, RedisError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
@@ -78,6 +78,12 @@ def unfit(versions: SchemaVersions) -> str:
 
 def _unreachable(engine: Engine, error: DBAPIError) -> str:
     return f"PostgreSQL at {place_of(engine)} does not let us in ({first_words(error)})."
+
+
+def untold(engine: Engine, error: SQLAlchemyError) -> str:
+    """What is said of a database that let us in, and then did not tell how the whole is."""
+    said = first_words(error) if isinstance(error, DBAPIError) else error
+    return f"PostgreSQL at {place_of(engine)} let us in and gave no answer ({said})."
 
 
 def unusable(error: DBAPIError) -> Problem | None:

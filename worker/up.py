@@ -14,7 +14,17 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from models.database import SchemaBusyError, SchemaUnfitError, make_engine, schema_versions, upgrade
 from models.tables import Process
-from worker.assembly import check_redis, first_words, open_services, place_of, timing_of, tokens_of, unfit, unusable
+from worker.assembly import (
+    check_redis,
+    first_words,
+    open_services,
+    place_of,
+    timing_of,
+    tokens_of,
+    unfit,
+    untold,
+    unusable,
+)
 from worker.connections import load_connections
 from worker.desk import Json
 from worker.problems import Exit, Problem
@@ -51,8 +61,7 @@ def look(settings: Settings) -> Json:
         with ledger.sessions() as session:
             document = status(session, connections, timing_of(settings))
     except SQLAlchemyError as error:
-        said = first_words(error) if isinstance(error, DBAPIError) else str(error)
-        return _unknown(f"PostgreSQL at {place_of(ledger.engine)} did not tell how it is ({said}).")
+        return _unknown(untold(ledger.engine, error))
     finally:
         ledger.engine.dispose()
     if broken := check_redis(urls.redis_url):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.growth import JUDGED
 from models.states import HoldCode, Kind, OrderState, WriteState
 from worker import aside, assembly, check, licences, status, up
 from worker.reference import DOCS, put, sections
@@ -31,6 +32,11 @@ def test_a_page_without_its_section_is_no_page(text: str) -> None:
         put(text, "x", "")
 
 
+def test_the_table_of_growth_says_what_is_judged() -> None:
+    page = (DOCS / "performance.md").read_text("utf-8")
+    assert JUDGED in page[page.index("<!-- growth -->") : page.index("<!-- /growth -->")]
+
+
 def test_the_runbook_has_a_section_for_every_reason() -> None:
     chapters = set(re.findall(r"^### `(\w+)`$", page("runbook.md"), re.MULTILINE))
     assert chapters == {each.value for each in HoldCode} | {OrderState.FAILED.value}
@@ -52,16 +58,21 @@ def test_the_token_needs_every_method_that_is_called() -> None:
 # -- alarms ----------------------------------------------------------------------------------------------------
 
 
+#: Functions that give an alarm's sentence.
+_IN_WORDS = ("_closed_in_words", "_paused_in_words", "_unreachable", "untold", "not_taken_up")
+
+
 def alarms() -> Iterator[str]:
     """Every sentence that `status` can print, as a regular expression."""
     for module in (status, aside, up, assembly):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             match node:
-                case ast.Call(func=ast.Attribute(of, "append"), args=[said]) if "problems" in ast.unparse(of):
-                    yield pattern(said)
+                case ast.Call(ast.Attribute(of, "append"), [ast.JoinedStr() | ast.BinOp() | ast.Constant() as said]):
+                    if "problems" in ast.unparse(of):
+                        yield pattern(said)
                 case ast.AugAssign(target=ast.Name("problems"), value=ast.ListComp(elt=ast.JoinedStr() as said)):
                     yield pattern(said)
-                case ast.FunctionDef(name="_closed_in_words" | "_paused_in_words" | "_unreachable"):
+                case ast.FunctionDef(name=name) if name in _IN_WORDS:
                     yield from (pattern(each.value) for each in ast.walk(node) if isinstance(each, ast.Return))
 
 
@@ -84,6 +95,7 @@ def test_the_runbook_has_every_alarm_as_it_is_printed() -> None:
     printed = [" ".join(quote.replace("\n> ", "\n").removeprefix("> ").split()) for quote in quotes]
     known = list(alarms())
     assert len(known) > 10
+    assert not re.fullmatch("|".join(known), "Anything.")
     assert [each for each in known if not any(re.fullmatch(each, quote) for quote in printed)] == []
     assert [quote for quote in printed if not any(re.fullmatch(each, quote) for each in known)] == []
 
