@@ -1,6 +1,7 @@
 """Mappings go out as CSV and come back, whole or not at all."""
 
 import json
+import subprocess
 
 import pytest
 from sqlalchemy import select
@@ -9,6 +10,7 @@ from models.tables import Mapping
 from tests.cli.conftest import Shell
 from tests.cli.test_mapping import due_of, wait_for
 from tests.sync.conftest import Ledger
+from worker.supervisor import axkomet_command
 
 HEAD = "connection,article_code,product_code,product_description"
 
@@ -118,6 +120,15 @@ def test_mistakes(shell: Shell, ledger: Ledger, text: str | None, code: int, sai
         write(shell, text)
     assert said in shell.complaint(code, "mapping", "import", "mappings.csv")
     assert mapped(ledger) == set()
+
+
+def test_it_comes_by_standard_input(shell: Shell, ledger: Ledger) -> None:
+    """As the guide has it for containers, which do not see the file."""
+    command = axkomet_command("mapping", "import", "/dev/stdin")
+    text = f"{HEAD}\nmiami,LILY,LIL01,\n".encode()
+    done = subprocess.run(command, cwd=shell.folder, env=shell.env, input=text, capture_output=True)
+    assert done.returncode == 0, done
+    assert mapped(ledger) == {("LILY", "LIL01", None)}
 
 
 def test_another_encoding(shell: Shell, ledger: Ledger) -> None:

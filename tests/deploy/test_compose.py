@@ -99,6 +99,31 @@ def test_settings_are_known_and_secrets_are_files() -> None:
     assert all(each["file"] == f"./secrets/{name}" for name, each in compose()["secrets"].items())
 
 
+def test_a_line_of_settings_env_moves_no_port_in_a_container() -> None:
+    for service, variable in (("metrics", "AXKOMET_METRICS_PORT"), ("flower", "AXKOMET_FLOWER_PORT")):
+        inside = compose()["services"][service]["environment"][variable]
+        assert inside == str(Settings.model_fields[variable.removeprefix(ENV_PREFIX).lower()].default)
+    assert compose()["services"]["metrics"]["ports"] == ["127.0.0.1:${AXKOMET_METRICS_PORT:-9464}:9464"]
+    assert "flower:5555" in (ROOT / "ops" / "Caddyfile").read_text()
+
+
+def test_what_people_make_in_their_clone_is_no_part_of_it() -> None:
+    """The guide has them write secrets there."""
+    guide = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+    ignored = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    for made in ("connections.toml", "settings.env", "secrets", "certificates", "docker-compose.override.yml", ".env"):
+        assert f"`{made}`" in guide or f"./{made}:" in guide
+        assert made in ignored
+
+
+def test_the_worker_may_read_the_folder_of_secrets() -> None:
+    """It has no right of root to read what is another's, so the folder is given to the user that it runs as."""
+    guide = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+    (user,) = (words[1] for words in dockerfile() if words[0] == "USER")
+    owner = f"{user}:{user}" if ":" not in user else user
+    assert re.search(rf"mkdir -m 700 secrets\n(?s:.*)\n +sudo chown {owner} secrets\n", guide)
+
+
 def test_commands_and_health_checks_are_commands() -> None:
     for name, words in OURS.items():
         command = command_of(words)
