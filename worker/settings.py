@@ -160,6 +160,8 @@ def read_secret_variable(name: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as unreadable:
+        if not name.isupper():  # it may be the token itself, as `resolve_token` says
+            raise Problem(f"A secret in {file.parent} cannot be read: is token_env the token itself?") from None
         raise _unreadable(file, unreadable) from None
 
 

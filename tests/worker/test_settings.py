@@ -135,6 +135,13 @@ def test_a_secret_that_begins_with_the_mark_of_notepad(folder: Path, monkeypatch
     assert (password.get_secret_value(), read_secret_variable("KOMET_TOKEN_X")) == ("word", "word")
 
 
+def test_a_token_for_a_variables_name_is_not_told_with_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXKOMET_SECRETS", str(folder))
+    with pytest.raises(Problem, match="is token_env the token itself") as raised:
+        read_secret_variable("s3cret" * 60)  # longer than a file's name may be
+    assert "s3cret" not in str(raised.value)
+
+
 def test_unreadable_secret_is_a_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AXKOMET_SECRETS", str(folder))
     for name in ("AXKOMET_FLOWER_PASSWORD", "KOMET_TOKEN_X"):
