@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.faults import Fault, Faults
@@ -118,6 +118,8 @@ async def _troubled(fault: Fault, call: Call) -> Response | None:
             return PlainTextResponse("Internal Server Error", 500)
         case "rate_limited":
             return PlainTextResponse("Too Many Requests", 429, {"Retry-After": "1"})
+        case "hollow":
+            return JSONResponse({})
         case "refuse":
             return call.refusal(fault.message)
         case "slow_before":

@@ -69,6 +69,13 @@ def test_html_with_200(world: World) -> None:
     assert len(world.dump("companies")["prebooks"]) == 1
 
 
+def test_hollow(world: World) -> None:
+    world.fault("hollow", times=1)
+    answer = send(world)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert world.dump("companies")["prebooks"] == []
+
+
 def test_truncated(world: World) -> None:
     world.fault("truncated", times=1)
     url = f"{world.addresses['komet']}/carrier.list?authenticationToken={world.token}"
