@@ -22,11 +22,21 @@ from tasks.wake import lock_orders, wake
 
 #: Lags may be longer than those seen: the grace is at least so many times the longest.
 _LAGS = 3
+#: Lags up to here need nobody's eye: what does not show after so many seconds is told.
+_UNTOLD = 3600.0
 
 
 def grace(proof: Proof | None, timing: Timing) -> timedelta:
     """How long after a call's end absence is not believed yet."""
     return timedelta(seconds=max(timing.grace, _LAGS * proof.longest_lag if proof else 0.0))
+
+
+def patience(proof: Proof | None, timing: Timing) -> timedelta:
+    """How long after a call's end nobody is told yet that it does not show.
+
+    The grace, but no days of silence for every order to come where one create once showed after days.
+    """
+    return min(grace(proof, timing), timedelta(seconds=max(timing.grace, _UNTOLD)))
 
 
 def shown(session: Session, writes: Iterable[Write], claim: Claim) -> bool:

@@ -52,7 +52,7 @@ from tasks.plan.facts import (
     Situation,
 )
 from tasks.plan.questions import DRAFT, EDITED, OURS
-from tasks.proofs import grace
+from tasks.proofs import patience
 from tasks.runtime import Timing
 from tasks.situation_rows import (
     BOXES,
@@ -364,7 +364,7 @@ class _Reading:
         return frozenset(found.scalars())
 
     def _looks_since_received(self) -> int:
-        since = self._row.created_at + grace(self._proofs.get(Kind.PREBOOK_CREATE), self._timing)
+        since = self._row.created_at + patience(self._proofs.get(Kind.PREBOOK_CREATE), self._timing)
         return looks(self._looks_at(Feed.KOMET_PREBOOKS, self._row.truck_date.isoformat()), since).all
 
     # -- people and Axerrio ----------------------------------------------------------------------------------

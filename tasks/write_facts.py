@@ -16,7 +16,7 @@ from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.plan.facts import PURCHASE_ORDER_CREATES, WriteFacts
-from tasks.proofs import grace
+from tasks.proofs import grace, patience
 from tasks.runtime import Timing
 from tasks.situation_rows import LOOKS, PROOFS, WRITE_LINES, WRITES, LookRow, Looks, WriteLineRow, WriteRow, looks
 
@@ -71,9 +71,11 @@ class WriteReader:
         """Of those of its lines that stand so."""
         own, looked = self._own, self._looks[write.scope_id]
         anchor = write.deadline_at if state is WriteState.SENT else write.settled_at
-        seen, since = Looks(), Looks()
+        seen, told, since = Looks(), Looks(), Looks()
         if anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
-            seen = looks(looked, anchor + grace(self._proofs.get(write.kind), self._timing))
+            proof = self._proofs.get(write.kind)
+            seen = looks(looked, anchor + grace(proof, self._timing))
+            told = looks(looked, anchor + patience(proof, self._timing))
             since = looks(looked, anchor) if state is WriteState.REFUSED else since
         refusal = RefusalKind(write.refusal) if write.refusal else None
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
@@ -87,7 +89,7 @@ class WriteReader:
             shown=write.shown_at is not None,
             deadline_in=write.deadline_at - self._now if write.deadline_at else None,
             looks=seen.complete,
-            reads=seen.all,
+            reads=told.all,
             may_be=write.may_be,
             may_be_id=write.may_be_id,
             absence_is_proof=state is WriteState.SENT and self._is_proof(write),

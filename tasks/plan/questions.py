@@ -229,7 +229,7 @@ class Questions:
         why = (
             f"prebook {write.may_be} (id {write.may_be_id}) may be it, without our mark"
             if write.may_be is not None
-            else "its list cannot be trusted now, since something in it is missing or cannot be read"
+            else "its list proves nothing yet: something in it cannot be read or is missing, or showed late before"
             if write.looks < LOOKS_FOR_ABSENCE
             else f"whether it was done is not certain until another {what} of this connection was seen"
         )

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.states import Kind
 from models.tables import Proof
@@ -91,6 +91,18 @@ def test_a_list_that_lags_lengthens_the_grace(ledger: Ledger, world: World) -> N
     time.sleep(1.1)
     ledger.live(120)
     assert_exactly_once(world, key)
+
+
+def test_a_create_that_once_showed_late_silences_no_doubt(ledger: Ledger, world: World) -> None:
+    """It is not sent again for long, since it may yet show; but that it does not is told within the hour."""
+    ledger.earn_proof()
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(Proof).values(longest_lag=2 * 86_400.0))
+    world.fault("reset_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.live(5400, pace=300)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "in_doubt")
+    assert ledger.writes(key, "komet.prebook.create") == ["sent"]
 
 
 @pytest.mark.thorough
