@@ -48,6 +48,8 @@ _SELDOM = 6 * 3600.0
 REFERENCE_INTERVAL = 86_400.0
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
 _SLOWEST_RETRY = 16
+#: Times of one statement are closer than that.
+_CLOSE = timedelta(seconds=1)
 _BY_SEQUENCE = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
 
 
@@ -284,10 +286,20 @@ def _hints(scope: Scope, moment: datetime, timing: Timing) -> list[Hint]:
 
 
 def expect(session: Session, connection_id: int, feed: Feed, key: str, seconds: float) -> None:
-    """Let the scope be read within so many seconds, unless it stands still: something in it is to be looked at."""
-    soon = now(session) + timedelta(seconds=seconds)
+    """Let the scope be read within so many seconds, unless it stands still: something in it is to be looked at.
+
+    A read of it that is under way, be it the caller's own, looks too early: the next one comes then.
+    """
+    moment = now(session)
+    soon = moment + timedelta(seconds=seconds)
     scope = lock(session, find_or_make(session, connection_id, feed, key))
-    if scope.stopped_reason is None and (scope.due_at is None or scope.due_at > soon):
+    if scope.stopped_reason is not None:
+        return
+    if scope.lease_until is not None and scope.lease_until > moment:
+        scope.requested += 1
+        if scope.due_at is not None and scope.due_at > scope.lease_until - _CLOSE:
+            scope.due_at = None  # nobody asked for it by then: it was due again should the reader die
+    if scope.due_at is None or scope.due_at > soon:
         scope.due_at = soon
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 import tasks.settle
 from models.database import now
-from models.states import CHANGED, Feed
+from models.states import CHANGED, WINDOW, Feed
 from models.tables import PrebookItem, Scope, Wait
 from tasks import scopes
 from tasks.advance import advance
@@ -52,12 +53,11 @@ def test_the_first_of_some_waits_for_the_others(ledger: Ledger) -> None:
     assert delays == pytest.approx([3 * coalesce, 2 * coalesce, coalesce, 0], abs=0.1)
 
 
-def begin_to_read(ledger: Ledger) -> scopes.Claim:
-    """A read of what changed among Komet's prebooks runs from here on."""
+def begin_to_read(ledger: Ledger, feed: Feed = Feed.KOMET_PREBOOKS, key: str = CHANGED) -> scopes.Claim:
+    """A read runs from here on, by default of what changed among Komet's prebooks."""
     ledger.earn_proof()
     with ledger.runtime.sessions.begin() as session:
-        feed = (Scope.feed == Feed.KOMET_PREBOOKS, Scope.key == CHANGED)
-        scope = session.scalars(select(Scope).where(*feed)).one()
+        scope = session.scalars(select(Scope).where(Scope.feed == feed, Scope.key == key)).one()
         scope.due_at = now(session)
     with ledger.runtime.sessions.begin() as session:
         claim = scopes.claim(session, scope.id, ledger.timing)
@@ -87,6 +87,47 @@ def test_who_asks_for_less_while_a_read_runs_delays_nobody(ledger: Ledger) -> No
     with ledger.runtime.sessions.begin() as session:
         (hint,) = scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing).hints
     assert hint.delay == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("feed", "key", "seconds"), [(Feed.KOMET_PREBOOKS, WINDOW, 60.0), (Feed.KOMET_REFERENCE, "", 7200.0)]
+)
+def test_a_look_that_was_expected_while_a_read_ran_comes_when_it_was(
+    ledger: Ledger, feed: Feed, key: str, seconds: float
+) -> None:
+    """Not when the feed would be read anyhow, and not when the lease of the read would have ended."""
+    claim = begin_to_read(ledger, feed, key)
+    for _ in range(2):
+        with ledger.runtime.sessions.begin() as session:
+            scopes.expect(session, claim.connection_id, feed, key, seconds)
+    with ledger.runtime.sessions.begin() as session:
+        assert scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing).hints == []
+        assert due_in(session, claim) == pytest.approx(seconds, abs=1)
+    with ledger.runtime.sessions.begin() as session:
+        session.get_one(Scope, claim.scope_id).due_at = now(session)
+    with ledger.runtime.sessions.begin() as session:
+        again = scopes.claim(session, claim.scope_id, ledger.timing)
+        assert again is not None
+        scopes.finish(session, again, complete=True, records=0, timing=ledger.timing)
+        assert due_in(session, claim) > 2 * seconds, "one look was expected"
+
+
+def test_whoever_asks_for_a_read_is_not_put_off_by_what_is_expected(ledger: Ledger) -> None:
+    claim = begin_to_read(ledger)
+    with ledger.runtime.sessions.begin() as session:
+        scopes.request(session, [claim.scope_id], ledger.timing, within=0)
+    with ledger.runtime.sessions.begin() as session:
+        scopes.expect(session, claim.connection_id, claim.feed, claim.key, 7200.0)
+    with ledger.runtime.sessions.begin() as session:
+        (hint,) = scopes.finish(session, claim, complete=True, records=0, timing=ledger.timing).hints
+    assert hint.delay == pytest.approx(0, abs=0.1)
+
+
+def due_in(session: Session, claim: scopes.Claim) -> float:
+    """Seconds until the scope is due."""
+    due_at = session.get_one(Scope, claim.scope_id).due_at
+    assert due_at is not None
+    return (due_at - now(session)).total_seconds()
 
 
 def test_polls_are_a_poll_apart_at_most_and_not_all_at_once() -> None:
