@@ -177,10 +177,13 @@ def _limit(session: Session, connection: Connection) -> float:
 
 
 def _sent_since(order: type[Order]) -> ColumnElement[bool]:
-    """Something of the change was sent."""
+    """Something of the change was done, or may have been: what was refused, never left or never arrived is not."""
     return exists(
         select(Write.id).where(
-            Write.order_id == order.id, Write.kind.in_(_TAKING_AWAY), Write.sent_at >= order.upset_at
+            Write.order_id == order.id,
+            Write.kind.in_(_TAKING_AWAY),
+            Write.state.in_((WriteState.SENT, WriteState.DONE)),
+            Write.sent_at >= order.upset_at,
         )
     )
 

@@ -333,6 +333,18 @@ def test_an_order_that_somebody_works_on_meanwhile_is_not_sent(ledger: Ledger, w
     assert deleted(world) == 0
 
 
+def test_what_was_tried_in_vain_is_not_begun(ledger: Ledger, world: World) -> None:
+    keys = place_many(world, LIMIT)
+    ledger.live(120, pace=40)
+    cancel(world, keys[:1])
+    world.fault("refuse", "purchase.order.item.delete")
+    ledger.live(40)
+    assert ledger.writes(keys[0], "komet.purchase.order.item.delete")[0] == "refused"
+    cancel(world, keys[1:])
+    read_feed(ledger)
+    assert flagged(ledger) == LIMIT
+
+
 @pytest.mark.thorough
 def test_a_write_that_is_frozen_already_is_not_sent(
     ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
