@@ -138,7 +138,8 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
         session, row, plan.looks, run.runtime.timing, run.connection.settings, anew=bool(run.answered)
     )
     row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
-    if obstacle is not None or not work or row.held_up_by != BUDGET:
+    # One that may not write is in nobody's turn.
+    if obstacle is not None or not work or row.held_up_by != BUDGET or not run.connection.writes_allowed:
         row.held_up_by = obstacle.name if obstacle is not None else None
     due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
     _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
@@ -226,7 +227,8 @@ def _next_look(
     waits_to_write: bool,
 ) -> datetime | None:
     """When the order must be looked at again, whatever the observations bring."""
-    if plan.state.is_final and not any(write.state.is_open for write in situation.writes):
+    # While a final order looks for late truth it is asked again whether it still does: else its scope is read for ever.
+    if plan.state.is_final and not plan.looks and not any(write.state.is_open for write in situation.writes):
         return None
     times = [moment + RESYNC, *(moment + each.patience for each in plan.writes if each.patience)]
     if waits_to_write and row.not_before is not None and row.not_before > moment:

@@ -150,6 +150,24 @@ def limited(ledger: Ledger, limit: int) -> Iterator[None]:
     connection.komet._core._gate = OpenGate()
 
 
+def test_an_order_that_may_not_be_written_is_in_nobodys_turn(make_ledger: Callable[..., Ledger], world: World) -> None:
+    before = make_ledger()
+    before.live(60)
+    few = world.entry()["komet"] | {"daily_requests": 20}
+    ledger = make_ledger(komet=few)
+    ledger.pass_time(before.offset)
+    with ledger.runtime.sessions.begin() as session:
+        session.add(RequestBudget(company=ledger.settings.company, slot=func.axkomet_now(), used=20))
+    key = world.place()
+    with limited(ledger, 20):
+        ledger.live(60)
+    assert ledger.order(key)["held_up_by"] == BUDGET
+    observing = make_ledger(komet=few, mode="observe")
+    observing.pass_time(ledger.offset)
+    observing.work()
+    assert observing.order(key)["held_up_by"] is None
+
+
 @pytest.mark.thorough
 def test_when_requests_come_free_the_nearest_truck_goes_first(make_ledger: Callable[..., Ledger], world: World) -> None:
     entry = world.entry()["komet"]

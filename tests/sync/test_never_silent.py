@@ -181,6 +181,24 @@ def test_a_right_that_is_refused_says_so(make_ledger: Callable[..., Ledger], wor
     assert ledger.writes(key, "komet.prebook.create") == ["refused"] * 3, "one alone may have met a hiccup"
 
 
+def test_an_order_at_its_end_lets_its_day_go(ledger: Ledger, world: World) -> None:
+    """It looks for a create that was judged absent and may show after all, until the day is over."""
+    ledger.earn_proof()
+    world.fault("reset_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.live(300)
+    world.place(key=key, status="closed")
+    ledger.live(60)
+    assert (ledger.state(key), ledger.writes(key, "komet.prebook.create")) == ("closed", ["absent", "done"])
+    waits = select(Wait.scope_id).where(Wait.order_id == ledger.order(key)["id"])
+    with ledger.session() as session:
+        assert session.scalars(waits).all()
+    ledger.live(7 * 86_400, pace=86_400)
+    with ledger.session() as session:
+        assert session.scalars(waits).all() == []
+        assert session.get_one(Order, ledger.order(key)["id"]).due_at is None
+
+
 @pytest.mark.thorough
 def test_a_changed_truck_date_does_not_read_for_ever(ledger: Ledger, world: World) -> None:
     ledger.earn_proof()
