@@ -10,6 +10,7 @@ a person decides anew.
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,6 +29,13 @@ from tasks.wanted import canonical
 CODES = (HoldCode.OVER_LIMIT, HoldCode.BY_HAND)
 #: How the fact begins that an order, as it is wanted, was cancelled by hand.
 _CANCELLED = "cancelled by hand: "
+#: What of a line may change without another word for the order.
+_NO_MATTER: dict[str, Any] = {
+    "notes": True,
+    "external_line_id": True,
+    "unit_price": True,
+    "breakdown": {"__all__": {"unit_price": True}},
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +103,12 @@ def cancel(session: Session, order_ids: Sequence[int], who: str, why: str) -> li
 
 
 def fact_of(order: CanonicalOrder) -> str:
-    """One word for an order as it is wanted: another one for whatever would stand otherwise in the other system."""
+    """One word for an order as it is wanted: another one for whatever would stand otherwise in the other system.
+
+    A new sales price changes nothing of what stands there.
+    """
     head = order.model_dump_json(include={"truck_date", "departure_date", "buyer_code", "carrier_code"})
-    lines = sorted(line.model_dump_json(exclude={"notes", "external_line_id"}) for line in order.open_lines)
+    lines = sorted(line.model_dump_json(exclude=_NO_MATTER) for line in order.open_lines)
     return _CANCELLED + hashlib.sha256("\n".join([head, *lines]).encode()).hexdigest()[:12]
 
 

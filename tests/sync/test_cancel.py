@@ -84,6 +84,17 @@ def test_a_change_of_its_origin_asks_a_person_anew(ledger: Ledger, world: World,
         assert (ledger.state(key), boxes_in_komet(world)) == ("cancelled", 0)
 
 
+def test_another_sales_price_asks_nobody(ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(60)
+    cancel_it(ledger, key)
+    ledger.live(180)
+    assert ledger.state(key) == "cancelled"
+    world.place(key=key, lines=[world.line("1", unitPrice="0.37"), world.line("2", boxes=2)])
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("cancelled", None)
+
+
 @pytest.mark.thorough
 def test_a_release_takes_it_back(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
