@@ -378,13 +378,17 @@ class _Reading:
         ]
         return told[-1] if told else None
 
+    def _told_at(self) -> datetime | None:
+        """When that may have reached Axerrio: a repeat of what it took at the first try changes nothing there."""
+        last = self._told()
+        return last and (last.created_at if last.attempts > 1 else last.settled_at)
+
     def _decisions(self, decided: Sequence[Decision]) -> dict[tuple[str | None, str], str]:
         """By line and fact.
 
         A decision to send Komet's version again is used up by the write that did, one on a draft by its next version.
         """
-        last = self._told()
-        told_at = last.settled_at if last is not None else None
+        told_at = self._told_at()
         return {
             (each.line_key, each.fact): each.choice
             for each in decided
@@ -395,11 +399,12 @@ class _Reading:
     def _axerrio(self) -> AxerrioFacts:
         if self._is_ours:
             return AxerrioFacts()
-        row, last = self._row, self._told()
-        told_at = last.settled_at if last is not None else None
+        row, last, told_at = self._row, self._told(), self._told_at()
         is_newer = row.axerrio_as_of is not None and (told_at is None or row.axerrio_as_of > told_at)
         counts = last is None or (
-            last.id > row.fresh_after_write and told_at is not None and self._now - told_at <= FORGIVEN_AFTER
+            last.id > row.fresh_after_write
+            and last.settled_at is not None
+            and self._now - last.settled_at <= FORGIVEN_AFTER
         )
         return AxerrioFacts(
             applied=_maybe(Order, row.inbound_applied),

@@ -74,6 +74,8 @@ class WriteRow(NamedTuple):
     #: Of its scope.
     key: str | None
     deadline_at: datetime | None
+    attempts: int
+    created_at: datetime
     acknowledged_at: datetime | None
     shown_at: datetime | None
     strikes: int

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from models.states import CHANGED, Feed
+from models.tables import Scope
+from tasks.advance import advance
+from tasks.observe import observe
+from tasks.polling import make_due
 from tasks.resolve import By, Choice, decide_conflicts
 from tests.sync.conftest import Ledger
 from tests.sync.in_komet import assert_gone, assert_in_step, covering, items_of, prebooks_of
@@ -34,6 +40,14 @@ def writes(world: World) -> dict[str, int]:
 def read_all(ledger: Ledger) -> None:
     """Long enough for two full reads of the window, which come every fifteen polls."""
     ledger.live(1500, pace=500)
+
+
+def read(ledger: Ledger, feed: Feed, key: str = "") -> None:
+    """Read one scope now, and let nobody work on what it brings."""
+    with ledger.runtime.sessions.begin() as session:
+        scope_id = session.scalars(select(Scope.id).where(Scope.feed == feed, Scope.key == key)).one()
+        make_due(session, [scope_id])
+    observe(ledger.runtime, scope_id)
 
 
 def decide(ledger: Ledger, key: str, choice: str) -> None:
@@ -474,6 +488,22 @@ def test_what_axerrio_does_not_say_of_an_order_born_in_komet_is_no_change(ledger
     world.place(key=key, lines=lines)
     ledger.live(120, pace=40)
     assert ledger.state(number) == "ordered", ledger.order(number)
+
+
+def test_what_is_edited_in_axerrio_before_a_lost_answer_is_repeated_is_seen(ledger: Ledger, world: World) -> None:
+    """Axerrio has the order since the first try, and what it answers to the second is of then."""
+    ledger.work()
+    world.fault("lost_answer", "PUT inbound-orders", system="axerrio", times=1)
+    number = str(world.sell_in_komet()["number"])
+    read(ledger, Feed.KOMET_PREBOOKS, CHANGED)
+    advance(ledger.runtime, ledger.order(number)["id"])
+    assert ledger.writes(number, "axerrio.inbound-orders") == ["sent"]
+    (order,) = world.tenant["orders"]
+    edit_in_axerrio(world, order["key"], "boxes")
+    read(ledger, Feed.SALES_ORDERS)
+    ledger.live(120, pace=40)
+    assert ledger.writes(number, "axerrio.inbound-orders") == ["done"]
+    assert_held(ledger, number, "boxes 4 → 9")
 
 
 @pytest.mark.thorough
