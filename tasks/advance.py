@@ -27,6 +27,7 @@ from tasks.budget import for_order
 from tasks.context import bound
 from tasks.decide import RESYNC, Chosen, Decision, Run, back_off, decide
 from tasks.failpoints import reach
+from tasks.hold import IS_STOPPED
 from tasks.kinds import KINDS
 from tasks.plan.facts import KOMET_WRITES
 from tasks.runtime import NOTHING_DUE, Runtime, Timing, new_owner
@@ -42,7 +43,7 @@ class LeaseLostError(Exception):
 
 
 class _ChangedError(Exception):
-    """The order changed after its write was frozen: nothing is sent, and it is planned anew."""
+    """The order changed, or a person stopped it, after its write was frozen: nothing is sent; it is planned anew."""
 
 
 def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
@@ -86,7 +87,7 @@ def _advance(run: Run, decision: Decision) -> str:
             try:
                 decided = _act(run, decision.chosen)
             except _ChangedError:
-                done.append("a newer version came: planned anew")
+                done.append("it changed or was stopped: planned anew")
             except LeaseLostError:
                 return ", ".join([*done, "another run took over"])
         if decided is None:
@@ -209,7 +210,7 @@ _SENT = Prepared(
         sent_at=CLOCK,
         deadline_at=CLOCK + parameter("timeout", Interval()),
     )
-    .returning(Write.sent_at)
+    .returning(Write.sent_at, IS_STOPPED.label("is_stopped"))
 )
 
 
@@ -232,7 +233,11 @@ def _commit_sent(run: Run, write: Write) -> datetime:
         if sent is None:
             raise LeaseLostError
         has_changed = order.sequence != write.order_sequence or order.unreadable is not None
-        if (not is_repeatable and has_changed) or (order.upset_at is not None and _is_held(session, run)):
+        if (
+            sent.is_stopped
+            or (not is_repeatable and has_changed)
+            or (order.upset_at is not None and _is_held(session, run))
+        ):
             raise _ChangedError
         sent_at: datetime = sent.sent_at
     return sent_at

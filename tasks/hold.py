@@ -12,16 +12,17 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from models.canonical import Order as CanonicalOrder
 from models.database import now
 from models.states import REFUSED, HoldCode
-from models.tables import Connection, Decision, Order
+from models.tables import Connection, Decision, Order, OrderLine, Upstream, Write, WriteLine
 from tasks import guard
 from tasks.notes import note
 from tasks.plan.questions import OURS
+from tasks.upstreams import PERSON
 from tasks.wake import lock_orders
 from tasks.wanted import canonical
 
@@ -36,6 +37,20 @@ _NO_MATTER: dict[str, Any] = {
     "unit_price": True,
     "breakdown": {"__all__": {"unit_price": True}},
 }
+_decided_since = Decision.at > Write.created_at
+_of_line = select(WriteLine.line_id).join(OrderLine).where(WriteLine.write_id == Write.id)
+#: Whether a write that is about to be sent may not: a person decided something of an order that it covers after it was
+#: frozen and before its first try, which may have arrived; or he paused the connection.
+IS_STOPPED = or_(
+    and_(
+        Write.attempts == 1,
+        or_(
+            select(Decision.id).where(Decision.order_id == Write.order_id, _decided_since).exists(),
+            _of_line.join(Decision, Decision.order_id == OrderLine.order_id).where(_decided_since).exists(),
+        ),
+    ),
+    select(Upstream.system).where(Upstream.connection_id == Write.connection_id, Upstream.closed_by == PERSON).exists(),
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,14 @@
 """A hold by hand: nothing more is sent, what is under way is still found, and the release lets all of it go on."""
 
-import pytest
+from collections.abc import Callable
 
-from tasks.hold import Told, hold, release
+import pytest
+from sqlalchemy.orm import Session
+
+from models.states import Kind
+from models.tables import Order
+from tasks.hold import Told, cancel, hold, release
+from tasks.upstreams import pause
 from tests.sync.conftest import Ledger
 from tests.sync.in_komet import assert_in_step
 from tests.sync.test_upstreams import METHODS
@@ -96,6 +102,34 @@ def test_what_is_under_way_is_still_found(ledger: Ledger, world: World) -> None:
     assert ledger.state(key) == "ordered"
     assert world.requests("prebook.create") == 1
     assert_in_step(world, key)
+
+
+STOPS: dict[str, Callable[[Session, Order], object]] = {
+    "held": lambda session, row: hold(session, [row.id], "ann", "the price is wrong"),
+    "cancelled": lambda session, row: cancel(session, [row.id], "ann", ""),
+    "paused": lambda session, row: pause(session, row.connection_id, "ann", ""),
+}
+
+
+@pytest.mark.parametrize("how", STOPS)
+@pytest.mark.parametrize("kind", [Kind.EXTERNAL_REFERENCES, Kind.PREBOOK_CREATE])
+def test_what_waits_for_its_turn_is_not_sent(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch, kind: Kind, how: str
+) -> None:
+    """It is frozen, and may wait for seconds until it may go: whoever was told that it is stopped is not deceived."""
+    stopped: list[str] = []
+    key = world.place()
+
+    def stop(of: Kind, point: str, **_: object) -> None:
+        if (of, point) == (kind, "intended") and not stopped:
+            stopped.append(key)
+            with ledger.runtime.sessions.begin() as session:
+                STOPS[how](session, session.get_one(Order, ledger.order(key)["id"]))
+
+    monkeypatch.setattr("tasks.advance.reach", stop)
+    ledger.live(120)
+    assert stopped
+    assert set(ledger.writes(key, kind.value)) == {"void"}
 
 
 def test_an_order_at_its_end_and_one_that_is_not_held(ledger: Ledger, world: World) -> None:
