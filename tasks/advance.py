@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import BigInteger, Boolean, Interval, Text, and_, case, func, or_, update
+from sqlalchemy import BigInteger, Boolean, Interval, Text, and_, case, or_, update
 from sqlalchemy.orm import Session
 
 from clients.errors import ClientError
@@ -25,7 +25,7 @@ from models.tables import Order, Write
 from tasks import guard
 from tasks.budget import for_order
 from tasks.context import bound
-from tasks.decide import RESYNC, Chosen, Decision, Run, back_off, decide
+from tasks.decide import Chosen, Decision, Run, back_off, decide
 from tasks.failpoints import reach
 from tasks.hold import IS_STOPPED
 from tasks.kinds import KINDS
@@ -64,10 +64,7 @@ def advance(runtime: Runtime, order_id: int, task: str = "") -> str:
                 row = _claim(session, order_id, owner, runtime.timing)
                 if row is None:
                     return NOTHING_DUE
-                connection = runtime.connections.get(row.connection_id)
-                if connection is None:
-                    _let_go(session, order_id, owner, RESYNC)
-                    return "its connection is not in the connections file"
+                connection = runtime.connections[row.connection_id]
                 context.enter_context(bound(connection=connection.settings.name, order=row.name))
                 run = Run(runtime, connection, order_id, owner, task)
                 decision = decide(session, run, row)
@@ -119,14 +116,6 @@ def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> Order
     """The order's row, locked and ours; None: it is not due, or somebody else works on it."""
     lease = timedelta(seconds=timing.order_lease)
     return session.scalar(_CLAIMED, {"order_id": order_id, "owner": owner, "lease": lease})
-
-
-def _let_go(session: Session, order_id: int, owner: str, pause: timedelta) -> None:
-    session.execute(
-        update(Order)
-        .where(Order.id == order_id, Order.lease_owner == owner)
-        .values(lease_owner=None, lease_until=None, due_at=func.axkomet_now() + pause)
-    )
 
 
 def _stumbled(session: Session, order_id: int, owner: str, error: Exception, timing: Timing) -> None:

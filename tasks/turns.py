@@ -24,6 +24,7 @@ from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
 from tasks.wake import MOST_HINTS, needs_message, room_for_hints
 
 _DENIED = "stays due: its connection holds its share of the threads"
+_NOT_OURS = "stays due: its connection is not in this worker's connections file"
 #: Rows of which a process keeps in mind whose they are.
 _MOST_KNOWN = 10_000
 _until = parameter("until", DateTime(timezone=True))
@@ -54,8 +55,8 @@ def serve(
         What came of it, in a few words for people.
     """
     connection = _connection_of(runtime, row, row_id)
-    if connection is None:
-        return work()
+    if connection is None:  # a worker with a newer file may have it: another message comes once this one is overdue
+        return _NOT_OURS
     is_served = False
     try:
         with runtime.shares.thread(connection.id, is_read=row is Scope) as granted:

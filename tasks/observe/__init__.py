@@ -52,10 +52,7 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         if claim.is_idle:
             scopes.rest(session, claim)
             return f"{words}: nobody waits for it any more"
-        connection = runtime.connections.get(claim.connection_id)
-        if connection is None:
-            scopes.fail(session, claim, "its connection is not in the connections file", runtime.timing)
-            return f"{words}: its connection is not in the connections file"
+        connection = runtime.connections[claim.connection_id]
         obstacles = Obstacles(session, connection.id, runtime.timing)
         obstacle = obstacles.hold_back(claim.feed)
         if obstacle is not None:

@@ -297,6 +297,28 @@ def test_what_was_denied_comes_next_whatever_was_done_before_it(ledger: Ledger, 
     assert orders(queue.take()) == [], "once"
 
 
+def test_a_worker_with_an_older_connections_file_leaves_all_as_it_is(ledger: Ledger, world: World) -> None:
+    """Orders and reads of a connection that it does not know stay due, and a message goes to another in time."""
+    world.place()
+    queue = Queue(ledger)
+    read_feed(ledger, queue)
+    (order,) = in_turn(ledger)
+    with ledger.session() as session:
+        scope = session.scalars(select(Scope.id).order_by(Scope.id)).first()
+    assert scope
+    before = [as_it_stands(ledger, Order, order), as_it_stands(ledger, Scope, scope)]
+    older = replace(queue.runtime, connections={})
+    assert "stays due" in serve(older, Order, order, None, partial(advance, older, order))
+    assert "stays due" in serve(older, Scope, scope, None, partial(observe, older, scope))
+    assert [as_it_stands(ledger, Order, order), as_it_stands(ledger, Scope, scope)] == before
+
+
+def as_it_stands(ledger: Ledger, row: type[Order] | type[Scope], row_id: int) -> tuple[object, ...]:
+    """All of a row."""
+    with ledger.session() as session:
+        return tuple(session.execute(select(*row.__table__.c).where(row.id == row_id)).one())
+
+
 def test_work_that_fails_gives_its_message_up(ledger: Ledger, world: World) -> None:
     """The row is tried again when it says so, and its connection may have another message in its place."""
     world.place()
