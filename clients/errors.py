@@ -99,7 +99,7 @@ class Refused(ClientError):  # noqa: N818
     Attributes:
         kind: what kind of no.
         retry_after: seconds the other side asked us to wait, if it did.
-        code: the other side's own word for the kind, such as `already-exists`; empty where it gave none.
+        code: the other side's own word for the kind, such as `already-exists` or `HTTP 429`; empty where it gave none.
     """
 
     def __init__(

@@ -322,13 +322,14 @@ class HttpCore:
             is_json = False
         served_at = _http_date(response.headers.get("date"))
         if status in _STATUS_KINDS:
-            said = self.words(_message(payload))
+            said, code = self.words(_message(payload)), f"HTTP {status}"
             raise Refused(
                 self._system,
                 operation,
-                f"HTTP {status}: {said}" if said else f"HTTP {status}",
+                f"{code}: {said}" if said else code,
                 _STATUS_KINDS[status],
                 _retry_after(response.headers.get("retry-after"), served_at),
+                code,
             )
         headers = {name: self._secret.sub("…", value) for name, value in response.headers.items()}
         if media is not None and status < 300:

@@ -465,14 +465,21 @@ def judge(runtime: Runtime, call: Call, error: ClientError) -> Verdict:
 
 
 def _judge_refusal(runtime: Runtime, call: Call, error: Refused) -> ClientError:
-    if error.kind is RefusalKind.LIMIT:
-        _close(runtime, call, LIMIT, error)
-        return error
     asks = call.method == _ASKS_FOR_TOKEN[call.system]
+    if error.kind is RefusalKind.LIMIT:
+        # Words without 429 may be of something else that one order is over, such as its customer's credit.
+        is_certain = bool(error.code) or asks or _is_closed_by(runtime, call, LIMIT)
+        said = error if is_certain else _ask_any(call, RefusalKind.LIMIT)
+        if said is not None:
+            if isinstance(said, Refused):
+                _close(runtime, call, LIMIT, said)
+            return error
+        error = error.meant_as(RefusalKind.OTHER)
     # Axerrio has no rights for single methods: who is refused by one may be refused by all.
     is_perhaps_token = asks or call.system == AXERRIO
     if error.kind is RefusalKind.TOKEN or (error.kind is RefusalKind.RIGHT and is_perhaps_token):
-        said = error if asks or _is_closed_by(runtime, call, TOKEN) else _ask_for_token(call)
+        is_certain = asks or _is_closed_by(runtime, call, TOKEN)
+        said = error if is_certain else _ask_any(call, RefusalKind.TOKEN, RefusalKind.RIGHT)
         if said is not None:
             if not isinstance(said, Refused):
                 return error
@@ -492,10 +499,10 @@ def _is_closed_by(runtime: Runtime, call: Call, by: str) -> bool:
         return session.scalar(select(Upstream.closed_by).where(*of_call)) == by
 
 
-def _ask_for_token(call: Call) -> ClientError | None:
-    """The error of a call that every token may make; None: it is allowed, so that the token is good.
+def _ask_any(call: Call, *kinds: RefusalKind) -> ClientError | None:
+    """The error of a call that every token may make; None: it is answered, so that the system takes calls of ours.
 
-    One that was not answered, or was refused for something else, says nothing.
+    One that was not answered, or was refused for something else than these kinds, says nothing.
     """
     try:
         with unblocking():
@@ -504,8 +511,7 @@ def _ask_for_token(call: Call) -> ClientError | None:
             else:
                 call.connection.axerrio.identity()
     except Refused as error:
-        is_meant = error.kind in (RefusalKind.TOKEN, RefusalKind.RIGHT)
-        return error if is_meant else ClientError(error.system, error.operation, error.detail)
+        return error if error.kind in kinds else ClientError(error.system, error.operation, error.detail)
     except ClientError as error:
         return error
     return None

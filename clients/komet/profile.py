@@ -63,8 +63,8 @@ class KometProfile(BaseModel):
     limit_patterns: Patterns = (
         r"too many requests",
         r"\bquota\b",
-        r"\b(request|call|api|rate|daily|transaction)s?\b.*\b(limit|exceeded)",
-        r"\b(limit|exceeded)\b.*\b(request|call|api|rate|daily|day)",
+        r"^(?!.*credit).*\b(request|call|api|rate|daily|transaction)s?\b.*\b(limit|exceeded)",
+        r"^(?!.*credit).*\b(limit|exceeded)\b.*\b(request|call|api|rate|daily|day)",
     )
     #: A refusal in these words: the token lacks the right to this method. Tried before the token itself.
     right_patterns: Patterns = (r"permission",)

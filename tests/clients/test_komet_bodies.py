@@ -540,6 +540,7 @@ class TestProfile:
             ("Exceeded 1000 requests per day", RefusalKind.LIMIT),
             ("quota used up", RefusalKind.LIMIT),
             ("Credit limit of the customer was exceeded", RefusalKind.OTHER),
+            ("Daily credit limit exceeded for customer C100.", RefusalKind.OTHER),
             ("comments exceeds the maximum length of 200", RefusalKind.INVALID),
             ("customerPO is too long", RefusalKind.INVALID),
             ("comments: at most 200 characters", RefusalKind.INVALID),

@@ -500,6 +500,20 @@ def test_the_daily_limit_is_waited_for(workers: Workers, world: World, how: str)
     workers.all_went_on(keys)
 
 
+def test_one_orders_own_limit_stops_nobody_else(workers: Workers, world: World) -> None:
+    """Words may speak of a limit that is not of requests: whoever else is answered shows it."""
+    world.fault("refuse", "prebook.create", message="Daily limit exceeded for customer C100", times=3)
+    key = world.place()
+    workers.live(150)
+    order = workers.one.order(key)
+    assert (order["state"], order["reason"]["code"]) == ("held", "rejected")
+    assert "Daily limit exceeded for customer C100" in order["reason"]["message"]
+    assert workers.status()["upstreams"] == []
+    other = world.place()
+    workers.live(150)
+    workers.all_went_on([other])
+
+
 def test_after_429_nobody_calls_before_the_time_that_was_said(workers: Workers, world: World) -> None:
     world.fault("rate_limited", "*", times=3)
     keys = [world.place() for _ in range(4)]
@@ -518,7 +532,7 @@ def test_while_the_feed_that_probes_stands_still_another_does(ledger: Ledger, wo
     world.place()
     ledger.work()
     connection = next(iter(ledger.runtime.connections))
-    error = Refused("axerrio", "labels.sync", "HTTP 429", RefusalKind.LIMIT, 60.0)
+    error = Refused("axerrio", "labels.sync", "HTTP 429", RefusalKind.LIMIT, 60.0, "HTTP 429")
     assert upstreams.judge(ledger.runtime, call_of(ledger, "labels", "axerrio.labels.sync"), error).closed
     ledger.pass_time(61)
     with ledger.runtime.sessions.begin() as session:
@@ -532,7 +546,7 @@ def test_while_the_feed_that_probes_stands_still_another_does(ledger: Ledger, wo
 
 def test_what_the_answer_says_is_waited_for_and_no_longer(ledger: Ledger) -> None:
     connection = next(iter(ledger.runtime.connections))
-    error = Refused("komet", "prebook.create", "HTTP 429", RefusalKind.LIMIT, 7200.0)
+    error = Refused("komet", "prebook.create", "HTTP 429", RefusalKind.LIMIT, 7200.0, "HTTP 429")
     assert upstreams.judge(ledger.runtime, call_of(ledger, "order 1"), error).closed
     for passed, goes in ((7100, False), (101, True)):
         ledger.pass_time(passed)
