@@ -116,12 +116,11 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
     guard.record(row, situation, plan)
     _record_state(session, row, plan)
     moment = now(session)
-    may_write = run.connection.writes_allowed and (row.not_before is None or row.not_before <= moment)
     # What is held up keeps nothing else of the order from going on.
     work: list[Write | PlannedWrite] = [session.get_one(Write, each) for each in plan.repeats]
     work += [each for each in plan.writes if not each.patience]
-    first, obstacle = _next_free(session, run, row, found, situation, work, may_write=may_write)
-    if first is not None and may_write:
+    first, obstacle = _next_free(session, run, row, found, situation, work)
+    if first is not None and not _rests(row, first, moment):
         row.next_task = KINDS[first.kind].task
         if run.done and (row.next_task != run.task or len(run.done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
             return Decision(None, [_let_go_until(row, moment, moment, run.runtime.timing, run.connection)])
@@ -153,27 +152,36 @@ def _next_free(
     found: Found,
     situation: Situation,
     work: Sequence[Write | PlannedWrite],
-    *,
-    may_write: bool,
 ) -> tuple[Write | PlannedWrite | None, Obstacle | None]:
-    """The first piece of work that nothing keeps from being sent; else what keeps the first of all.
+    """The first piece of work that nothing keeps from being sent, or that only rests; else what keeps the first of all.
 
     Where all of it is held up, one piece may be the probe of a paused method.
     """
     if not work or not run.connection.writes_allowed:
         return None, None
     obstacles = Obstacles(session, row.connection_id, run.runtime.timing, found)
+    moment = now(session)
+    resting: list[Write | PlannedWrite] = []
     held_up: list[tuple[Write | PlannedWrite, Obstacle]] = []
     for each in work:
         obstacle = obstacles.of(each.kind.value) or _budget(session, run, found, situation, each)
-        if obstacle is None:
+        if obstacle is not None:
+            held_up.append((each, obstacle))
+        elif _rests(row, each, moment):
+            resting.append(each)
+        else:
             return each, None
-        held_up.append((each, obstacle))
     for each, _ in held_up:
         goes_now = not run.done or KINDS[each.kind].task == run.task
-        if may_write and goes_now and obstacles.may_probe(each.kind.value, row):
+        if goes_now and not _rests(row, each, moment) and obstacles.may_probe(each.kind.value, row):
             return each, None
-    return None, held_up[0][1]
+    return (resting[0], None) if resting else (None, held_up[0][1])
+
+
+def _rests(row: Order, work: Write | PlannedWrite, moment: datetime) -> bool:
+    """The order is to send nothing to the system now: back-off."""
+    is_early = row.not_before is not None and row.not_before > moment
+    return is_early and row.not_before_in in (None, upstreams.system_of(work.kind))
 
 
 def _budget(
@@ -258,7 +266,7 @@ def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: 
             continue
         close(session, write, verdict.state, verdict.why)
         if verdict.state is WriteState.ABSENT:
-            back_off(row, now(session), timing)
+            back_off(row, now(session), timing, upstreams.system_of(write.kind))
             note(session, row, f"{write.kind} is absent: {verdict.why}", write.id)
     for facts in situation.writes:
         if (
@@ -295,7 +303,7 @@ def _joined(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Pl
             Order.axerrio_key.in_(keys),
             Order.id != row.id,
             or_(Order.lease_until.is_(None), Order.lease_until < moment),
-            or_(Order.not_before.is_(None), Order.not_before <= moment),
+            upstreams.may_send(upstreams.system_of(planned.kind), moment),
         )
         .order_by(Order.id)
         .limit(_MOST_TOGETHER)
@@ -369,8 +377,19 @@ def close(session: Session, write: Write, state: WriteState, why: str | None) ->
         _CLOSED.run(session, write_id=write.id)
 
 
-def back_off(row: Order, moment: datetime, timing: Timing, at_least: float = 0.0) -> None:
-    """Exponential, with full jitter; never sooner than the other side asked for."""
+def back_off(row: Order, moment: datetime, timing: Timing, system: str | None = None, at_least: float = 0.0) -> None:
+    """Exponential, with full jitter; never sooner than the other side asked for.
+
+    Args:
+        row: of the order, which sends nothing to the system meanwhile.
+        moment: now.
+        timing: of the process.
+        system: that gave trouble; None: it is ours, and the order rests altogether.
+        at_least: seconds that the other side asked for.
+    """
     ceiling = min(timing.retry_max, timing.retry_base * 2 ** min(row.setbacks, 20))
     row.setbacks += 1
-    row.not_before = moment + timedelta(seconds=max(random.uniform(0, ceiling), at_least))  # noqa: S311
+    until = moment + timedelta(seconds=max(random.uniform(0, ceiling), at_least))  # noqa: S311
+    if row.not_before is not None and row.not_before > moment and row.not_before_in != system:
+        until, system = max(until, row.not_before), None  # the other system asked for it
+    row.not_before, row.not_before_in = until, system

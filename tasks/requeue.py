@@ -21,7 +21,7 @@ def begin_afresh(session: Session, *rows: Order) -> None:
         newest = session.scalars(select(func.coalesce(func.max(Write.id), 0))).one()
     for row in rows:
         row.fresh_after_write = newest
-        row.setbacks, row.not_before = 0, None
+        row.setbacks, row.not_before, row.not_before_in = 0, None, None
 
 
 class Requeued(StrEnum):

@@ -158,7 +158,7 @@ def resend(session: Session, order_id: int, by: By, *, line: OrderLine | None = 
         for other in _covered(rows, write):
             if other is not row:
                 note(session, other, _told(Choice.RESEND, fact, by), write.id)
-            other.setbacks, other.not_before = 0, None
+            other.setbacks, other.not_before, other.not_before_in = 0, None, None
         row.fresh_after_write = max(row.fresh_after_write, write.id)  # what went before counts as no attempt
         _forget_adopted(session, write)
         _give_up(session, write)

@@ -130,7 +130,8 @@ def _settle_done(
         if write.state is not WriteState.DONE:
             close(session, write, WriteState.DONE, None)
         words = KINDS[write.kind].settle(session, run.connection, row, write) or ()
-        row.setbacks, row.not_before, row.last_error = 0, None, None
+        if row.not_before_in in (None, upstreams.system_of(write.kind)):  # what the other system asked for stays
+            row.setbacks, row.not_before, row.not_before_in, row.last_error = 0, None, None, None
         for each in rows:
             if each.lease_owner != run.owner:
                 each.due_at = now(session)
@@ -159,7 +160,7 @@ def _settle_error(run: Run, write_id: int, call: Call, verdict: Verdict) -> Paus
             if each is not row:
                 each.due_at = moment  # it waits for its boxes to show, or is told of the refusal
         write.error = row.last_error = error.detail
-        back_off(row, moment, run.runtime.timing, _least_wait(error, run.runtime.timing))
+        back_off(row, moment, run.runtime.timing, call.system, _least_wait(error, run.runtime.timing))
         if isinstance(error, NoBudget | NoTurn):
             row.setbacks -= 1  # waiting for budget or pace is no setback
         if isinstance(error, NoBudget):

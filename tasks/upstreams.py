@@ -129,6 +129,11 @@ def system_of(name: str) -> str:
     return name.partition(".")[0]
 
 
+def may_send(system: str, moment: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    """An order's back-off does not keep it from sending to a system."""
+    return or_(Order.not_before.is_(None), Order.not_before <= moment, Order.not_before_in != system)
+
+
 def waiting_feeds(names: Collection[str]) -> list[Feed]:
     """The feeds that cannot be read while these systems and methods are not called."""
     return [
@@ -418,7 +423,15 @@ def _let_go_on(session: Session) -> int:
         .with_for_update(skip_locked=True, key_share=True)
         .cte()
     )
-    values = {"held_up_by": None, "not_before": None, "setbacks": 0, "due_at": func.axkomet_now(), "hinted_until": None}
+    other_rests = Order.not_before_in != func.split_part(Order.held_up_by, ".", 1)
+    values = {
+        "held_up_by": None,
+        "not_before": case((other_rests, Order.not_before)),
+        "not_before_in": case((other_rests, Order.not_before_in)),
+        "setbacks": case((other_rests, Order.setbacks), else_=0),
+        "due_at": func.axkomet_now(),
+        "hinted_until": None,
+    }
     freed = update(Order).where(Order.id.in_(select(free.c.id))).values(values).returning(Order.id)
     return len(session.scalars(freed.execution_options(synchronize_session=False)).all())
 
@@ -436,7 +449,7 @@ def _appoint(session: Session) -> None:
             .where(
                 Order.connection_id == row.connection_id,
                 Order.held_up_by == row.method,
-                or_(Order.not_before.is_(None), Order.not_before <= moment),
+                may_send(system_of(row.method), moment),
             )
             .order_by(_name(Order.id).in_(row.refused), Order.departure_date, Order.id)
             .limit(1)

@@ -18,6 +18,7 @@ from models.canonical import Identity, Unreadable
 from models.database import now
 from models.tables import Order, Scope, Wait
 from tasks.budget import KometGate, budget_of
+from tasks.decide import back_off
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 from worker.status import status
@@ -166,6 +167,38 @@ def test_an_order_in_back_off_rests(make_ledger: Callable[..., Ledger], world: W
         if row.not_before is not None and row.not_before > moment:
             assert row.due_at is not None
             assert row.due_at >= row.not_before - timedelta(seconds=1)
+
+
+def test_a_wait_that_one_system_asked_for_holds_back_nothing_of_the_other(ledger: Ledger, world: World) -> None:
+    key = ledger.earn_proof()
+    with ledger.runtime.sessions.begin() as session:
+        row = session.get_one(Order, ledger.order(key)["id"])
+        back_off(row, now(session), ledger.timing, "komet", 86_400)
+        until = row.not_before
+    world.approve()
+    ledger.live(120)
+    assert ledger.writes(key, "axerrio.procurement-status") == ["done"]
+    with ledger.session() as session:
+        row = session.get_one(Order, ledger.order(key)["id"])
+        assert (row.not_before, row.not_before_in, row.setbacks) == (until, "komet", 1), "the answer ends no other wait"
+
+
+def test_whose_trouble_it_is_is_kept_and_that_of_both_holds_back_both(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    ledger = make_ledger(timing={"retry_base": 300, "retry_max": 300})
+    ledger.work()
+    world.fault("error_before", "prebook.create", times=1)
+    key = world.place()
+    ledger.pass_time(30)
+    ledger.feed_and_send()
+    with ledger.runtime.sessions.begin() as session:
+        row = session.get_one(Order, ledger.order(key)["id"])
+        assert (row.setbacks, row.not_before_in) == (1, "komet")
+        moment = now(session)
+        back_off(row, moment, ledger.timing, "komet", 7200)
+        back_off(row, moment, ledger.timing, "axerrio", 3600)
+        assert (row.not_before, row.not_before_in) == (moment + timedelta(seconds=7200), None)
 
 
 @pytest.mark.thorough
