@@ -1,12 +1,13 @@
 """A connection: its settings, its two clients, and its rows in the ledger."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -62,7 +63,8 @@ class ConnectionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    """Of the connection: a-z, 0-9 and `-`. Commands name it so."""
+    """Of the connection: a-z, 0-9 and `-`. Commands name it so. It may be changed; another company or tenant needs a
+    connection of another name."""
     mode: Literal["live", "observe"] = "live"
     """`live`, or `observe`: it reads, plans and shows, and writes nothing."""
     start_date: date | None = None
@@ -137,11 +139,25 @@ class Connection:
         return self.settings.mode == "live"
 
 
+class JoinsOthersError(Exception):
+    """A connection of this name joined another company or tenant until now, and holds what came from them."""
+
+
+def register_all(session: Session, file: Sequence[ConnectionSettings]) -> list[int]:
+    """The same for all of a file: first those that are known, since one of them may have had the name of a new one."""
+    known = set(session.scalars(select(tables.Connection.joins)))
+    ids = {each.name: register(session, each) for each in sorted(file, key=lambda each: each.joins not in known)}
+    return [ids[each.name] for each in file]
+
+
 def register(session: Session, settings: ConnectionSettings) -> int:
     """Make the connection's row and its feeds; judge anew what waits if its settings changed.
 
     Returns:
         The id of the row.
+
+    Raises:
+        JoinsOthersError: its name is that of a connection to others.
     """
     digest = settings.digest()
     known = row_of(session, settings)
@@ -184,8 +200,50 @@ def _lock_open_orders(session: Session, connection_id: int) -> None:
 
 
 def row_of(session: Session, settings: ConnectionSettings, *, lock: bool = False) -> tables.Connection | None:
-    """A connection's row: of its name, else of what it joins, since a connection may be given another name."""
-    rows = select(tables.Connection).execution_options(populate_existing=True)
-    rows = rows.with_for_update(key_share=True) if lock else rows
-    by_name = session.scalar(rows.where(tables.Connection.name == settings.name))
-    return by_name or session.scalar(rows.where(tables.Connection.joins == settings.joins))
+    """A connection's row: of what it joins, since a connection may be given another name; else of its name, where that moved.
+
+    Another connection that has its name, and may be further down in the file, loses it.
+
+    Raises:
+        JoinsOthersError: its name is that of a connection to others.
+    """
+    rows = select(tables.Connection).where(
+        or_(tables.Connection.joins == settings.joins, tables.Connection.name == settings.name)
+    )
+    rows = rows.order_by(tables.Connection.id).execution_options(populate_existing=True)
+    found = session.scalars(rows.with_for_update(key_share=True) if lock else rows).all()
+    own = next((each for each in found if each.joins == settings.joins), None)
+    namesake = next((each for each in found if each is not own), None)
+    if namesake is None:
+        return own
+    if own is None:
+        if _is_moved(namesake.joins, settings.joins) or not _holds_anything(session, namesake.id):
+            return namesake
+        company, tenant = _who(namesake.joins)
+        of_tenant = f" and tenant {tenant}" if tenant else ""
+        raise JoinsOthersError(
+            f"connection {settings.name} joined company {company}{of_tenant} until now, whose orders it holds: give "
+            "another company or tenant a connection of another name"
+        )
+    if lock:
+        namesake.name = f"{namesake.name}.{namesake.id}"  # no file can give this one
+        session.flush()
+    return own
+
+
+def _who(joins: str) -> tuple[str, str]:
+    """The code of the Komet company and the Axerrio tenant that a connection joins, wherever they are."""
+    company, _, tenant = joins.rsplit("|", 2)
+    return company.partition("|")[2], tenant
+
+
+def _is_moved(before: str, after: str) -> bool:
+    """The same company and tenant, by another URL; a tenant that was not named is the one that is."""
+    (company, tenant), (company_now, tenant_now) = _who(before), _who(after)
+    return company == company_now and (tenant == tenant_now or not (tenant and tenant_now))
+
+
+def _holds_anything(session: Session, connection_id: int) -> bool:
+    orders = select(tables.Order.id).where(tables.Order.connection_id == connection_id)
+    cursors = select(tables.Scope.id).where(tables.Scope.connection_id == connection_id, tables.Scope.cursor > 0)
+    return bool(session.scalar(select(or_(orders.exists(), cursors.exists()))))

@@ -1,5 +1,6 @@
 """What every process and command begins with: times, tokens, the services, and the ledger that is reached."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis import Redis, RedisError
@@ -8,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
-from tasks.connection import ConnectionSettings
+from tasks.connection import ConnectionSettings, JoinsOthersError, register_all
 from tasks.runtime import Timing
 from worker.connections import read_token
 from worker.problems import Exit, Problem
@@ -56,6 +57,24 @@ def open_ledger(database_url: str, *, pool_size: int = 5) -> Ledger:
         engine.dispose()
         raise Problem(unfit(versions))
     return Ledger(engine, make_sessions(engine))
+
+
+def register_connections(ledger: Ledger, connections: Sequence[ConnectionSettings]) -> list[int]:
+    """The ids of the connections' rows, which are made where there are none.
+
+    Raises:
+        Problem: a connection of this name joined another company or tenant until now.
+    """
+    try:
+        with ledger.sessions.begin() as session:
+            return register_all(session, connections)
+    except JoinsOthersError as error:
+        raise taken_up_by_another(error) from None
+
+
+def taken_up_by_another(error: JoinsOthersError) -> Problem:
+    """What is said of it."""
+    return Problem(f"The connections file cannot be taken up: {error}.")
 
 
 def unfit(versions: SchemaVersions) -> str:

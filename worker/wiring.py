@@ -10,10 +10,10 @@ from clients.http import OpenGate, Tell, tell_nobody
 from clients.komet.client import KometClient
 from clients.pacing import Pacer
 from tasks.budget import KometGate
-from tasks.connection import Connection, ConnectionSettings, register
+from tasks.connection import Connection, ConnectionSettings
 from tasks.runtime import Hint, Runtime, send_nothing
 from tasks.shares import Lanes, Shares, share_transactions
-from worker.assembly import REDIS_TIMEOUT, open_ledger, timing_of, tokens_of
+from worker.assembly import REDIS_TIMEOUT, open_ledger, register_connections, timing_of, tokens_of
 from worker.connections import load_connections
 from worker.requests import Requests
 from worker.settings import ServiceUrls, Settings
@@ -40,8 +40,7 @@ def make_runtime(
     connections = load_connections(settings.connections)
     tokens = [tokens_of(settings, each) for each in connections]
     ledger = open_ledger(urls.database_url, pool_size=threads + _SPARE_CONNECTIONS)
-    with ledger.sessions.begin() as session:
-        ids = [register(session, each) for each in connections]
+    ids = register_connections(ledger, connections)
     redis = Redis.from_url(
         urls.redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, max_connections=threads
     )

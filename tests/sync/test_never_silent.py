@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from clients.axerrio.client import AxerrioClient
 from clients.errors import NotSent
@@ -16,11 +17,15 @@ from clients.komet.settings import KometSettings
 from clients.pacing import Pacer
 from models.canonical import Identity, Unreadable
 from models.database import now
+from models.tables import Connection as ConnectionRow
 from models.tables import Order, Scope, Wait
 from tasks.budget import KometGate, budget_of
+from tasks.connection import ConnectionSettings, register, register_all
 from tasks.decide import back_off
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
+from worker import assembly
+from worker.problems import Exit, Problem
 from worker.status import status
 
 
@@ -342,6 +347,53 @@ def test_a_connection_that_was_renamed_goes_on(make_ledger: Callable[..., Ledger
     renamed.live(300)
     assert renamed.state(key) == "ordered"
     assert len(world.company["prebooks"]) == 1
+
+
+def names(session: Session) -> dict[str, str]:
+    """Of the connections' rows, by what they join."""
+    return {row.joins: row.name for row in session.scalars(select(ConnectionRow))}
+
+
+def test_names_may_change_hands(ledger: Ledger, world: World) -> None:
+    """Two are swapped; one goes to a new connection, and stands in the file before the one that had it."""
+
+    def to(name: str, tenant: str) -> ConnectionSettings:
+        return world.connection(name=name, axerrio=world.entry()["axerrio"] | {"tenant": tenant})
+
+    world.place()
+    ledger.work()
+    for file in (
+        [to("miami", "farm1"), to("bogota", "farm2")],
+        [to("miami", "farm2"), to("bogota", "farm1")],
+        [to("bogota", "farm3"), to("quito", "farm1"), to("miami", "farm2")],
+        [to("bogota", "farm1")],
+    ):
+        with ledger.runtime.sessions.begin() as session:
+            ids = register_all(session, file)
+            known = names(session)
+            assert [known[each.joins] for each in file] == [each.name for each in file]
+            assert session.scalars(select(Order.connection_id)).one() in ids, "whose it is, it stays"
+    assert known[to("bogota", "farm3").joins].startswith("bogota."), "no file names it so"
+
+
+def test_a_name_does_not_go_to_another_tenant_with_its_orders(ledger: Ledger, world: World) -> None:
+    entry = world.entry()
+    moved = world.connection(axerrio=entry["axerrio"] | {"base_url": "https://elsewhere.example", "tenant": None})
+    others = [
+        world.connection(axerrio=entry["axerrio"] | {"tenant": "farm2"}),
+        world.connection(komet=entry["komet"] | {"company_code": "BOG"}),
+    ]
+    for settings in [*others, ledger.settings]:
+        with ledger.runtime.sessions.begin() as session:
+            assert register(session, settings) in ledger.runtime.connections, "nothing was read yet"
+    world.place()
+    ledger.work()
+    for settings in others:
+        with pytest.raises(Problem, match=r"connection miami joined .* and tenant farm1 until now") as told:
+            assembly.register_connections(assembly.Ledger(ledger.engine, ledger.runtime.sessions), [settings])
+        assert told.value.exit_code == Exit.MISUSED
+    with ledger.runtime.sessions.begin() as session:
+        assert register(session, moved) in ledger.runtime.connections
 
 
 def test_a_connection_that_left_the_file_is_told(ledger: Ledger, world: World) -> None:
