@@ -200,7 +200,7 @@ def _lock_open_orders(session: Session, connection_id: int) -> None:
 
 
 def row_of(session: Session, settings: ConnectionSettings, *, lock: bool = False) -> tables.Connection | None:
-    """A connection's row: of what it joins, since a connection may be given another name; else of its name, where that moved.
+    """A connection's row: of what it joins, since it may be given another name; else of its name, where that moved.
 
     Another connection that has its name, and may be further down in the file, loses it.
 

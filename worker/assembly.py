@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.database import SchemaVersions, make_engine, make_sessions, schema_versions
-from tasks.connection import ConnectionSettings, JoinsOthersError, register_all
+from tasks.connection import ConnectionSettings, JoinsOthersError, register_all, row_of
 from tasks.runtime import Timing
 from worker.connections import read_token
 from worker.problems import Exit, Problem
@@ -69,11 +69,24 @@ def register_connections(ledger: Ledger, connections: Sequence[ConnectionSetting
         with ledger.sessions.begin() as session:
             return register_all(session, connections)
     except JoinsOthersError as error:
-        raise taken_up_by_another(error) from None
+        raise _taken(error) from None
 
 
-def taken_up_by_another(error: JoinsOthersError) -> Problem:
-    """What is said of it."""
+def id_of_connection(ledger: Ledger, connection: ConnectionSettings) -> int | None:
+    """The id of a connection's row, which is not made: that is the workers' part; None: there is none yet.
+
+    Raises:
+        Problem: a connection of this name joined another company or tenant until now.
+    """
+    try:
+        with ledger.sessions() as session:
+            row = row_of(session, connection)
+            return row.id if row is not None else None
+    except JoinsOthersError as error:
+        raise _taken(error) from None
+
+
+def _taken(error: JoinsOthersError) -> Problem:
     return Problem(f"The connections file cannot be taken up: {error}.")
 
 

@@ -19,11 +19,11 @@ from models.canonical import Origin, codes
 from models.database import now
 from models.states import HoldCode, Kind, WriteState
 from models.tables import Order, PausedMethod, Write
-from tasks.connection import Connection, ConnectionSettings, row_of
+from tasks.connection import Connection, ConnectionSettings
 from tasks.dates import is_time_zone
 from tasks.translation import translated
 from tasks.wanted import canonical, carrier_code_of, catalogue, customer_of
-from worker.assembly import Ledger, check_redis, open_ledger, tokens_of
+from worker.assembly import Ledger, check_redis, id_of_connection, open_ledger, tokens_of
 from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import Settings, resolve_services
@@ -87,10 +87,11 @@ def _connection(settings: Settings, each: ConnectionSettings, ledger: Ledger, re
     except Problem as problem:
         yield _line(f"{name}: tokens", str(problem), fix="set the variable or mend the file that the connection names")
         return
-    # Not registered: that is the workers' part, who then judge anew what waits for a setting that was changed.
-    with ledger.sessions() as session:
-        row = row_of(session, each)
-        id_ = row.id if row is not None else 0
+    try:
+        id_ = id_of_connection(ledger, each) or 0
+    except Problem as problem:
+        yield _line(f"{name}: ledger", str(problem), fix="give it another name")
+        return
     connection = make_connection(id_, each, tokens, settings, ledger.sessions, redis)
     try:
         yield from _axerrio(connection, ledger.sessions)

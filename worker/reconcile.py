@@ -20,7 +20,7 @@ from models import canonical, tables
 from models.canonical import References
 from models.database import now
 from models.states import WINDOW, Feed, OrderState
-from tasks.connection import Connection, ConnectionSettings, JoinsOthersError, row_of
+from tasks.connection import Connection, ConnectionSettings
 from tasks.dates import today_in
 from tasks.observe import observe
 from tasks.plan import Plan, Situation, make_plan
@@ -32,7 +32,7 @@ from tasks.scopes import find_or_make, words
 from tasks.situation import SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
 from tasks.wake import lock_order
-from worker.assembly import Ledger, taken_up_by_another, timing_of, tokens_of
+from worker.assembly import Ledger, id_of_connection, timing_of, tokens_of
 from worker.settings import ServiceUrls, Settings
 from worker.status import not_called, not_taken_up
 from worker.wiring import make_connection
@@ -86,15 +86,11 @@ def reconcile(
     with closing(Redis.from_url(urls.redis_url, socket_timeout=2, socket_connect_timeout=2)) as redis:
         for each, of_both in zip(connections, tokens, strict=True):
             # Not registered: that is the workers' part, who then judge anew what waits for a setting that was changed.
-            try:
-                with ledger.sessions() as session:
-                    row = row_of(session, each)
-            except JoinsOthersError as error:
-                raise taken_up_by_another(error) from None
-            if row is None:
+            id_ = id_of_connection(ledger, each)
+            if id_ is None:
                 report.unread.append(not_taken_up(each.name))
                 continue
-            connection = make_connection(row.id, each, of_both, settings, ledger.sessions, redis, komet=Witness)
+            connection = make_connection(id_, each, of_both, settings, ledger.sessions, redis, komet=Witness)
             witness = cast("Witness", connection.komet)
             with closing(connection.axerrio), closing(witness):
                 _Connection(ledger, connection, witness, timing_of(settings), departing, report).reconcile()
