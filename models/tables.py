@@ -383,6 +383,11 @@ class Order(Base):
             func.nullif(cls.axerrio_number, ""), literal("prebook ").concat(cls.wanted["number"].astext)
         )
 
+    @property
+    def key(self) -> str:
+        """As commands name it."""
+        return self.axerrio_number or f"prebook:{self.wanted['number']}"
+
 
 class OrderCount(Base):
     """Orders at their end, to be counted without going over them: how many more, or fewer, are in a final state.

@@ -12,6 +12,7 @@ behind it, and at most one open write, which the next run judges by what both sy
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
+from shlex import quote
 
 import structlog
 from sqlalchemy import BigInteger, Boolean, Interval, Text, and_, case, or_, update
@@ -20,15 +21,16 @@ from sqlalchemy.orm import Session
 from clients.errors import ClientError
 from models.database import CLOCK, now
 from models.prepared import Prepared, parameter
-from models.states import Kind, WriteState
+from models.states import Kind, OrderState, WriteState
 from models.tables import Order, Write
 from tasks import guard
 from tasks.budget import for_order
 from tasks.context import bound
-from tasks.decide import Chosen, Decision, Run, back_off, decide
+from tasks.decide import Chosen, Decision, Run, back_off, decide, move
 from tasks.failpoints import reach
 from tasks.hold import IS_STOPPED
 from tasks.kinds import KINDS
+from tasks.plan import Plan
 from tasks.plan.facts import KOMET_WRITES
 from tasks.runtime import NOTHING_DUE, Runtime, Timing, new_owner
 from tasks.settle import settle_done, settle_error
@@ -119,7 +121,7 @@ def _claim(session: Session, order_id: int, owner: str, timing: Timing) -> Order
 
 
 def _stumbled(session: Session, order_id: int, owner: str, error: Exception, timing: Timing) -> None:
-    """An error of our own: the order says so, and is tried again later and later.
+    """An error of our own: the order says so, and is tried again later and later. Of the same one again people know.
 
     Where it came before the claim was committed, nobody holds the order.
     """
@@ -127,7 +129,12 @@ def _stumbled(session: Session, order_id: int, owner: str, error: Exception, tim
     if row is None or row.lease_owner not in (owner, None):
         return
     back_off(row, now(session), timing)
-    row.last_error = f"{type(error).__name__}: see the log"
+    words = f"{type(error).__name__}: see the log"
+    if row.last_error == words and row.held_by is None:
+        why = f"This program failed at it again ({words}). It is tried again, and goes on once that is mended."
+        command = f"axkomet orders show {quote(row.key)}"
+        move(session, row, Plan(OrderState.FAILED, OrderState.FAILED.value, why, command))
+    row.last_error = words
     row.due_at, row.lease_owner, row.lease_until = row.not_before, None, None
 
 

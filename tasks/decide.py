@@ -360,6 +360,11 @@ def _record_state(session: Session, row: Order, plan: Plan) -> None:
         line.waits_for = plan.waits_for.get(line.line_key)
     for notice in dict.fromkeys(plan.notices):
         note_once(session, row, notice)
+    move(session, row, plan)
+
+
+def move(session: Session, row: Order, plan: Plan) -> None:
+    """Store where the order stands by a plan and why, with a line of history, where that changed."""
     if (row.state, row.reason) == (plan.state, plan.reason):
         return
     why = plan.reason or _WHY.get(plan.state, plan.state.value)

@@ -177,7 +177,7 @@ class _Reading:
         fact = fact_of(self._wanted) if cancelled is not None else None
         return Situation(
             connection=settings.name,
-            key=row.axerrio_number or f"prebook:{order.number}",
+            key=row.key,
             origin=Origin(row.origin),
             begun_version=row.begun_version,
             seeded_version=row.seeded_version,

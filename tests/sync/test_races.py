@@ -97,6 +97,11 @@ def test_an_error_of_our_own_is_told_and_tried_again(
     with pytest.raises(RuntimeError):
         ledger.work()
     assert ledger.order(key)["last_error"] == "RuntimeError: see the log"
+    assert ledger.state(key) == "received"
+    ledger.pass_time(600)
+    with pytest.raises(RuntimeError):
+        ledger.work()
+    assert (ledger.state(key), ledger.reason(key)) == ("failed", "failed"), "a person must know"
     monkeypatch.undo()
     ledger.live(180)
     assert_exactly_once(world, key)
