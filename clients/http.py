@@ -214,7 +214,11 @@ class HttpCore:
         # Its time begins before the caller commits `sent`: whoever reads that commit may count on the call's end.
         deadline = _Deadline(self._timeout, began=not self._own_network)
         if before_send is not None:
-            before_send()
+            try:
+                before_send()
+            except BaseException:
+                self._gate.give_back()
+                raise
         began = time.monotonic()
         status = None
         try:

@@ -342,9 +342,9 @@ class Order(Base):
     version_at: Mapped[datetime] = mapped_column(server_default=func.axkomet_now())
     #: When it must be looked at again; None: only an observation or a new version wakes it.
     due_at: Mapped[datetime | None]
-    #: No write before that: back-off; and the system of these writes (`komet`), None: both.
+    #: No write to Komet before that, and none to Axerrio: back-off.
     not_before: Mapped[datetime | None]
-    not_before_in: Mapped[str | None]
+    axerrio_not_before: Mapped[datetime | None]
     #: What its next write waits for, through no fault of its own: a system (`komet`), a method of it that is paused
     #: (`komet.prebook.create`), or the request budget (`budget`).
     held_up_by: Mapped[str | None]

@@ -16,6 +16,7 @@ from shlex import quote
 
 import structlog
 from sqlalchemy import BigInteger, Boolean, Interval, Text, and_, case, or_, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from clients.errors import ClientError
@@ -23,10 +24,10 @@ from models.database import CLOCK, now
 from models.prepared import Prepared, parameter
 from models.states import Kind, OrderState, WriteState
 from models.tables import Order, Write
-from tasks import guard
+from tasks import guard, rests
 from tasks.budget import for_order
 from tasks.context import bound
-from tasks.decide import Chosen, Decision, Run, back_off, decide, move
+from tasks.decide import Chosen, Decision, Run, decide, move
 from tasks.failpoints import reach
 from tasks.hold import IS_STOPPED
 from tasks.kinds import KINDS
@@ -128,14 +129,14 @@ def _stumbled(session: Session, order_id: int, owner: str, error: Exception, tim
     row = lock_order(session, order_id)
     if row is None or row.lease_owner not in (owner, None):
         return
-    back_off(row, now(session), timing)
+    due_at = rests.back_off(row, timing, now(session))
     words = f"{type(error).__name__}: see the log"
-    if row.last_error == words and row.held_by is None:
+    if row.last_error == words and not isinstance(error, DBAPIError):  # the database may go away twice
         why = f"This program failed at it again ({words}). It is tried again, and goes on once that is mended."
         command = f"axkomet orders show {quote(row.key)}"
         move(session, row, Plan(OrderState.FAILED, OrderState.FAILED.value, why, command))
     row.last_error = words
-    row.due_at, row.lease_owner, row.lease_until = row.not_before, None, None
+    row.due_at, row.lease_owner, row.lease_until = due_at, None, None
 
 
 def _act(run: Run, chosen: Chosen) -> Decision | None:

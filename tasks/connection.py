@@ -161,7 +161,8 @@ def register(session: Session, settings: ConnectionSettings) -> int:
     """
     digest = settings.digest()
     known = row_of(session, settings)
-    if known is not None and known.settings_hash != digest:  # orders are locked before their connection
+    # Orders are locked before their connection.
+    if known is not None and (known.settings_hash != digest or known.name != settings.name):
         _lock_open_orders(session, known.id)
     row = row_of(session, settings, lock=True)
     if row is None:
@@ -170,8 +171,9 @@ def register(session: Session, settings: ConnectionSettings) -> int:
         row = row_of(session, settings, lock=True)
         if row is None:
             raise LookupError(f"connection {settings.name} could not be made")
+    is_renamed = row.name != settings.name  # commands that orders name speak of it
     row.name, row.joins = settings.name, settings.joins
-    if row.settings_hash != digest:
+    if row.settings_hash != digest or is_renamed:
         row.settings_hash = digest
         session.execute(
             update(tables.Order)

@@ -4,7 +4,6 @@ It locks the order, judges its open writes, plans, records where it stands, and 
 (intended) or says what the order waits for and lets it go.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from models.database import now
 from models.prepared import Found, Prepared, parameter
 from models.states import Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Shipment, ShipmentLine, Write, WriteLine
-from tasks import guard, proofs, scopes, upstreams
+from tasks import guard, proofs, rests, scopes, upstreams
 from tasks.budget import AHEAD, BUDGET, seconds_until_free
 from tasks.connection import Connection
 from tasks.failpoints import reach
@@ -120,7 +119,8 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
     work: list[Write | PlannedWrite] = [session.get_one(Write, each) for each in plan.repeats]
     work += [each for each in plan.writes if not each.patience]
     first, obstacle = _next_free(session, run, row, found, situation, work)
-    if first is not None and not _rests(row, first, moment):
+    rests_until = _rests_until(row, first, moment) if first is not None else None
+    if first is not None and rests_until is None:
         row.next_task = KINDS[first.kind].task
         if run.done and (row.next_task != run.task or len(run.done) >= _CALLS_IN_A_RUN or run.runtime.ending.is_set()):
             return Decision(None, [_let_go_until(row, moment, moment, run.runtime.timing, run.connection)])
@@ -140,7 +140,7 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
     # One that may not write is in nobody's turn.
     if obstacle is not None or not work or row.held_up_by != BUDGET or not run.connection.writes_allowed:
         row.held_up_by = obstacle.name if obstacle is not None else None
-    due_at = _next_look(situation, plan, row, moment, obstacle, waits_to_write=first is not None)
+    due_at = _next_look(situation, plan, moment, obstacle, rests_until)
     _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
     return Decision(None, hints)
 
@@ -167,21 +167,21 @@ def _next_free(
         obstacle = obstacles.of(each.kind.value) or _budget(session, run, found, situation, each)
         if obstacle is not None:
             held_up.append((each, obstacle))
-        elif _rests(row, each, moment):
+        elif _rests_until(row, each, moment) is not None:
             resting.append(each)
         else:
             return each, None
     for each, _ in held_up:
         goes_now = not run.done or KINDS[each.kind].task == run.task
-        if goes_now and not _rests(row, each, moment) and obstacles.may_probe(each.kind.value, row):
+        rests_now = _rests_until(row, each, moment) is not None
+        if goes_now and not rests_now and obstacles.may_probe(each.kind.value, row):
             return each, None
-    return (resting[0], None) if resting else (None, held_up[0][1])
+    return (resting[0] if resting else None, held_up[0][1] if held_up else None)
 
 
-def _rests(row: Order, work: Write | PlannedWrite, moment: datetime) -> bool:
-    """The order is to send nothing to the system now: back-off."""
-    is_early = row.not_before is not None and row.not_before > moment
-    return is_early and row.not_before_in in (None, upstreams.system_of(work.kind))
+def _rests_until(row: Order, work: Write | PlannedWrite, moment: datetime) -> datetime | None:
+    """The order is to send nothing to the system until then."""
+    return rests.rests_until(row, upstreams.system_of(work.kind), moment)
 
 
 def _budget(
@@ -228,19 +228,17 @@ def _task_of(row: Order, situation: Situation) -> str:
 def _next_look(
     situation: Situation,
     plan: Plan,
-    row: Order,
     moment: datetime,
     obstacle: Obstacle | None,
-    *,
-    waits_to_write: bool,
+    rests_until: datetime | None,
 ) -> datetime | None:
     """When the order must be looked at again, whatever the observations bring."""
     # While a final order looks for late truth it is asked again whether it still does: else its scope is read for ever.
     if plan.state.is_final and not plan.looks and not any(write.state.is_open for write in situation.writes):
         return None
     times = [moment + RESYNC, *(moment + each.patience for each in plan.writes if each.patience)]
-    if waits_to_write and row.not_before is not None and row.not_before > moment:
-        times.append(row.not_before)
+    if rests_until is not None:
+        times.append(rests_until)
     if obstacle is not None and obstacle.name == BUDGET:  # any other is told to all who wait for it when it is gone
         times.append(obstacle.until)
     times += [
@@ -266,7 +264,7 @@ def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: 
             continue
         close(session, write, verdict.state, verdict.why)
         if verdict.state is WriteState.ABSENT:
-            back_off(row, now(session), timing, upstreams.system_of(write.kind))
+            rests.back_off(row, timing, now(session), upstreams.system_of(write.kind))
             note(session, row, f"{write.kind} is absent: {verdict.why}", write.id)
     for facts in situation.writes:
         if (
@@ -303,7 +301,7 @@ def _joined(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Pl
             Order.axerrio_key.in_(keys),
             Order.id != row.id,
             or_(Order.lease_until.is_(None), Order.lease_until < moment),
-            upstreams.may_send(upstreams.system_of(planned.kind), moment),
+            rests.may_send(upstreams.system_of(planned.kind), moment),
         )
         .order_by(Order.id)
         .limit(_MOST_TOGETHER)
@@ -380,21 +378,3 @@ def close(session: Session, write: Write, state: WriteState, why: str | None) ->
     write.state, write.error = state, why
     with session.no_autoflush:  # written with what else is said of the write
         _CLOSED.run(session, write_id=write.id)
-
-
-def back_off(row: Order, moment: datetime, timing: Timing, system: str | None = None, at_least: float = 0.0) -> None:
-    """Exponential, with full jitter; never sooner than the other side asked for.
-
-    Args:
-        row: of the order, which sends nothing to the system meanwhile.
-        moment: now.
-        timing: of the process.
-        system: that gave trouble; None: it is ours, and the order rests altogether.
-        at_least: seconds that the other side asked for.
-    """
-    ceiling = min(timing.retry_max, timing.retry_base * 2 ** min(row.setbacks, 20))
-    row.setbacks += 1
-    until = moment + timedelta(seconds=max(random.uniform(0, ceiling), at_least))  # noqa: S311
-    if row.not_before is not None and row.not_before > moment and row.not_before_in != system:
-        until, system = max(until, row.not_before), None  # the other system asked for it
-    row.not_before, row.not_before_in = until, system

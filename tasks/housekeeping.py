@@ -61,6 +61,7 @@ def housekeeping(runtime: Runtime) -> str:
         "writes": _writes(runtime, before),
         "raw records": _in_rounds(runtime, lambda session: _raw_records(session, before)),
         "observations": _in_rounds(runtime, lambda session: _observations(session, moment - OBSERVATIONS_KEPT)),
+        "waits": _in_rounds(runtime, _waits),
         "scopes": _in_rounds(runtime, lambda session: _scopes(session, before)),
     }
     with runtime.sessions.begin() as session:
@@ -192,6 +193,14 @@ def add_up(session: Session) -> None:
     sums = select(gone.c.connection_id, gone.c.state, count).group_by(gone.c.connection_id, gone.c.state)
     sums = sums.having(count != 0)
     session.execute(insert(OrderCount).from_select(["connection_id", "state", "change"], sums))
+
+
+def _waits(session: Session) -> int:
+    """Of orders at their end that nobody looks at again: a scope that somebody waits for is read."""
+    over = select(Order.id).where(Order.state.in_(_ENDED), Order.due_at.is_(None), Order.lease_owner.is_(None))
+    waiting = over.where(Order.id.in_(select(Wait.order_id))).order_by(Order.id).limit(_ROWS)
+    ids = session.scalars(waiting.with_for_update(skip_locked=True, key_share=True)).all()
+    return len(session.scalars(delete(Wait).where(Wait.order_id.in_(ids)).returning(Wait.order_id)).all())
 
 
 def _scopes(session: Session, before: datetime) -> int:

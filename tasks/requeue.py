@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from models.database import now
 from models.states import REFUSED, OrderState
 from models.tables import History, Order, Write
+from tasks import rests
 from tasks.wake import lock_orders
 
 #: Orders of one transaction: whoever works on one of them waits no longer than for so many.
@@ -21,7 +22,7 @@ def begin_afresh(session: Session, *rows: Order) -> None:
         newest = session.scalars(select(func.coalesce(func.max(Write.id), 0))).one()
     for row in rows:
         row.fresh_after_write = newest
-        row.setbacks, row.not_before, row.not_before_in = 0, None, None
+        rests.over(row, now(session))
 
 
 class Requeued(StrEnum):

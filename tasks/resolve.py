@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 from models.database import now
 from models.states import REFUSED, HoldCode, Kind, WriteState
 from models.tables import Decision, Order, OrderLine, Prebook, Scope, Write, WriteLine
+from tasks import rests
 from tasks.connection import Connection
 from tasks.notes import note
 from tasks.plan import make_plan
@@ -158,7 +159,7 @@ def resend(session: Session, order_id: int, by: By, *, line: OrderLine | None = 
         for other in _covered(rows, write):
             if other is not row:
                 note(session, other, _told(Choice.RESEND, fact, by), write.id)
-            other.setbacks, other.not_before, other.not_before_in = 0, None, None
+            rests.over(other, now(session))
         row.fresh_after_write = max(row.fresh_after_write, write.id)  # what went before counts as no attempt
         _forget_adopted(session, write)
         _give_up(session, write)

@@ -21,9 +21,9 @@ from models.database import now
 from models.prepared import parameter
 from models.states import Feed, WriteState
 from models.tables import Order, Scope, Write
-from tasks import scopes, upstreams
+from tasks import rests, scopes, upstreams
 from tasks.budget import BUDGET
-from tasks.decide import RESYNC, Decision, Run, back_off, close, decide
+from tasks.decide import RESYNC, Decision, Run, close, decide
 from tasks.kinds import KINDS
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Timing
@@ -130,8 +130,8 @@ def _settle_done(
         if write.state is not WriteState.DONE:
             close(session, write, WriteState.DONE, None)
         words = KINDS[write.kind].settle(session, run.connection, row, write) or ()
-        if row.not_before_in in (None, upstreams.system_of(write.kind)):  # what the other system asked for stays
-            row.setbacks, row.not_before, row.not_before_in, row.last_error = 0, None, None, None
+        rests.over(row, now(session), upstreams.system_of(write.kind))  # what the other system asked for stays
+        row.last_error = None if row.setbacks == 0 else row.last_error
         for each in rows:
             if each.lease_owner != run.owner:
                 each.due_at = now(session)
@@ -160,7 +160,7 @@ def _settle_error(run: Run, write_id: int, call: Call, verdict: Verdict) -> Paus
             if each is not row:
                 each.due_at = moment  # it waits for its boxes to show, or is told of the refusal
         write.error = row.last_error = error.detail
-        back_off(row, moment, run.runtime.timing, call.system, _least_wait(error, run.runtime.timing))
+        rests.back_off(row, run.runtime.timing, moment, call.system, at_least=_least_wait(error, run.runtime.timing))
         if isinstance(error, NoBudget | NoTurn):
             row.setbacks -= 1  # waiting for budget or pace is no setback
         if isinstance(error, NoBudget):

@@ -24,7 +24,7 @@ from models.database import now
 from models.prepared import Found, Rows, Together, parameter
 from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import Order, OrderLine, PausedMethod, Scope, Upstream, Write, WriteLine
-from tasks import scopes
+from tasks import rests, scopes
 from tasks.budget import BUDGET, unblocking
 from tasks.connection import Connection
 from tasks.notes import note_connection
@@ -127,11 +127,6 @@ class Pause:
 def system_of(name: str) -> str:
     """The system of a method, or of a kind of write."""
     return name.partition(".")[0]
-
-
-def may_send(system: str, moment: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
-    """An order's back-off does not keep it from sending to a system."""
-    return or_(Order.not_before.is_(None), Order.not_before <= moment, Order.not_before_in != system)
 
 
 def waiting_feeds(names: Collection[str]) -> list[Feed]:
@@ -423,15 +418,8 @@ def _let_go_on(session: Session) -> int:
         .with_for_update(skip_locked=True, key_share=True)
         .cte()
     )
-    other_rests = Order.not_before_in != func.split_part(Order.held_up_by, ".", 1)
-    values = {
-        "held_up_by": None,
-        "not_before": case((other_rests, Order.not_before)),
-        "not_before_in": case((other_rests, Order.not_before_in)),
-        "setbacks": case((other_rests, Order.setbacks), else_=0),
-        "due_at": func.axkomet_now(),
-        "hinted_until": None,
-    }
+    values = {"held_up_by": None, "due_at": func.axkomet_now(), "hinted_until": None}
+    values |= rests.over_in(func.split_part(Order.held_up_by, ".", 1))
     freed = update(Order).where(Order.id.in_(select(free.c.id))).values(values).returning(Order.id)
     return len(session.scalars(freed.execution_options(synchronize_session=False)).all())
 
@@ -449,7 +437,7 @@ def _appoint(session: Session) -> None:
             .where(
                 Order.connection_id == row.connection_id,
                 Order.held_up_by == row.method,
-                may_send(system_of(row.method), moment),
+                rests.may_send(system_of(row.method), moment),
             )
             .order_by(_name(Order.id).in_(row.refused), Order.departure_date, Order.id)
             .limit(1)

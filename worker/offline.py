@@ -8,12 +8,27 @@ from contextlib import contextmanager
 from redis import Redis
 
 from models import tables
-from tasks.connection import Connection
-from worker.assembly import Ledger
+from tasks.connection import Connection, ConnectionSettings
+from worker.assembly import Ledger, id_of_connection
 from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
 from worker.wiring import make_connection
+
+
+def entry_of(settings: Settings, ledger: Ledger, connection_id: int) -> ConnectionSettings:
+    """What the connections file says of a row's connection, which goes by what it joins, and not by its name alone.
+
+    Raises:
+        Problem: the connections file has a mistake, or names it no more.
+    """
+    with ledger.sessions() as session:
+        row = session.get_one(tables.Connection, connection_id)
+    named = sorted(load_connections(settings.connections), key=lambda each: each.joins != row.joins)
+    found = next((each for each in named if id_of_connection(ledger, each) == connection_id), None)
+    if found is None:
+        raise Problem(f"The connections file {settings.connections} names no connection {row.name}.")
+    return found
 
 
 @contextmanager
@@ -25,13 +40,7 @@ def silent_connection(
     Raises:
         Problem: the connections file has a mistake, or names it no more.
     """
-    with ledger.sessions() as session:
-        row = session.get_one(tables.Connection, connection_id)
-    named = load_connections(settings.connections)
-    found = next((each for each in named if each.name == row.name), None)
-    found = found or next((each for each in named if each.joins == row.joins), None)
-    if found is None:
-        raise Problem(f"The connections file {settings.connections} names no connection {row.name}.")
+    found = entry_of(settings, ledger, connection_id)
     redis = Redis.from_url(urls.redis_url)
     connection = make_connection(connection_id, found, ("", ""), settings, ledger.sessions, redis)
     try:

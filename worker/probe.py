@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clients.errors import ClientError
-from models import canonical, tables
+from models import canonical
 from models.canonical import Origin
 from models.database import now
 from models.states import Kind, WriteState
@@ -40,7 +40,7 @@ from tasks.polling import make_due
 from tasks.runtime import Runtime
 from tasks.wake import lock_order
 from worker.assembly import Ledger, timing_of, tokens_of
-from worker.connections import load_connections
+from worker.offline import entry_of
 from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
 from worker.wiring import make_connection
@@ -62,11 +62,9 @@ def run_probe(settings: Settings, urls: ServiceUrls, ledger: Ledger, order_id: i
     """
     with ledger.sessions() as session:
         row = session.get_one(Order, order_id)
-        name = session.get_one(tables.Connection, row.connection_id).name
         _check(row)
-    found = next((each for each in load_connections(settings.connections) if each.name == name), None)
-    if found is None:
-        raise Problem(f"The connections file {settings.connections} names no connection {name}.")
+    found = entry_of(settings, ledger, row.connection_id)
+    name = found.name
     if found.mode != "live":
         raise Problem(f'{name} only observes, so nothing goes to Komet: set mode = "live" to probe.')
     tokens = tokens_of(settings, found)

@@ -16,6 +16,7 @@ from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.orm import Session, selectinload
 
 from clients.errors import ClientError
+from clients.komet.mark import NOBODYS
 from models import canonical, tables
 from models.canonical import References
 from models.database import now
@@ -293,7 +294,8 @@ class _Connection:
             tuple_(tables.Scope.feed, tables.Scope.key).in_(looks),
             tables.Scope.due_at >= recently,
         )
-        if any(each is not None and each > moment for each in (row.lease_until, row.not_before)):
+        waits = (row.lease_until, row.not_before, row.axerrio_not_before)
+        if any(each is not None and each > moment for each in waits):
             return True
         if session.scalar(is_looked_for.limit(1)) is not None:
             return True
@@ -345,7 +347,7 @@ class _Connection:
         marked = {
             each.prebook_id: each
             for each in (window.records if window is not None else ())
-            if each.mark is not None and any(item.boxes and self._is_meant(item) for item in each.items)
+            if each.mark not in (None, NOBODYS) and any(item.boxes and self._is_meant(item) for item in each.items)
         }
         known = select(tables.Prebook.prebook_id).where(
             tables.Prebook.connection_id == self.connection.id, tables.Prebook.prebook_id.in_(marked)

@@ -17,6 +17,8 @@ from models.tables import Process
 from worker.assembly import (
     check_redis,
     first_words,
+    id_of_connection,
+    open_ledger,
     open_services,
     place_of,
     timing_of,
@@ -171,13 +173,15 @@ def _prepare(settings: Settings, flower: bool, database_url: str) -> None:
         check_port(settings.listen, settings.flower_port, "Flower", "AXKOMET_FLOWER_PORT, or use --no-flower")
     check_port(settings.listen, settings.metrics_port, "the metrics", "AXKOMET_METRICS_PORT")
     migrate(database_url)
-    engine = make_engine(database_url)
+    ledger = open_ledger(database_url)
     try:
-        with engine.begin() as connection:
+        for each in load_connections(settings.connections):
+            id_of_connection(ledger, each)  # what no worker would take up ends this at once
+        with ledger.sessions.begin() as session:
             here = Process.name.endswith(f"@{socket.gethostname()}", autoescape=True)
-            connection.execute(delete(Process).where(or_(Process.role == "beat", here)))
+            session.execute(delete(Process).where(or_(Process.role == "beat", here)))
     finally:
-        engine.dispose()
+        ledger.engine.dispose()
 
 
 def _start(supervisor: Supervisor, roles: Sequence[Role], said: str) -> None:

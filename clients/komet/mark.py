@@ -4,6 +4,9 @@ import re
 
 _MARK = re.compile(r"\[\s*AX\s*:\s*([0-9A-HJKMNP-TV-Z]{10})\s*\]", re.IGNORECASE)
 
+#: The mark of no order: a person gives it to a prebook that shall start none.
+NOBODYS = "0000000000"
+
 
 def marker(number: str, mark: str) -> str:
     """What a prebook of ours has at the end of its comments: the Axerrio number and our mark."""

@@ -97,7 +97,7 @@ def test_an_old_ledger_keeps_what_is_open_and_what_a_late_record_is_known_by(led
     for key in (fresh, cancelled):
         assert ledger.order(key) == before[key]
     assert count(ledger, WriteLine) == count(ledger, WriteLine, WriteLine.write_id.in_(select(Write.id)))
-    assert housekeeping(ledger.runtime) == "0 writes, 0 raw records, 0 observations, 0 scopes removed"
+    assert housekeeping(ledger.runtime) == "0 writes, 0 raw records, 0 observations, 0 waits, 0 scopes removed"
 
 
 @pytest.mark.thorough

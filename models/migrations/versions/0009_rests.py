@@ -14,4 +14,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("orders", sa.Column("not_before_in", sa.Text()))
+    op.add_column("orders", sa.Column("axerrio_not_before", sa.DateTime(timezone=True)))
