@@ -380,7 +380,14 @@ class InboundOrder(Canonical):
     order_key: str | None = None
     order_number: str | None = None
     status: InboundStatus
+    #: What it said, where it is asked again: a person may have taken since what it refused.
+    said: InboundStatus | None = None
     lines: tuple[InboundLine, ...] = ()
+
+    @property
+    def decision(self) -> InboundStatus:
+        """What it says, or said until it says something else."""
+        return self.said or self.status
 
 
 class Carrier(Canonical):

@@ -36,7 +36,7 @@ from models.tables import (
 )
 from models.tables import Order as OrderRow
 from tasks import guard
-from tasks.budget import USED, Budget
+from tasks.budget import BUDGET, USED, Budget, pace_found
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
@@ -90,8 +90,9 @@ from tasks.wanted import (
 )
 from tasks.write_facts import FORGIVEN_AFTER, WriteReader
 
-#: A look at the purchase orders of a day counts for so long, and for as long as so many requests take by the budget.
-_LOOK_COUNTS, _REQUESTS = timedelta(minutes=5), 3
+#: A look at the purchase orders of a day counts for so long, and for as long as so many requests, or reads of it, take
+#: by the budget: what was asked for serves whoever asked.
+_LOOK_COUNTS, _REQUESTS, _READS = timedelta(minutes=5), 3, 2
 #: Of an order that was stopped as a whole no look counts that was before it went on.
 _STOPPED = (HoldCode.BY_HAND, HoldCode.OVER_LIMIT)
 Model = TypeVar("Model", References, ApprovalReport, Order, InboundOrder)
@@ -320,15 +321,18 @@ class _Reading:
     def _looks_count_since(self) -> datetime:
         if self._row.reason_code in _STOPPED:
             return self._now
-        of_requests = timedelta(days=1) * _REQUESTS / self._connection.settings.komet.daily_requests
-        return self._now - max(_LOOK_COUNTS, of_requests)
+        settings = self._connection.settings
+        of_requests = timedelta(days=1) * _REQUESTS / settings.komet.daily_requests
+        of_reads = timedelta(seconds=pace_found(settings, self.found).active) * _READS
+        return self._now - max(_LOOK_COUNTS, of_requests, of_reads)
 
     def _unlooked(self, ship_dates: Iterable[date], since: datetime) -> dict[date, bool]:
         """Ship dates whose purchase orders were not looked at since, nor lately, each with whether it was in vain.
 
         People go on meanwhile: while something waits, an old look tells nothing any more.
         """
-        after, found = max(since, self._looks_count_since), {}
+        # Who waits for requests keeps his turn: a new look would take one each time.
+        after, found = since if self._row.held_up_by == BUDGET else max(since, self._looks_count_since), {}
         for day in sorted(ship_dates):
             rows = self._looks_at(Feed.KOMET_PURCHASE_ORDERS, day.isoformat())
             if not looks(rows, after).complete:

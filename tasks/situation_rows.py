@@ -47,7 +47,7 @@ from models.tables import (
     WriteLine,
 )
 from models.tables import Mapping as MappingRow
-from tasks.budget import AHEAD, USED
+from tasks.budget import AHEAD, SCOPES_READ, USED
 from tasks.plan.facts import LOOKS_FOR_ABSENCE, MISSES_FOR_GONE
 from tasks.upstreams import REFUSED_METHODS, UPSTREAMS
 from tasks.wanted import REFERENCE
@@ -298,6 +298,7 @@ SITUATION = Together(
     UPSTREAMS,
     REFUSED_METHODS,
     AHEAD,
+    SCOPES_READ,
 )
 
 

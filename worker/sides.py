@@ -120,7 +120,7 @@ class AxerrioSide:
         if record is None or (said is not None and said.is_accepted is False):
             return None, row.truck_date, ""
         found = next((each for each in record.lines if each.external_line_id == line.line_key), None)
-        is_pending = row.axerrio_holds is None and answer is not None and answer.status is InboundStatus.PENDING
+        is_pending = row.axerrio_holds is None and answer is not None and answer.decision is InboundStatus.PENDING
         return found, record.truck_date, _PENDING if is_pending else record.status.value
 
 

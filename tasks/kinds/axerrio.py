@@ -69,6 +69,8 @@ def learn_inbound_answer(row: OrderRow, answer: InboundOrder) -> None:
         row.axerrio_key = answer.order_key
         # Another order in the place of one that was cancelled or deleted: what was told to that is not told to this.
         row.references_applied = row.report_applied = row.axerrio_holds = None
+        for line in row.lines:
+            line.axerrio_line_key = None
     row.axerrio_number = answer.order_number or row.axerrio_number
     if answer.status is not InboundStatus.ACCEPTED:
         return

@@ -144,7 +144,8 @@ class _Store:
         if row is None or row.origin != Origin.KOMET:
             return None
         held, answer = row.axerrio_holds, row.inbound_answer
-        if order.key != row.axerrio_key and answer is not None and answer["order_key"] == row.axerrio_key is not None:
+        is_ours = order.key == row.axerrio_key or answer is None or answer["order_key"] != row.axerrio_key
+        if order.status is OrderStatus.CANCELLED and not is_ours:
             return None  # of an order in whose place Axerrio made another one since
         if held is not None and held["key"] == order.key and order.version <= held["version"]:
             return None
@@ -157,7 +158,8 @@ class _Store:
         learn_departure(row)
         refused = answer is not None and any(line["is_accepted"] is False for line in answer["lines"])
         if answer is not None and (refused or answer["status"] == InboundStatus.REJECTED):
-            row.inbound_answer = answer | {"status": InboundStatus.PENDING}  # a person may have taken it: ask again
+            said = answer.get("said") or answer["status"]  # a person may have taken it since: it is asked again
+            row.inbound_answer = answer | {"status": InboundStatus.PENDING, "said": said}
         live = [line for line in order.lines if line.status is not LineStatus.CANCELLED]
         keys = {line.external_line_id: line.line_key for line in live}
         for line in row.lines:

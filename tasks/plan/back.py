@@ -17,7 +17,7 @@ from models.canonical import (
     PurchaseOrderStatus,
     References,
 )
-from models.states import HoldCode, Kind
+from models.states import HoldCode, Kind, OrderState
 from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PrebookItemFacts, most_bought
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step
 
@@ -77,7 +77,7 @@ class Back:
     def may_link(self) -> bool:
         """The write-back can go: it is not under way, and Axerrio did not refuse it for good."""
         answer = self.s.axerrio.answer  # until it is decided, nobody can tell which lines it is about
-        is_pending = answer is not None and answer.status is InboundStatus.PENDING
+        is_pending = answer is not None and answer.decision is InboundStatus.PENDING
         return self.can_be_told and not is_pending and self._may(Kind.EXTERNAL_REFERENCES)
 
     def hold(self) -> Hold | None:
@@ -92,7 +92,7 @@ class Back:
             if hold is not None:
                 return hold
         answer = s.axerrio.answer if not self.ask.is_withdrawn else None
-        if s.origin is Origin.KOMET and answer is not None and answer.status is InboundStatus.REJECTED:
+        if s.origin is Origin.KOMET and answer is not None and answer.decision is InboundStatus.REJECTED:
             said = [each.message or each.code for each in answer.lines if each.message or each.code]
             if not any(each.is_accepted is False for each in answer.lines):
                 words = f"Axerrio rejected the order: {'; '.join(said) or 'no reason given'}. "
@@ -126,6 +126,8 @@ class Back:
             return None
         # A change that waits for a person's word waits on both sides; lines that do not wait go on.
         waiting = {key for key, step in steps.items() if step.hold is not None and step.hold.code is HoldCode.CONFLICT}
+        # What left of a line that Komet wants no more is told by the line's key in Axerrio.
+        waiting |= {line.line_key for line in s.lines if not line.live_items and _leaves(steps.get(line.line_key))}
         if waiting:
             if applied is None or wanted is None or _header(applied) != _header(wanted):
                 return None
@@ -184,7 +186,7 @@ class Back:
         if before is None or wanted is None:
             changes = [] if before is wanted else ["cancelled"]
         else:
-            changes = _differences(before, wanted)
+            changes = _differences(before, wanted, is_translated=True)
         if not changes:
             return None
         words = ", ".join(changes)
@@ -197,14 +199,16 @@ class Back:
 
     def _is_rejected(self) -> bool:
         answer = self.s.axerrio.answer
-        return answer is not None and (
-            answer.status is InboundStatus.REJECTED or any(each.is_accepted is False for each in answer.lines)
-        )
+        if answer is None:
+            return False
+        refused = any(each.is_accepted is False for each in answer.lines)
+        refused = refused or any(self.ask.is_passed_over(line) for line in self.s.lines)
+        return refused or answer.decision is InboundStatus.REJECTED
 
     def edited_in_axerrio(self) -> Hold | None:
         """A person changed in Axerrio an order that was born in Komet."""
         fact, words = self.edit()
-        if not fact:
+        if not fact or self._agree():
             return None
         changed = f"A person changed in Axerrio {words}."
         if self.ask.takes_no_change:
@@ -229,7 +233,7 @@ class Back:
         fact, words = self.edit()
         applied, wanted = self.s.axerrio.applied, self._wanted()
         is_theirs = bool(fact) and self.ask.decided(None, fact) == THEIRS and not self.ask.takes_no_change
-        if not is_theirs or applied is None or wanted is None or _same(applied, wanted):
+        if not is_theirs or self._agree() or applied is None or wanted is None or _same(applied, wanted):
             return "", "", ""
         since = ", ".join(_differences(applied, wanted)) or "details"
         return f"{fact}, then Komet: {since}", words, since
@@ -237,7 +241,14 @@ class Back:
     def _is_left_to_axerrio(self) -> bool:
         """A person changed it there, and nobody decided for Komet's version."""
         fact, _ = self.edit()
-        return bool(fact) and not self._is_ours_again()
+        return bool(fact) and not self._is_ours_again() and not self._agree()
+
+    def _agree(self) -> bool:
+        """What a person made of it in Axerrio is what Komet wants by now."""
+        holds, wanted = self.s.axerrio.holds, self._wanted()
+        if holds is None or wanted is None or holds.status is OrderStatus.CANCELLED:
+            return False
+        return not _differences(wanted, holds)
 
     def _is_ours_again(self) -> bool:
         """A person decided that Komet's version is sent again."""
@@ -389,9 +400,18 @@ def _is_in(line: Line, order: Order) -> bool:
     return any(each.line_key == line.line_key for each in order.lines)
 
 
-def _differences(before: Order, after: Order, ignored: Collection[str | None] = ()) -> list[str]:
-    """What became another one in an order, for people; lines go by their Komet items, some of which do not count."""
-    changes = _changed(before, after, _OF_ORDER)
+def _differences(
+    before: Order, after: Order, ignored: Collection[str | None] = (), *, is_translated: bool = False
+) -> list[str]:
+    """What became another one in an order, for people; lines go by their Komet items.
+
+    Args:
+        before: one version.
+        after: the other.
+        ignored: items that do not count.
+        is_translated: a mapping may have changed, so that Axerrio's words for the same thing are no difference.
+    """
+    changes = _changed(before, after, _OF_ORDER[:1] if is_translated else _OF_ORDER)
     there = {line.external_line_id: line for line in after.lines}
     for line in before.lines:
         key = line.external_line_id
@@ -401,7 +421,9 @@ def _differences(before: Order, after: Order, ignored: Collection[str | None] = 
         if other is None or other.status is LineStatus.CANCELLED:
             changes.append(f"line {key} ({line.boxes} boxes) → none")
             continue
-        changes += [f"line {key} {word}" for word in _other_goods(line, other) + _changed(line, other, _OF_LINE)]
+        words = _changed(line, other, _OF_LINE[1:]) if is_translated else _other_goods(line, other)
+        words += [] if is_translated else _changed(line, other, _OF_LINE)
+        changes += [f"line {key} {word}" for word in words]
     added = [line for line in there.values() if line.status is LineStatus.OPEN]
     return changes + [f"a line of {line.boxes} boxes {line.article.description} was added" for line in added]
 
@@ -412,15 +434,25 @@ def _changed(before: Canonical, after: Canonical, fields: Collection[str]) -> li
     return [
         f"{name.replace('_', ' ')} {old} → {new}"
         for name, old, new in pairs
-        if old not in (None, "", 0) and old != new and (name not in _UNSAID or new != _UNSAID[name])
+        if old not in (None, "", 0) and not _alike(old, new) and (name not in _UNSAID or new != _UNSAID[name])
     ]
+
+
+def _alike(old: object, new: object) -> bool:
+    """Codes may come back in other letters."""
+    return old == new or (isinstance(old, str) and isinstance(new, str) and old.casefold() == new.casefold())
+
+
+def _leaves(step: Step | None) -> bool:
+    """Boxes of the line are on their way."""
+    return step is not None and step.state in (OrderState.ORDERED, OrderState.APPROVED, OrderState.SHIPPED)
 
 
 def _other_goods(before: Line, after: Line) -> list[str]:
     """Another article, or other contents of a mixed box; what was sent without codes Axerrio names as it likes."""
     sides = [_contents(before) or before.article.code, _contents(after) or after.article.code]
     is_said = all(sides) and bool(_contents(before)) == bool(_contents(after))
-    return [f"article {sides[0]} → {sides[1]}"] if is_said and sides[0].casefold() != sides[1].casefold() else []
+    return [f"article {sides[0]} → {sides[1]}"] if is_said and not _alike(*sides) else []
 
 
 def _contents(line: Line) -> str:

@@ -26,6 +26,7 @@ from tasks.plan.facts import (
     WriteFacts,
     most_bought,
 )
+from tasks.plan.fit import invalid, unknown_packing
 from tasks.plan.purchases import Purchases, Removal
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
 from tasks.plan.sent import article_named, changes, keys_named_in, naming, product_named, said_of, speaks_of_the_article
@@ -111,11 +112,6 @@ class Lines:
                 if self.ask.is_desired(line) and item.is_live:
                     matching.append(item)
                 continue
-            hold = self._cannot_be_made(line)
-            if hold is not None and item.is_live and not item.goes_from_here:
-                days = {each.ship_date for each in item.covering if each.ship_date is not None}
-                looks = (self.ask.purchase_orders(day, active=False) for day in sorted(days))
-                return Step(OrderState.PREBOOKED, hold, looks=(*looks,))
             return self._remove(line, item, removal)
         if not self.ask.is_desired(line):
             unseen = self._made_and_unseen(line)
@@ -146,12 +142,12 @@ class Lines:
         changes = _changes_of(line, item)
         if changes:
             words = ", ".join(map(str, changes))
-            removal = Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})")
+            removal = Removal(f"changed {words}, item {item.item_id}", f"Axerrio changed it ({words})", remakes=True)
             return self._undoing(line, item, removal)
         if not item.mapped and item.seen and naming(sent) != naming(wanted) and self.edit_of(item) is None:
-            return Removal(f"mapped, item {item.item_id}", "its product was mapped")
+            return Removal(f"mapped, item {item.item_id}", "its product was mapped", remakes=True)
         if self._is_to_be_remade(line, item):
-            return Removal(f"ours, item {item.item_id}", "a person decided for ours", is_decided=True)
+            return Removal(f"ours, item {item.item_id}", "a person decided for ours", is_decided=True, remakes=True)
         return None
 
     def _undoing(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Removal:
@@ -321,7 +317,7 @@ class Lines:
                 ),
                 looks=(self.ask.prebooks(active=False),),
             )
-        hold = self._invalid(line.line_key, wanted) or self._departed(line) or self.ask.unknown_packing(line)
+        hold = invalid(self.ask, line.line_key, wanted) or self._departed(line) or unknown_packing(self.ask, line)
         if hold is not None:
             return Step(OrderState.RECEIVED, hold)
         return self._make(line, wanted)
@@ -419,43 +415,6 @@ class Lines:
             and not line.prebook_items
         )
 
-    def _invalid(self, line_key: str, wanted: Line) -> Hold | None:
-        """The first field of the line that cannot be sent."""
-
-        def invalid(words: str) -> Hold:
-            return replace(self.ask.hold(HoldCode.INVALID, f"Line {line_key}{words}"), line_key=line_key)
-
-        counts = {
-            "boxes": wanted.boxes,
-            "bunches per box": wanted.bunches_per_box,
-            "stems per bunch": wanted.stems_per_bunch,
-        }
-        for number, part in enumerate(wanted.breakdown, start=1):
-            counts |= {
-                f"bunches of component {number} ({part.article.code})": part.bunches,
-                f"stems per bunch of component {number} ({part.article.code})": part.stems_per_bunch,
-            }
-        for name, value in counts.items():
-            if value < 1:
-                return invalid(f": {name} is {value}, at least 1 is needed.")
-        if wanted.breakdown and sum(part.bunches for part in wanted.breakdown) != wanted.bunches_per_box:
-            total = sum(part.bunches for part in wanted.breakdown)
-            return invalid(f": its breakdown adds up to {total} bunches, bunches per box is {wanted.bunches_per_box}.")
-        if wanted.unit_cost is None or wanted.unit_cost <= 0:
-            words = " has no cost" if wanted.unit_cost is None else f": unit cost is {wanted.unit_cost}"
-            return invalid(f"{words}: Komet would not show us its item again. Give its cost in Axerrio.")
-        return None
-
-    def _cannot_be_made(self, line: LineFacts) -> Hold | None:
-        """Why a line could not be made anew as it is wanted: then nothing of it is taken away for that."""
-        wanted = line.wanted
-        if wanted is None or not line.is_open or not self.ask.is_desired(line) or wanted.boxes < 1:
-            return None
-        if line.ship_date is not None and line.ship_date < self.s.today:
-            words = f"Line {line.line_key} is to leave on {line.ship_date} now, and that is over: it stays as it was."
-            return self.ask.hold(HoldCode.INVALID, words)
-        return self._invalid(line.line_key, wanted) or self.ask.unknown_packing(line)
-
     def _departed(self, line: LineFacts) -> Hold | None:
         """It was not begun before it left."""
         s = self.s
@@ -497,9 +456,8 @@ class Lines:
             for dead in line.prebook_items:
                 words = "the prebook's line was deleted or set to 0 in Komet"
                 removal = Removal(gone(dead), self.ask.withdrawn if dead.is_live else words)
-                for each in dead.covering:
-                    if self.ask.decided(line.line_key, removal.fact) != THEIRS:
-                        return self.purchases.remove(line, each, removal)
+                if dead.covering and self.ask.decided(line.line_key, removal.fact) != THEIRS:
+                    return self.purchases.remove(line, self.purchases.hardest(line, dead.covering), removal)
             has_left = bool(line.covering and self.ask.entries(line))  # what left must be told all the same
             return Step(OrderState.ORDERED) if has_left else None
         if not item.covering and self.ask.is_left_cancelled:
@@ -529,10 +487,10 @@ class Lines:
 
     def _refused_by_axerrio(self, line: LineFacts) -> Step | None:
         answer = self.s.axerrio.answer
-        if answer is None or answer.status is InboundStatus.PENDING:
+        if answer is None or answer.decision is InboundStatus.PENDING:
             return None
         said = next((each for each in answer.lines if each.external_line_id == line.line_key), None)
-        if said is None and self._is_passed_over(line):
+        if self.ask.is_passed_over(line):
             message = f"Axerrio took the order without line {line.line_key}. Requeue the order once that is mended."
             return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
         if said is None or said.is_accepted is not False:
@@ -546,12 +504,6 @@ class Lines:
             return Step(OrderState.RECEIVED, hold, waits_for=product)
         message = f"Axerrio rejected line {line.line_key} ({product}): {words} Requeue the order once that is mended."
         return Step(OrderState.RECEIVED, self.ask.hold(HoldCode.REJECTED, message, self.ask.requeue()))
-
-    def _is_passed_over(self, line: LineFacts) -> bool:
-        """It was sent, and neither Axerrio's answer nor its record since knows of it."""
-        sent, holds = self.s.axerrio.applied, self.s.axerrio.holds
-        was_sent = sent is not None and any(each.line_key == line.line_key for each in sent.lines)
-        return was_sent and holds is not None and line.axerrio_line_key is None
 
     # -- removing --------------------------------------------------------------------------------------------
 
@@ -573,8 +525,11 @@ class Lines:
         bought = self.purchases.bought(line, item)
         if bought is not None and not bought.shown and bought.looks < LOOKS_FOR_ABSENCE:
             return replace(self.purchases.unseen(line, bought), state=state)
+        hold = self.purchases.not_to_be_remade(line, item, removal)
+        if hold is not None:
+            return Step(OrderState.PREBOOKED, hold)
         if line.unlooked_days:  # a person may have covered it
-            return self.purchases.look_first(line, line.unlooked_days[0], state)
+            return self.purchases.look_first(line, line.unlooked_days, state)
         if not withdrawn and not self.purchases.can_afford(line):
             return self.purchases.waits_for_budget(line, state)
         looked = self.purchases.looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)

@@ -21,6 +21,7 @@ from tasks.plan.facts import (
     Situation,
     WriteFacts,
 )
+from tasks.plan.fit import unmapped
 from tasks.plan.lines import Lines
 from tasks.plan.questions import DRAFT, OURS, THEIRS, Questions, Step
 from tasks.plan.shipping import Shipping
@@ -126,6 +127,9 @@ class Planner:
             # Nothing of it is made anew: what a person changed there is told, and only its boxes' labels still count.
             over = self.shipping.step(line, Step(OrderState.SHIPPED, looks=step.looks))
             return replace(over, notices=(step.hold.message, *over.notices))
+        is_draft = self.s.wanted.status is OrderStatus.DRAFT and self.s.origin is Origin.AXERRIO
+        if step is not None and step.hold is not None and step.hold.code is HoldCode.CONFLICT and is_draft:
+            return replace(step, hold=None)  # of a draft only that is asked, and nothing is done
         if step is None or step.state not in _ON_THE_WAY or (step.hold is not None and not step.still_leaves):
             return step
         items = line.covering
@@ -266,16 +270,8 @@ class Planner:
                 return hold
         if s.origin is Origin.KOMET:
             return self._inbound_hold()
-        return self._reference_hold() if self._makes_prebooks(steps) else None
-
-    def _makes_prebooks(self, steps: dict[str, Step]) -> bool:
-        """A prebook must be made, or something goes in whose place one must be made."""
-        wanted = {line.line_key for line in self.s.lines if self.ask.is_desired(line)}
-        return any(
-            write.kind is Kind.PREBOOK_CREATE or (write.kind in _ONE_BY_ONE and key in wanted)
-            for key, step in steps.items()
-            for write in step.needs
-        )
+        needs = {write.kind for step in steps.values() for write in step.needs}
+        return unmapped(self.ask) if Kind.PREBOOK_CREATE in needs else None
 
     def _by_hand(self) -> Hold | None:
         """A person stopped it."""
@@ -351,28 +347,6 @@ class Planner:
             looks=self._watching(looks, days),  # a person may do by hand what is not sent
             holds=(hold, *plan.holds),
         )
-
-    def _reference_hold(self) -> Hold | None:
-        """Something that the order names is not mapped."""
-        s = self.s
-        if s.customer_code is None:
-            return self.ask.hold(
-                HoldCode.UNMAPPED_REFERENCE,
-                f"Buyer {s.wanted.buyer_code} ({s.wanted.buyer_name}) has no Komet customer: add it to "
-                f"[connection.buyers] of {s.connection} in the connections file and start the worker again.",
-            )
-        if s.carrier_code is None:
-            return self.ask.hold(
-                HoldCode.INVALID,
-                "The order names no carrier, and Komet takes no prebook without one: add it in Axerrio.",
-            )
-        if s.reference_known and not s.carrier_known:
-            return self.ask.hold(
-                HoldCode.UNMAPPED_REFERENCE,
-                f"Komet lists no active carrier {s.carrier_code}: add it in Komet, or map the carrier "
-                f"{s.wanted.carrier_code} in [connection.carriers] of {s.connection}.",
-            )
-        return None
 
     def _inbound_hold(self) -> Hold | None:
         s = self.s

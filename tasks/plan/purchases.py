@@ -1,5 +1,6 @@
 """The purchase orders that cover a line's prebook item: made, seen, changed by a person, taken away again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -9,6 +10,7 @@ from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
     Change,
+    Hold,
     Json,
     LineFacts,
     Look,
@@ -17,6 +19,7 @@ from tasks.plan.facts import (
     PurchaseOrderItemFacts,
     WriteFacts,
 )
+from tasks.plan.fit import not_to_be_remade, unknown_packing
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
 from tasks.plan.sent import covers, deletes, said_of
 
@@ -51,6 +54,8 @@ class Removal:
     is_decided: bool = False
     #: What a person changed in Komet and that would go with it, in words; empty: nothing.
     undoes: str = ""
+    #: It is made anew in its place.
+    remakes: bool = False
 
 
 class Purchases:
@@ -86,8 +91,6 @@ class Purchases:
         bought = self.bought(line, item)
         if bought is not None and not self._is_shown(line, item, bought):
             return self.unseen(line, bought)
-        if ship_date in line.unlooked_days:  # a person may have covered it first
-            return self.look_first(line, ship_date, OrderState.PREBOOKED)
         mine = self._purchases(line, item)
         hold = self.ask.refusal_hold(mine)
         if hold is not None:
@@ -98,25 +101,28 @@ class Purchases:
             look = Look(Feed.KOMET_PURCHASE_ORDERS, refused[-1].look_key, active=True)
             return Step(OrderState.PREBOOKED, looks=(look,))
         is_mixed = line.wanted is not None and line.wanted.is_mixed
-        hold = self.ask.unknown_packing(line) if is_mixed else None
+        hold = unknown_packing(self.ask, line) if is_mixed else None
         if hold is not None:
             return Step(OrderState.PREBOOKED, hold)
+        if ship_date in line.unlooked_days:  # a person may have covered it first
+            return self.look_first(line, (ship_date,), OrderState.PREBOOKED)
         kind = Kind.PURCHASE_ORDER_MIXED_CREATE if is_mixed else Kind.PURCHASE_ORDER_CREATE
         return Step(
             OrderState.PREBOOKED, needs=(PlannedWrite(kind, (line.line_key,), ship_date, item_id=item.item_id),)
         )
 
-    def look_first(self, line: LineFacts, day: date, state: OrderState) -> Step:
-        """A person may have bought or approved on that day: nothing is done before its purchase orders were read."""
-        look = self.ask.purchase_orders(day, active=True)
-        if day not in line.hidden_days:
-            return Step(state, looks=(look,))
+    def look_first(self, line: LineFacts, days: Sequence[date], state: OrderState) -> Step:
+        """A person may have bought or approved on these days: nothing is done before all of them were read."""
+        looks = tuple(self.ask.purchase_orders(each, active=True) for each in days)
+        day = next((each for each in days if each in line.hidden_days), None)
+        if day is None:
+            return Step(state, looks=looks)
         hold = self.ask.hold(
             HoldCode.NOT_VISIBLE,
             f"Line {line.line_key}: Komet's list of the purchase orders of {day} is not whole, so that nobody can tell "
             "what of it stands there now. It goes on once the list is; `axkomet status` names what cannot be read.",
         )
-        return Step(state, hold, looks=(replace(look, active=False),))
+        return Step(state, hold, looks=tuple(replace(look, active=False) for look in looks))
 
     def _purchases(self, line: LineFacts, item: PrebookItemFacts) -> list[WriteFacts]:
         """Purchase orders that were asked for to cover the item."""
@@ -288,17 +294,26 @@ class Purchases:
                 f"Ours {ours}, theirs leaves Komet as it is."
             )
             return Step(OrderState.APPROVED, self.ask.conflict(key, removal.fact, message, OURS, THEIRS), looks=(look,))
-        if line.stale_days:  # procurement may have approved since
-            return self.look_first(line, line.stale_days[0], state)
-        if state is not OrderState.CANCELLING and not self.can_afford(line):
-            return self.waits_for_budget(line, state)
+        hold = self.not_to_be_remade(line, prebook, removal) if prebook is not None else None
+        if hold is not None:
+            return Step(OrderState.PREBOOKED, hold, looks=(look,))
         looked = self.looked_after_refusal(Kind.PURCHASE_ORDER_ITEM_DELETE, line, each.item_id)
         if looked is not None:
             return replace(looked, state=state)
+        if line.stale_days:  # procurement may have approved since
+            return self.look_first(line, line.stale_days, state)
+        if state is not OrderState.CANCELLING and not self.can_afford(line):
+            return self.waits_for_budget(line, state)
         write = PlannedWrite(
             Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
         )
         return Step(state, needs=(write,))
+
+    def not_to_be_remade(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Hold | None:
+        """Why the item stays as it is, though another is wanted in its place; what was begun goes on."""
+        if not removal.remakes or item.goes_from_here or not item.is_live:
+            return None
+        return not_to_be_remade(self.ask, line, removal.fact, removal.words)
 
     def hardest(self, line: LineFacts, active: tuple[PurchaseOrderItemFacts, ...]) -> PurchaseOrderItemFacts:
         """Of what covers an item the one that may not go without a word: shipped, else approved, else any."""

@@ -1,7 +1,7 @@
 """Questions that all parts of the plan ask of a situation, and the sentences in which they hold something."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from shlex import quote
 
@@ -107,7 +107,16 @@ class Questions:
     def is_taken(self) -> bool:
         """Axerrio took an order born in Komet as it was sent last: it did not refuse it, nor does it think it over."""
         answer = self.s.axerrio.answer
-        return answer is None or answer.status is InboundStatus.ACCEPTED
+        return answer is None or answer.decision is InboundStatus.ACCEPTED
+
+    def is_passed_over(self, line: LineFacts) -> bool:
+        """It was sent, and neither Axerrio's answer nor its record since knows of it."""
+        axerrio = self.s.axerrio
+        if line.axerrio_line_key is not None or axerrio.applied is None or axerrio.answer is None:
+            return False
+        was_sent = any(each.line_key == line.line_key for each in axerrio.applied.lines)
+        is_answered = any(each.external_line_id == line.line_key for each in axerrio.answer.lines)
+        return was_sent and not is_answered and self.is_taken and axerrio.holds is not None
 
     @property
     def is_left_cancelled(self) -> bool:
@@ -150,18 +159,6 @@ class Questions:
         of_line = f" --line {quote(line_key)}" if line_key is not None else ""
         command = f"axkomet resolve {self.key}{of_line} --{choices[0] if choices else THEIRS}"
         return Hold(HoldCode.CONFLICT, message, command, fact, line_key, choices)
-
-    def unknown_packing(self, line: LineFacts) -> Hold | None:
-        """Komet lists no box type for its packing."""
-        code = line.wanted.packing_code if line.wanted is not None else ""
-        if not self.s.reference_known or code not in self.s.unknown_packings:
-            return None
-        hold = self.hold(
-            HoldCode.UNMAPPED_REFERENCE,
-            f"Komet lists no box type for packing {code} (line {line.line_key}): add it in Komet, or map it in "
-            f"[connection.packings] of {self.s.connection}.",
-        )
-        return replace(hold, line_key=line.line_key)
 
     def requeue(self) -> str:
         """The command that lets the order begin afresh."""

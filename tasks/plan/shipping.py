@@ -67,6 +67,7 @@ class Shipping:
                 if hold is not None:
                     return self._held(step, hold)
                 if self.is_told(line, shipment, entry, labels):
+                    line = _without(line, self._removed(entry, boxes, labels), items)
                     continue
             if is_full:  # what is not ours went by hand
                 continue
@@ -308,15 +309,13 @@ class Shipping:
         """The shipment says something else than what Komet was told; boxes may be scanned onto it one by one."""
         told = boxes[0]
         boxes_told = self._told(line, shipment, boxes, labels)
-        named = labels.named(entry)
-        gone = [box.box_code for box in boxes if named is not None and labels.place(box.label_key) not in named]
-        new = sorted(set(entry.box_codes) - {box.box_code for box in boxes})
+        gone = [box.box_code for box in self._removed(entry, boxes, labels)]
         pairs = (
             ("air waybill", told.awb, shipment.awb, awb_digits(told.awb) == awb_digits(shipment.awb)),
             ("house air waybill", told.house_awb, shipment.house_awb, told.house_awb == shipment.house_awb.strip()),
             ("ship date", told.ship_date, shipment.ship_date, told.ship_date == shipment.ship_date),
             ("boxes", boxes_told, entry.boxes, boxes_told <= entry.boxes),
-            ("box codes", ", ".join(gone), ", ".join(new), boxes_told > entry.boxes or not gone),
+            ("box codes", ", ".join(gone), "others", boxes_told > entry.boxes or not gone),
         )
         changed = ", ".join(f"{name} {old} → {new}" for name, old, new, same in pairs if not same)
         if not changed:
@@ -326,6 +325,11 @@ class Shipping:
             "A vendor's token cannot change it: have it changed in Komet, then decide for theirs."
         )
         return self.ask.conflict(line.line_key, f"shipment {shipment.key}: {changed}", message, THEIRS)
+
+    def _removed(self, entry: ShipmentLine, boxes: Sequence[BoxFacts], labels: Labels) -> list[BoxFacts]:
+        """Boxes that the shipment carried by what Komet was told, and that it names no more."""
+        named = labels.named(entry)
+        return [box for box in boxes if named is not None and labels.place(box.label_key) not in named]
 
     def _withdrawn(self, line: LineFacts, key: str) -> Hold | None:
         message = (
@@ -408,6 +412,13 @@ class Shipping:
 
     def _held(self, step: Step, hold: Hold) -> Step:
         return replace(step, hold=hold)
+
+
+def _without(line: LineFacts, boxes: Sequence[BoxFacts], items: Sequence[PurchaseOrderItemFacts]) -> LineFacts:
+    """The line without boxes that a person took back in Komet, as he was asked to."""
+    shown = _shown(items)
+    back = [box for box in boxes if box.box_code not in shown]
+    return replace(line, boxes=tuple(box for box in line.boxes if box not in back)) if back else line
 
 
 def by_hand(codes: Sequence[str]) -> str:

@@ -151,12 +151,13 @@ def test_an_order_keeps_its_keys_while_axerrio_does_not_take_its_change(status: 
 
 
 def test_an_order_that_axerrio_makes_in_the_place_of_another_is_told_everything() -> None:
-    row = Order(axerrio_key="SO-1", references_applied={}, report_applied={}, axerrio_holds={}, lines=[])
+    line = OrderLine(line_key="881", axerrio_line_key="1")
+    row = Order(axerrio_key="SO-1", references_applied={}, report_applied={}, axerrio_holds={}, lines=[line])
     answer = {"external_id": "komet-MIA-1", "order_key": "SO-1", "status": "accepted", "lines": []}
     learn_inbound_answer(row, InboundOrder.model_validate(answer))
     assert (row.references_applied, row.report_applied, row.axerrio_holds) == ({}, {}, {})
     learn_inbound_answer(row, InboundOrder.model_validate(answer | {"order_key": "SO-2"}))
-    assert row.axerrio_key == "SO-2"
+    assert (row.axerrio_key, line.axerrio_line_key) == ("SO-2", None)
     assert (row.references_applied, row.report_applied, row.axerrio_holds) == (None, None, None)
 
 

@@ -8,7 +8,7 @@ import pytest
 from models.canonical import Component, InboundStatus, LabelState, Line, LineStatus, Order, OrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
 from tasks.plan import make_plan
-from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, Change, Situation
+from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, Change, PrebookItemFacts, Situation
 from tests.tasks.examples import (
     ROSE,
     SHIP_DATE,
@@ -227,3 +227,76 @@ def test_a_label_that_was_deleted_after_its_box_left_has_its_successor() -> None
     there = standing(shipments=LEFT, labels=(gone, *LABELS[1:], successor))
     ((write, _),) = planned(make_plan(there), Kind.AWB_ADD)
     assert "AX-NEW" in {code for part in write.awb for code in part.box_codes}
+
+
+def test_boxes_that_left_go_before_their_line_is_taken_from_axerrio() -> None:
+    there = standing(approved("1"))
+    zero = replace(there.lines[0], wanted=sold("1", boxes=0, status=LineStatus.CANCELLED), prebook_items=(gone(there),))
+    other = facts("2", wanted=sold("2"), prebook_items=(item("2", approved("2"), sent=None, write_id=None),))
+    both = linked(replace(there, lines=(*there.lines, other)))
+    asked = replace(both, lines=(zero, both.lines[1]), shipments=(a_shipment("S1", left("1", (1, 2))),))
+    fact = next(hold for hold in make_plan(asked).holds if hold.line_key == "1")
+    settled = make_plan(replace(asked, decisions={("1", fact.fact or ""): "theirs"}))
+    assert planned(settled, Kind.AWB_ADD)
+    assert not planned(settled, Kind.INBOUND_ORDER)
+
+
+def gone(order: Situation) -> PrebookItemFacts:
+    """The item of its line, which a Komet user set to 0."""
+    return replace(order.lines[0].prebook_items[0], boxes=0)
+
+
+def test_an_edit_is_seen_while_axerrio_is_asked_again() -> None:
+    answer = an_answer({"1": True, "2": False}).model_copy(
+        update={"status": InboundStatus.PENDING, "said": InboundStatus.ACCEPTED}
+    )
+    edited = with_line(standing(), boxes=2)
+    asked = changed_in_komet(replace(edited, axerrio=replace(edited.axerrio, answer=answer)), comments="call first")
+    plan = make_plan(asked)
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert not planned(plan, Kind.INBOUND_ORDER)
+
+
+def test_a_line_that_axerrio_passed_over_is_sent_again_after_a_requeue() -> None:
+    new = born_in_komet(*(facts(key, wanted=sold(key), prebook_items=(item(key),)) for key in "12"))
+    taken = told(new, make_plan(new).writes[0])
+    lines = (taken.lines[0], replace(taken.lines[1], axerrio_line_key=None))
+    silent = replace(taken, lines=lines, axerrio=replace(taken.axerrio, answer=an_answer({"1": True})))
+    applied = silent.axerrio.applied
+    assert applied is not None
+    without = held_there(silent, lines=applied.lines[:1])
+    counts = replace(without, axerrio=replace(without.axerrio, answer_counts=True))
+    assert not planned(make_plan(counts), Kind.INBOUND_ORDER)
+    requeued = replace(without, axerrio=replace(without.axerrio, answer_counts=False))
+    assert planned(make_plan(requeued), Kind.INBOUND_ORDER)
+
+
+def test_a_mapping_that_was_corrected_after_axerrio_shipped_is_no_change_of_komets() -> None:
+    shipped = with_line(standing(), status=LineStatus.SHIPPED)
+    article = ROSE.model_copy(update={"code": "RFREE51"})
+    line = replace(shipped.lines[0], wanted=sold("1", article=article, packing_code="HALF"))
+    assert not make_plan(replace(shipped, lines=(line,))).holds
+    fewer = replace(shipped.lines[0], wanted=sold("1", boxes=3))
+    assert make_plan(replace(shipped, lines=(fewer,))).reason_code == HoldCode.CONFLICT
+
+
+def test_what_komet_follows_is_no_conflict() -> None:
+    edited = with_line(standing(), boxes=2)
+    line = replace(edited.lines[0], wanted=sold("1", boxes=2))
+    for order in (edited, decided(edited, "theirs")):
+        plan = make_plan(replace(order, lines=(line,)))
+        assert not [hold for hold in plan.holds if hold.line_key is None]
+        assert planned(plan, Kind.INBOUND_ORDER)
+
+
+def test_codes_come_back_in_other_letters() -> None:
+    assert not make_plan(with_line(standing(), packing_code="hb")).holds
+    assert not make_plan(held_there(standing(), buyer_code="c100", carrier_code="arm")).holds
+
+
+def test_of_two_purchase_orders_of_a_prebook_line_the_approved_one_is_asked_about_first() -> None:
+    there = standing(bought("1", boxes=2), approved("1", item_id="791", number="70020", boxes=2))
+    zero = replace(there.lines[0], wanted=None, prebook_items=(gone(there),))
+    plan = make_plan(replace(there, lines=(zero,)))
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert not planned(plan, *KOMET_WRITES)

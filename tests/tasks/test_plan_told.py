@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clients.errors import RefusalKind
-from models.canonical import InboundStatus, LineStatus, OrderStatus
+from models.canonical import InboundStatus, LineStatus, OrderStatus, PurchaseOrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
 from tasks.plan import make_plan
 from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, LineFacts, PurchaseOrderItemFacts, Situation
@@ -344,7 +344,7 @@ def test_a_draft_that_nobody_confirms_comes_to_an_end() -> None:
         ({"unit_cost": None}, {}, HoldCode.INVALID),
         ({"boxes": 6, "bunches_per_box": 0}, {}, HoldCode.INVALID),
         ({"boxes": 6, "packing_code": "ZZ"}, {"unknown_packings": ("ZZ",)}, HoldCode.UNMAPPED_REFERENCE),
-        ({"departure_date": SHIP_DATE - timedelta(days=9)}, {}, HoldCode.INVALID),
+        ({"departure_date": SHIP_DATE - timedelta(days=9)}, {}, HoldCode.CONFLICT),
         ({"boxes": 6}, {"carrier_code": None}, HoldCode.INVALID),
         ({"boxes": 6}, {"carrier_known": False}, HoldCode.UNMAPPED_REFERENCE),
         ({"boxes": 6}, {"customer_code": None}, HoldCode.UNMAPPED_REFERENCE),
@@ -361,6 +361,63 @@ def test_nothing_is_taken_away_for_what_cannot_be_made(
     assert not planned(plan, *KOMET_WRITES)
     begun = replace(there.lines[0], prebook_items=(item("1", is_deleted_by_us=True),))
     assert planned(make_plan(replace(there, lines=(begun,))), Kind.PREBOOK_ITEM_DELETE) or order, "it goes on"
+
+
+def test_a_change_after_its_day_is_a_persons_matter_and_what_left_is_told() -> None:
+    dearer = a_line("1", unit_cost="0.30")
+    shipments = (a_shipment("S1", left("1", range(1, 5))),)
+    for covered, choices in ((approved("1"), ("ours", "theirs")), (bought("1"), ("theirs",))):
+        line = facts("1", wanted=dearer, prebook_items=(item("1", covered),))
+        late = replace(on_the_way(line, shipments=shipments), today=SHIP_DATE + timedelta(days=1))
+        assert [hold.choices for hold in make_plan(late).holds] == [choices]
+        settled = make_plan(decided(late, "theirs"))
+        assert not settled.holds
+        assert bool(planned(settled, Kind.AWB_ADD)) == (covered.status is PurchaseOrderStatus.APPROVED)
+
+
+def test_for_what_is_not_made_anew_no_word_of_the_order_is_needed() -> None:
+    twice = (item("1", approved("1")), item("1", item_id="8899", prebook_id="991209"))
+    there = a_situation((facts("1", prebook_items=twice),), begun_version=1, carrier_known=False)
+    assert planned(make_plan(there), Kind.PREBOOK_ITEM_DELETE), "the surplus goes"
+
+
+def test_a_line_waits_for_all_its_days_at_once() -> None:
+    days = (SHIP_DATE, SHIP_DATE + timedelta(days=1))
+    line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1"),), unlooked_days=days)
+    looks = {look.key for look in make_plan(a_situation((line,), begun_version=1)).looks if look.active}
+    assert looks == {day.isoformat() for day in days}
+
+
+def test_of_a_draft_no_conflict_of_a_line_is_asked() -> None:
+    removed = facts("1", prebook_items=(item("1", bought("1", boxes=0, first_boxes=4)),))
+    draft = on_the_way(removed, wanted=an_order((a_line("1"),), OrderStatus.DRAFT, version=2))
+    assert [hold.fact for hold in make_plan(draft).holds] == ["draft"]
+    assert not make_plan(decided(draft, "theirs")).holds
+
+
+def test_a_refusal_is_told_whether_its_day_was_looked_at_or_not() -> None:
+    refused = tuple(
+        a_write(id_, Kind.PURCHASE_ORDER_CREATE, WriteState.REFUSED, "1", refusal=RefusalKind.OTHER, reads=1)
+        for id_ in (1, 2, 3)
+    )
+    line = facts("1", prebook_items=(item("1"),), unlooked_days=(SHIP_DATE,))
+    assert make_plan(a_situation((line,), writes=refused)).reason_code == HoldCode.REJECTED
+
+
+def test_a_box_that_a_person_took_back_as_he_was_asked_is_awaited_no_more() -> None:
+    boxes = tuple(a_box("1", index) for index in (1, 2))
+    covered = approved("1", boxes=2, first_boxes=2, box_codes=tuple(box.box_code for box in boxes))
+    line = facts("1", wanted=a_line("1", boxes=2), prebook_items=(item("1", covered, boxes=2, sent=None),), boxes=boxes)
+    other = on_the_way(line, shipments=(a_shipment("S1", left("1", (1, 3))),))
+    plan = make_plan(other)
+    assert plan.reason_code == HoldCode.CONFLICT
+    assert plan.reason
+    assert f"box codes {code_of('1', 2)} → others" in plan.reason
+    settled = decided(other, "theirs")
+    by_hand = replace(covered, box_codes=(code_of("1", 1), code_of("1", 3)))
+    done = replace(line, prebook_items=(item("1", by_hand, boxes=2, sent=None),))
+    last = make_plan(decided(replace(settled, lines=(done,)), "theirs"))
+    assert (last.state, last.holds) == (OrderState.SHIPPED, ())
 
 
 def test_a_line_of_no_boxes_is_taken_away() -> None:
