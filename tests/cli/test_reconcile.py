@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from clients.komet.mark import NOBODYS
+from models.canonical import Origin
 from models.database import now
 from models.states import WINDOW, Feed
-from models.tables import Connection, PrebookItem, PurchaseOrderItem, Scope
+from models.tables import Connection, Order, PrebookItem, PurchaseOrderItem, Scope
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json, connections_toml
 from tests.sync.conftest import Ledger
@@ -245,6 +247,18 @@ def test_a_prebook_that_was_copied_with_its_mark_is_told_until_the_mark_is_taken
     ledger.live(1200, pace=600)
     assert {ledger.order(str(each["number"]))["state"] for each in (known, unknown)} == {"ordered"}
     assert reconcile(shell, ledger, code=0) == []
+
+
+def test_a_prebook_with_the_mark_of_no_order_starts_none_and_is_no_drift(
+    shell: Shell, ledger: Ledger, world: World
+) -> None:
+    """A person booked by hand what must not come to Axerrio."""
+    ledger.earn_proof()
+    by_hand = world.sell_in_komet(comments=f"as told by phone [AX:{NOBODYS}]")
+    assert reconcile(shell, ledger, code=0, stderr="mark of another ledger") == []
+    ledger.live(1200, pace=600)
+    with ledger.session() as session:
+        assert session.scalars(select(Order).where(Order.origin == Origin.KOMET)).all() == [], by_hand
 
 
 @pytest.mark.thorough

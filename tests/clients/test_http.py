@@ -410,6 +410,25 @@ class TestNotSent:
         core.close()
         assert steps == ["prebook.create True 3.0"]
 
+    def test_what_is_not_sent_after_all_is_given_back(self) -> None:
+        given: list[str] = []
+
+        class Counted:
+            def enter(self, operation: str, *, write: bool, patience: float) -> None:  # noqa: ARG002 - its form is given
+                given.append(operation)
+
+            def give_back(self) -> None:
+                given.pop()
+
+        def no() -> None:
+            raise KeyError("it is held")
+
+        core = HttpCore("komet", "http://127.0.0.1:1", timeout=3.0, gate=Counted())
+        with pytest.raises(KeyError):
+            ask(core, before_send=no)
+        core.close()
+        assert given == []
+
 
 class TestRefused:
     @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 
 from models.database import now
 from models.prepared import Together
-from models.states import Feed, Kind, WriteState
+from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import (
     Connection,
     History,
@@ -271,6 +271,19 @@ def test_recent_reads_stay(ledger: Ledger) -> None:
     housekeeping(ledger.runtime)
     scopes = count(ledger, Scope, Scope.id.in_(select(Observation.scope_id)))
     assert count(ledger, Observation) <= 2 * LOOKS_FOR_ABSENCE * scopes
+
+
+def test_an_order_at_its_end_waits_for_nothing(ledger: Ledger, world: World) -> None:
+    """One of an older version may: what is waited for is read."""
+    key = ledger.earn_proof()
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(delete(Wait))
+        row, scope = session.scalars(select(Order)).one(), session.scalars(select(Scope.id)).first()
+        session.add(Wait(order_id=row.id, scope_id=scope, active=False))
+    assert "0 waits" in housekeeping(ledger.runtime), f"{key} is open"
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(Order).values(state=OrderState.CLOSED, due_at=None))
+    assert "1 waits" in housekeeping(ledger.runtime)
 
 
 def test_dates_long_past_go_unless_somebody_needs_them(ledger: Ledger, world: World) -> None:

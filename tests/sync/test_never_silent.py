@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clients.axerrio.client import AxerrioClient
@@ -18,7 +18,7 @@ from clients.pacing import Pacer
 from models.canonical import Identity, Unreadable
 from models.database import now
 from models.tables import Connection as ConnectionRow
-from models.tables import Order, Scope, Wait
+from models.tables import Order, RequestBudget, Scope, Wait
 from tasks.budget import KometGate, budget_of
 from tasks.connection import ConnectionSettings, register, register_all
 from tasks.rests import back_off
@@ -189,6 +189,27 @@ def test_a_wait_that_one_system_asked_for_holds_back_nothing_of_the_other(ledger
         assert row.setbacks == 1
 
 
+def test_while_work_for_one_system_rests_the_other_is_waited_for_all_the_same(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    ledger = make_ledger()
+    key = ledger.earn_proof()
+    used = ledger.settings.komet.daily_requests
+    with ledger.runtime.sessions.begin() as session:
+        session.add(RequestBudget(company=ledger.settings.company, slot=now(session), used=used))
+    world.place(key=key, lines=[world.line("1"), world.line("2", boxes=2), world.line("3", boxes=1)])
+    ledger.live(60)
+    with ledger.runtime.sessions.begin() as session:
+        row = session.get_one(Order, ledger.order(key)["id"])
+        back_off(row, ledger.timing, now(session), "axerrio", at_least=3600)
+        row.held_up_by = row.references_applied = None  # as after a call to the other system
+        row.due_at = now(session)
+    ledger.step()
+    with ledger.session() as session:
+        row = session.get_one(Order, row.id)
+        assert row.held_up_by == "budget", "its turn is kept"
+
+
 def test_each_system_has_a_wait_of_its_own(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(timing={"retry_base": 300, "retry_max": 300})
     ledger.work()
@@ -343,7 +364,11 @@ def test_a_connection_that_was_renamed_goes_on(make_ledger: Callable[..., Ledger
     ledger.pass_time(30)
     ledger.feed_and_send()
     assert len(world.company["prebooks"]) == 1
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(Order).values(due_at=None))
     renamed = make_ledger(name="other")
+    with renamed.session() as session:
+        assert session.scalars(select(Order.due_at)).one() is not None, "what it says to type names the connection"
     renamed.pass_time(30)
     renamed.live(300)
     assert renamed.state(key) == "ordered"
