@@ -127,9 +127,9 @@ class Planner:
             # Nothing of it is made anew: what a person changed there is told, and only its boxes' labels still count.
             over = self.shipping.step(line, Step(OrderState.SHIPPED, looks=step.looks))
             return replace(over, notices=(step.hold.message, *over.notices))
-        is_draft = self.s.wanted.status is OrderStatus.DRAFT and self.s.origin is Origin.AXERRIO
+        is_draft = self.s.wanted.status is OrderStatus.DRAFT and not self.ask.is_withdrawn
         if step is not None and step.hold is not None and step.hold.code is HoldCode.CONFLICT and is_draft:
-            return replace(step, hold=None)  # of a draft only that is asked, and nothing is done
+            return replace(step, hold=None)  # of a draft only that is asked, and until it is decided nothing is done
         if step is None or step.state not in _ON_THE_WAY or (step.hold is not None and not step.still_leaves):
             return step
         items = line.covering

@@ -393,6 +393,9 @@ def test_of_a_draft_no_conflict_of_a_line_is_asked() -> None:
     draft = on_the_way(removed, wanted=an_order((a_line("1"),), OrderStatus.DRAFT, version=2))
     assert [hold.fact for hold in make_plan(draft).holds] == ["draft"]
     assert not make_plan(decided(draft, "theirs")).holds
+    bought_already = facts("1", prebook_items=(item("1", approved("1")),))
+    taken_back = make_plan(decided(replace(draft, lines=(bought_already,)), "ours"))
+    assert [hold.line_key for hold in taken_back.holds] == ["1"], "what was approved is asked about then"
 
 
 def test_a_refusal_is_told_whether_its_day_was_looked_at_or_not() -> None:
