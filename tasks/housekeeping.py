@@ -6,6 +6,7 @@ its writes, and only where the order would be at its end without them too. Any n
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -123,7 +124,9 @@ def _of_order(runtime: Runtime, connection: Connection, order_id: int, before: d
         with session.begin_nested() as attempt:
             count = _remove_writes(session, row)
             situation = SituationReader(session, connection, runtime.timing).read(row)
-            plan = make_plan(situation)
+            # As if all was looked at just now: what it would do after a look counts too.
+            seen = (replace(line, unlooked_days=(), stale_days=(), hidden_days=()) for line in situation.lines)
+            plan = make_plan(replace(situation, lines=tuple(seen)))
             if plan.state is not row.state or plan.writes or judge(situation):
                 attempt.rollback()
                 return 0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from models.states import CHANGED, Feed
+from models.states import WINDOW, CHANGED, Feed
 from models.tables import Scope
 from tasks.advance import advance
 from tasks.observe import observe
@@ -247,7 +247,8 @@ def test_an_item_that_comes_back_ends_the_hold_by_itself(ledger: Ledger, world: 
 def test_one_list_without_an_item_says_nothing(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
     world.edit(prebook_item_id=line_1(world, key)["id"], vendor_id=999)
-    ledger.live(60)
+    read(ledger, Feed.KOMET_PREBOOKS, WINDOW)
+    ledger.work()
     assert ledger.state(key) == "ordered"
     world.edit(prebook_item_id=line_1(world, key)["id"], vendor_id=201)
     read_all(ledger)
