@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from models.states import WINDOW, CHANGED, Feed
+from models.states import CHANGED, WINDOW, Feed
 from models.tables import Scope
 from tasks.advance import advance
 from tasks.observe import observe
