@@ -54,7 +54,12 @@ def _settle_inbound(_session: Session, _connection: Connection, row: OrderRow, w
     if write.says is not None:
         learn_inbound_answer(row, InboundOrder.model_validate(write.result))
         return
-    row.references_applied = row.report_applied = None  # if it is sent again, it is told anew
+    _forget_what_was_told(row)
+
+
+def _forget_what_was_told(row: OrderRow) -> None:
+    """Nothing of it stands in Axerrio: what comes in its place is told everything anew."""
+    row.references_applied = row.report_applied = None
     for line in row.lines:
         line.axerrio_line_key = None
 
@@ -67,10 +72,8 @@ def learn_inbound_answer(row: OrderRow, answer: InboundOrder) -> None:
     row.inbound_answer = answer.model_dump(mode="json")
     if answer.order_key not in (None, row.axerrio_key):
         row.axerrio_key = answer.order_key
-        # Another order in the place of one that was cancelled or deleted: what was told to that is not told to this.
-        row.references_applied = row.report_applied = row.axerrio_holds = None
-        for line in row.lines:
-            line.axerrio_line_key = None
+        row.axerrio_holds = None  # it was of an order that was cancelled or deleted, in whose place this one is
+        _forget_what_was_told(row)
     row.axerrio_number = answer.order_number or row.axerrio_number
     if answer.status is not InboundStatus.ACCEPTED:
         return

@@ -33,6 +33,8 @@ _OF_LINE = (
     "unit_cost",
     "departure_date",
 )
+#: Of these, what is said in Axerrio's words, by mappings and settings.
+_TRANSLATED = ("buyer_code", "carrier_code", "packing_code")
 #: What these fields hold where Axerrio does not say them: that is no change of a person's.
 _UNSAID = {"packing_code": "", "bunches_per_box": 0, "stems_per_bunch": 0, "unit_cost": None, "carrier_code": None}
 
@@ -411,7 +413,8 @@ def _differences(
         ignored: items that do not count.
         is_translated: a mapping may have changed, so that Axerrio's words for the same thing are no difference.
     """
-    changes = _changed(before, after, _OF_ORDER[:1] if is_translated else _OF_ORDER)
+    left_out = _TRANSLATED if is_translated else ()
+    changes = _changed(before, after, [name for name in _OF_ORDER if name not in left_out])
     there = {line.external_line_id: line for line in after.lines}
     for line in before.lines:
         key = line.external_line_id
@@ -421,8 +424,8 @@ def _differences(
         if other is None or other.status is LineStatus.CANCELLED:
             changes.append(f"line {key} ({line.boxes} boxes) → none")
             continue
-        words = _changed(line, other, _OF_LINE[1:]) if is_translated else _other_goods(line, other)
-        words += [] if is_translated else _changed(line, other, _OF_LINE)
+        words = [] if is_translated else _other_goods(line, other)
+        words += _changed(line, other, [name for name in _OF_LINE if name not in left_out])
         changes += [f"line {key} {word}" for word in words]
     added = [line for line in there.values() if line.status is LineStatus.OPEN]
     return changes + [f"a line of {line.boxes} boxes {line.article.description} was added" for line in added]

@@ -38,7 +38,7 @@ from tasks.plan.lines import gone
 from tasks.plan.order import Planner
 from tasks.plan.questions import DRAFT, EDITED, OURS, THEIRS, Questions
 from tasks.plan.sent import changes
-from tasks.plan.shipping import by_hand
+from tasks.plan.shipping import by_hand, nothing_is_left_beside
 
 
 class DriftKind(StrEnum):
@@ -362,7 +362,7 @@ class _Comparison:
             ours = f"sent: {_codes(box.box_code for box in line.boxes)}"
             self._add(DriftKind.DIFFERENT, line, ours, theirs, fact=by_hand(foreign))
             return
-        is_full = bool(foreign) and all(each.box_codes for each in items)
+        is_full = nothing_is_left_beside(foreign, items)
         if is_full and not line.boxes:
             return
         done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)

@@ -50,7 +50,7 @@ class Shipping:
             by_hand = self._shipped_by_hand(line, foreign)
             if by_hand is not None:
                 return self._held(step, by_hand)
-        is_full = bool(foreign) and all(each.box_codes for each in items)
+        is_full = nothing_is_left_beside(foreign, items)
         if is_full and not line.boxes:
             return replace(step, state=OrderState.SHIPPED)
         for key in dict.fromkeys(box.shipment_key for box in line.boxes):
@@ -419,6 +419,11 @@ def _without(line: LineFacts, boxes: Sequence[BoxFacts], items: Sequence[Purchas
     shown = _shown(items)
     back = [box for box in boxes if box.box_code not in shown]
     return replace(line, boxes=tuple(box for box in line.boxes if box not in back)) if back else line
+
+
+def nothing_is_left_beside(foreign: Sequence[str], items: Sequence[PurchaseOrderItemFacts]) -> bool:
+    """Some boxes were shipped by hand, and all others have left too."""
+    return bool(foreign) and all(each.box_codes for each in items)
 
 
 def by_hand(codes: Sequence[str]) -> str:
