@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from models.canonical import Origin
 from models.database import now
 from models.prepared import Found, Prepared, parameter
-from models.states import Kind, OrderState, WriteState
+from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Shipment, ShipmentLine, Write, WriteLine
 from tasks import guard, proofs, rests, scopes, upstreams
 from tasks.budget import AHEAD, BUDGET, seconds_until_free
@@ -26,6 +26,7 @@ from tasks.plan import LOOKS_FOR_ABSENCE, Plan, PlannedWrite, Situation, judge, 
 from tasks.plan.facts import CREATES, KOMET_WRITES, PURCHASE_ORDER_CREATES
 from tasks.runtime import Hint, Runtime, Timing, new_owner
 from tasks.situation import SituationReader
+from tasks.situation_rows import SCOPES
 from tasks.upstreams import Call, Obstacle, Obstacles
 from tasks.wake import hint_of
 
@@ -128,13 +129,20 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
         row.held_up_by = row.held_up_by if row.held_up_by == BUDGET else None
         if not isinstance(first, Write) and KINDS[first.kind].shared:
             first = _joined(session, run, row, first)
-        write = first if isinstance(first, Write) else _freeze(session, run, row, first)
+        write = first if isinstance(first, Write) else _freeze(session, run, row, found, first)
         comes_first = not isinstance(first, Write) and _was_begun_anew(situation, first)
         reach(write.kind, "planned", row.external_id or row.axerrio_key)
         address = Address(row.axerrio_key, row.external_id, is_told=row.inbound_applied is not None)
         return Decision(Chosen(write, address, comes_first, row.held_up_by == BUDGET), [])
     hints = scopes.wait_for(
-        session, row, plan.looks, run.runtime.timing, run.connection.settings, anew=bool(run.answered)
+        session,
+        row,
+        plan.looks,
+        run.runtime.timing,
+        run.connection.settings,
+        found,
+        _scopes_of(found),
+        anew=bool(run.answered),
     )
     row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
     # One that may not write is in nobody's turn.
@@ -318,9 +326,16 @@ def _joined(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Pl
     return planned
 
 
-def _freeze(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Write:
+def _scopes_of(found: Found) -> dict[tuple[Feed, str], int]:
+    return {(each.feed, each.key): each.id for each in found[SCOPES]}
+
+
+def _freeze(session: Session, run: Run, row: Order, found: Found, planned: PlannedWrite) -> Write:
     """Intent: the write's row with its frozen body and the lines it covers."""
     frozen = KINDS[planned.kind].freeze(session, run.connection, row, planned)
+    scope_id = None
+    if frozen.scope is not None:
+        scope_id = _scopes_of(found).get(frozen.scope) or scopes.find_or_make(session, row.connection_id, *frozen.scope)
     write = Write(
         connection_id=row.connection_id,
         order_id=row.id,
@@ -331,7 +346,7 @@ def _freeze(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Wr
         says=frozen.says,
         mark=frozen.mark,
         idempotency_key=f"axkomet-{new_owner()}",
-        scope_id=scopes.find_or_make(session, row.connection_id, *frozen.scope) if frozen.scope else None,
+        scope_id=scope_id,
         attempts=0,
         lines=[
             WriteLine(line_id=line_id, kind=planned.kind, is_open=True, sent=sent)

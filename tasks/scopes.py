@@ -33,10 +33,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from models.database import CLOCK, now
-from models.prepared import Number, Prepared, Rows, Together, parameter
+from models.prepared import Found, Number, Prepared, Rows, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
-from tasks.budget import RATIONED, SCOPES_READ, USED, Pace, pace_found
+from tasks.budget import RATIONED, Pace, pace_found
 from tasks.connection import ConnectionSettings
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
@@ -58,12 +58,6 @@ class _WaitRow(NamedTuple):
     active: bool
 
 
-class _ScopeRow(NamedTuple):
-    id: int
-    feed: Feed
-    key: str
-
-
 _ORDER, _CONNECTION = parameter("order_id", BigInteger()), parameter("connection_id", BigInteger())
 _of_key = (
     Scope.connection_id == _CONNECTION,
@@ -71,15 +65,8 @@ _of_key = (
     Scope.key == parameter("key", Text()),
 )
 _FOUND = Prepared(select(Scope.id).where(*_of_key))
-_feeds, _keys = parameter("feeds", ARRAY(Text())), parameter("keys", ARRAY(Text()))
-_asked = func.unnest(_feeds, _keys).table_valued("feed", "key").render_derived()
-_WAITS = Rows(_WaitRow, select(Wait.scope_id, Wait.active).where(Wait.order_id == _ORDER))
-_SCOPES = Rows(
-    _ScopeRow,
-    select(Scope.id, Scope.feed, Scope.key).join(
-        _asked, and_(Scope.connection_id == _CONNECTION, Scope.feed == _asked.c.feed, Scope.key == _asked.c.key)
-    ),
-)
+#: What an order waits for.
+WAITS = Rows(_WaitRow, select(Wait.scope_id, Wait.active).where(Wait.order_id == _ORDER))
 #: So many other orders of a connection at most make a read wait longer, each by what `Timing.coalesce` says.
 _MOST_OTHERS = 3
 _others = (
@@ -93,9 +80,7 @@ _others = (
     .subquery()
 )
 #: Other orders of the connection that are on their way, and may soon want the same read.
-_OTHERS_AT_WORK = Rows(Number, select(cast(func.count(), Integer).label("value")).select_from(_others))
-#: What an order waits for, the scopes that it is to wait for, how fast they may be read, and whether others will ask.
-_WAITING = Together(_WAITS, _SCOPES, USED, SCOPES_READ, _OTHERS_AT_WORK)
+OTHERS_AT_WORK = Rows(Number, select(cast(func.count(), Integer).label("value")).select_from(_others))
 _changed = (
     func.unnest(parameter("changed", ARRAY(BigInteger())), parameter("active", ARRAY(Boolean())))
     .table_valued("scope_id", "active")
@@ -190,6 +175,8 @@ def wait_for(
     looks: Iterable[Look],
     timing: Timing,
     settings: ConnectionSettings,
+    found: Found,
+    known: Mapping[tuple[Feed, str], int],
     *,
     anew: bool = False,
 ) -> list[Hint]:
@@ -201,6 +188,8 @@ def wait_for(
         looks: what it waits for.
         timing: of the process.
         settings: of its connection.
+        found: what was asked together with `WAITS`, `OTHERS_AT_WORK`, `USED` and `SCOPES_READ`.
+        known: ids of scopes, by feed and key, as far as they are known.
         anew: something was done since it began to wait, so that what it waits for actively is another look.
 
     Returns:
@@ -209,20 +198,10 @@ def wait_for(
     of_looks = {
         (look.feed, look.key): look for look in sorted(looks, key=lambda look: (look.feed, look.key, look.active))
     }
-    found = _WAITING.read(
-        session,
-        order_id=order.id,
-        connection_id=order.connection_id,
-        feeds=[feed.value for feed, _ in of_looks],
-        keys=[key for _, key in of_looks],
-        company=settings.company,
-        lease=timedelta(seconds=timing.order_lease),
-    )
-    known = {(each.feed, each.key): each.id for each in found[_SCOPES]}
     wanted = {
         known.get(name) or find_or_make(session, order.connection_id, *name): look for name, look in of_looks.items()
     }
-    present = {each.scope_id: each.active for each in found[_WAITS]}
+    present = {each.scope_id: each.active for each in found[WAITS]}
     changed = [scope_id for scope_id, look in wanted.items() if present.get(scope_id) is not look.active]
     if changed or not present.keys() <= wanted.keys():
         _WAIT.run(
@@ -238,7 +217,7 @@ def wait_for(
     pace = pace_found(settings, found)
     rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
     after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
-    return request(session, fresh, timing, after, within=timing.coalesce * found.number(_OTHERS_AT_WORK))
+    return request(session, fresh, timing, after, within=timing.coalesce * found.number(OTHERS_AT_WORK))
 
 
 def request(

@@ -148,6 +148,7 @@ class _Reading:
             ship_dates=[day.isoformat() for day in days if day is not None],
             truck_date=row.truck_date.isoformat(),
             company=connection.settings.company,
+            lease=timedelta(seconds=timing.order_lease),
         )
         self._now = now(session)
         self._looks = self.found[LOOKS]

@@ -49,6 +49,7 @@ from models.tables import (
 from models.tables import Mapping as MappingRow
 from tasks.budget import AHEAD, SCOPES_READ, USED
 from tasks.plan.facts import LOOKS_FOR_ABSENCE, MISSES_FOR_GONE
+from tasks.scopes import OTHERS_AT_WORK, WAITS
 from tasks.upstreams import REFUSED_METHODS, UPSTREAMS
 from tasks.wanted import REFERENCE
 
@@ -110,6 +111,14 @@ class LookRow(NamedTuple):
     id: int
     began_at: datetime
     complete: bool
+
+
+class ScopeRow(NamedTuple):
+    """A scope that shows something of the order."""
+
+    id: int
+    feed: Feed
+    key: str
 
 
 class Word(NamedTuple):
@@ -265,6 +274,7 @@ _scopes = union(
     _of_connection.where(Scope.feed == Feed.LABELS),
     _scope.where(Scope.id.in_(select(Write.scope_id).where(Write.id.in_(_write_ids)))),
 ).subquery("scopes_of_order")
+SCOPES = Rows(ScopeRow, select(_scopes.c.id, _scopes.c.feed, _scopes.c.key))
 _newest = (
     select(Observation.id, Observation.began_at, Observation.complete)
     .where(Observation.scope_id == _scopes.c.id)
@@ -294,7 +304,10 @@ SITUATION = Together(
     WRITES,
     WRITE_LINES,
     PROOFS,
+    SCOPES,
     LOOKS,
+    WAITS,
+    OTHERS_AT_WORK,
     UPSTREAMS,
     REFUSED_METHODS,
     AHEAD,
