@@ -335,6 +335,13 @@ def test_work_that_fails_gives_its_message_up(ledger: Ledger, world: World) -> N
         assert session.get_one(Order, hint.row_id).hinted_until is None
 
 
+@pytest.fixture
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread without a share is denied at once."""
+    monkeypatch.setattr("tasks.shares._MOMENT", 0.0)
+
+
+@pytest.mark.usefixtures("nobody_waits")
 def test_who_holds_no_thread_finds_one_however_many_are_slow() -> None:
     shares = Shares(threads=16, connections=6)
     with ExitStack() as stack:
@@ -343,6 +350,7 @@ def test_who_holds_no_thread_finds_one_however_many_are_slow() -> None:
         assert stack.enter_context(shares.thread(5, is_read=False))
 
 
+@pytest.mark.usefixtures("nobody_waits")
 def test_many_connections_at_rest_keep_few_threads_free() -> None:
     shares = Shares(threads=16, connections=100)
     with ExitStack() as stack:
@@ -350,6 +358,7 @@ def test_many_connections_at_rest_keep_few_threads_free() -> None:
         assert granted == [8, 4, 1]
 
 
+@pytest.mark.usefixtures("nobody_waits")
 def test_a_read_of_its_own_passes_a_connections_orders() -> None:
     shares = Shares(threads=8, connections=2)
     with ExitStack() as stack:
