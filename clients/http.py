@@ -80,17 +80,15 @@ class Answer:
     Attributes:
         status: HTTP status.
         payload: the parsed JSON; numbers with a fraction are `Decimal` with the digits that were sent. None for a
-            204, which has no body, and where other media than JSON were asked for.
+            204, which has no body.
         headers: names in lower case.
         served_at: the `Date` header, UTC; None where missing or unreadable.
-        content: the body of a 2xx as it came, where other media than JSON were asked for.
     """
 
     status: int
     payload: Any
     headers: Mapping[str, str]
     served_at: datetime | None
-    content: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,6 @@ class HttpCore:
         headers: Mapping[str, str] | None = None,
         write: bool,
         before_send: Callable[[], None] | None = None,
-        media: str | None = None,
     ) -> T:
         """Make one call, once.
 
@@ -201,15 +198,13 @@ class HttpCore:
             write: it changes something over there.
             before_send: runs after the gate and before the first byte; what it raises goes to the caller, and
                 nothing is sent.
-            media: what is asked for in place of JSON.
 
         Raises:
             NotSent: surely nothing was sent.
             Unanswered: the request may have arrived: broken off, out of time, 3xx, 408, 425, 5xx, not JSON.
             Refused: 401 (`token`), 403 (`right`), 429 (`limit`).
         """
-        accept = {} if media is None else {"accept": media}
-        request = self._request(operation, method, path, params, body, {**accept, **(headers or {})})
+        request = self._request(operation, method, path, params, body, headers or {})
         self._gate.enter(operation, write=write, patience=self._timeout)
         # Its time begins before the caller commits `sent`: whoever reads that commit may count on the call's end.
         deadline = _Deadline(self._timeout, began=not self._own_network)
@@ -224,7 +219,7 @@ class HttpCore:
         try:
             response, content = self._response(operation, request, deadline)
             status = response.status_code
-            result = read(self._judge(operation, response, content, media))
+            result = read(self._judge(operation, response, content))
         except ClientError as error:
             self._tell(Ended(self._system, operation, write, _outcome_of(error), status, time.monotonic() - began))
             raise
@@ -314,7 +309,7 @@ class HttpCore:
             return Unanswered(self._system, operation, f"no whole answer within {self._timeout:g} s")
         return Unanswered(self._system, operation, f"the connection broke: {type(error).__name__}")
 
-    def _judge(self, operation: str, response: httpx.Response, content: bytes, media: str | None) -> Answer:
+    def _judge(self, operation: str, response: httpx.Response, content: bytes) -> Answer:
         status = response.status_code
         if not (200 <= status < 300 or 400 <= status < 500) or status in (408, 425):
             wait = _retry_after(response.headers.get("retry-after"), _http_date(response.headers.get("date")))
@@ -336,11 +331,7 @@ class HttpCore:
                 code,
             )
         headers = {name: self._secret.sub("…", value) for name, value in response.headers.items()}
-        if media is not None and status < 300:
-            return Answer(status, None, headers, served_at, content)
-        if status == 204 or (media is not None and status == 406):
-            is_json = True  # nothing is said in a body, or need be
-        if not is_json:
+        if status != 204 and not is_json:  # a 204 says nothing in a body
             raise Unanswered(self._system, operation, f"HTTP {status} with something that is not JSON")
         return Answer(status, payload, headers, served_at)
 

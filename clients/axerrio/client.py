@@ -8,7 +8,7 @@ such as a look at what exists already, is the caller's.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -152,28 +152,16 @@ class AxerrioClient:
 
         return self._ask(operation, "GET", f"sales-orders/{quote(key, safe='')}", found)
 
-    def procurement_status(self, key: str) -> ApprovalReport | None:
-        """What Axerrio holds about the procurement of an order; None if it holds nothing."""
-        path = f"sales-orders/{quote(key, safe='')}/procurement-status"
-        return self._found("procurement-status.get", path, read_approval)
-
     def inbound_order(self, external_id: str) -> InboundOrder | None:
         """What Axerrio said to an order born in Komet; None if it has none of that id."""
-        return self._found("inbound-orders.get", f"inbound-orders/{quote(external_id, safe='')}", read_inbound)
+        operation = "inbound-orders.get"
 
-    def label_content(self, label_id: str, media: Literal["application/zpl", "application/pdf"]) -> bytes:
-        """The label itself, for a printer. Refused where Axerrio does not offer it in this form."""
-        operation = "labels.content"
+        def found(answer: Answer) -> InboundOrder | None:
+            if answer.status in (404, 410):
+                return None
+            return self._read(operation, self._object(operation, answer), read_inbound)
 
-        def label(answer: Answer) -> bytes:
-            if answer.status >= 400:
-                raise self._refusal(operation, answer)
-            declared = answer.headers.get("content-type", "").partition(";")[0].strip().casefold()
-            if declared.endswith(("html", "json", "xml")) or not answer.content.strip():
-                raise Unanswered(_SYSTEM, operation, "the answer is empty, a web page or data: no label")
-            return answer.content
-
-        return self._ask(operation, "GET", f"labels/{quote(label_id, safe='')}/content", label, media=media)
+        return self._ask(operation, "GET", f"inbound-orders/{quote(external_id, safe='')}", found)
 
     def put_references(
         self, key: str, body: Json, *, idempotency_key: str, before_send: BeforeSend | None = None
@@ -272,14 +260,6 @@ class AxerrioClient:
 
         return self._ask(operation, "GET", f"{feed}/sync/{sequence}", page, params={"limit": str(limit)})
 
-    def _found(self, operation: str, path: str, read: Callable[[Any], T]) -> T | None:
-        def found(answer: Answer) -> T | None:
-            if answer.status in (404, 410):
-                return None
-            return self._read(operation, self._object(operation, answer), read)
-
-        return self._ask(operation, "GET", path, found)
-
     def _put(
         self,
         operation: str,
@@ -310,7 +290,6 @@ class AxerrioClient:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
         before_send: BeforeSend | None = None,
-        media: str | None = None,
     ) -> T:
         return self._core.call(
             operation,
@@ -322,7 +301,6 @@ class AxerrioClient:
             headers={"x-correlation-id": str(uuid4()), **(headers or {})},
             write=method != "GET",
             before_send=before_send,
-            media=media,
         )
 
     def _object(self, operation: str, answer: Answer) -> Json:

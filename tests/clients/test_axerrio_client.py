@@ -49,13 +49,13 @@ TOKEN = "s3cret"
 class Axerrio:
     """An Axerrio that gives one answer and keeps what it was asked."""
 
-    def __init__(self, answer: Any, status: int = 200, tenant: str | None = "farm1", media: str = "") -> None:
+    def __init__(self, answer: Any, status: int = 200, tenant: str | None = "farm1") -> None:
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.asked: list[httpx.Request] = []
 
         def handle(request: httpx.Request) -> httpx.Response:
             self.asked.append(request)
-            return httpx.Response(status, content=content, headers={"content-type": media})
+            return httpx.Response(status, content=content)
 
         self.client = AxerrioClient(
             AxerrioSettings(base_url="https://axerrio.example/", token_env="T", tenant=tenant),
@@ -604,32 +604,9 @@ class TestOneOrder:
         with pytest.raises(Refused):
             axerrio.client.order("SO-1")
         with pytest.raises(Refused):
-            axerrio.client.procurement_status("SO-1")
-        with pytest.raises(Refused):
             axerrio.client.inbound_order("SO-1")
         with pytest.raises(Refused):
             axerrio.client.delete_inbound_order("SO-1", idempotency_key="k")
-
-
-class TestProcurementStatus:
-    def test_is_read(self) -> None:
-        axerrio = Axerrio(
-            {"status": "approved", "purchaseOrders": [{"number": 7, "status": "pending"}], "changedAt": 1}
-        )
-        assert axerrio.client.procurement_status("SO 1") == ApprovalReport(
-            status=PurchaseOrderStatus.APPROVED,
-            purchase_orders=(PurchaseOrderState(number="7", status=PurchaseOrderStatus.PENDING),),
-        )
-        assert axerrio.asked[0].method == "GET"
-        assert axerrio.asked[0].url.raw_path == b"/api/v1/sales-orders/SO%201/procurement-status"
-
-    def test_that_is_not_there(self) -> None:
-        assert Axerrio({"code": "does-not-exist"}, 404).client.procurement_status("SO-1") is None
-
-    @pytest.mark.parametrize("answer", [{}, {"status": "parked"}, {"status": "approved", "purchaseOrders": [{}]}])
-    def test_is_not_guessed(self, answer: Any) -> None:
-        with pytest.raises(Unanswered):
-            Axerrio(answer).client.procurement_status("SO-1")
 
 
 class TestInboundBody:
@@ -870,47 +847,6 @@ class TestInboundOrders:
             client.close()
 
 
-class TestLabelContent:
-    def test_is_given_as_it_is(self) -> None:
-        axerrio = Axerrio(b"^XA\xff\x00^XZ", media="application/zpl; charset=utf-8")
-        assert axerrio.client.label_content("L/1", "application/zpl") == b"^XA\xff\x00^XZ"
-        (request,) = axerrio.asked
-        assert request.url.raw_path == b"/api/v1/labels/L%2F1/content"
-        assert request.headers["accept"] == "application/zpl"
-        for declared in ("", "text/plain", "application/octet-stream", "application/pdf"):
-            assert Axerrio(b"%PDF-1.7", media=declared).client.label_content("1", "application/pdf")
-
-    @pytest.mark.parametrize(
-        ("content", "declared"),
-        [
-            (b"<html>", "text/html; charset=utf-8"),
-            (b"{}", "application/json"),
-            (b"{}", "application/problem+json"),
-            (b"<x/>", "application/XML"),
-            (b"", "application/pdf"),
-            (b" \n", "application/zpl"),
-        ],
-    )
-    def test_no_label(self, content: bytes, declared: str) -> None:
-        with pytest.raises(Unanswered):
-            Axerrio(content, media=declared).client.label_content("1", "application/pdf")
-
-    @pytest.mark.parametrize(
-        ("content", "status", "kind"),
-        [
-            (b"", 406, RefusalKind.OTHER),
-            (b"<html>", 406, RefusalKind.OTHER),
-            ({"code": "not-acceptable"}, 406, RefusalKind.OTHER),
-            ({"code": "does-not-exist"}, 404, RefusalKind.GONE),
-            ({}, 401, RefusalKind.TOKEN),
-        ],
-    )
-    def test_a_no(self, content: Any, status: int, kind: RefusalKind) -> None:
-        with pytest.raises(Refused) as caught:
-            Axerrio(content, status).client.label_content("1", "application/zpl")
-        assert caught.value.kind is kind
-
-
 class TestIdentity:
     def test_is_read(self) -> None:
         answer = {
@@ -1003,6 +939,11 @@ class TestWrites:
         with pytest.raises(Unanswered):
             Axerrio(answer).client.put_references("SO-1", {}, idempotency_key="k")
 
+    @pytest.mark.parametrize("answer", [{}, {"status": "parked"}, {"status": "approved", "purchaseOrders": [{}]}])
+    def test_an_approval_is_not_guessed(self, answer: Any) -> None:
+        with pytest.raises(Unanswered):
+            Axerrio(answer).client.put_procurement_status("SO-1", {}, idempotency_key="k")
+
     @pytest.mark.parametrize(
         ("status", "kind"),
         [
@@ -1059,13 +1000,11 @@ def test_the_gate_is_told_what_comes() -> None:
         transport=httpx.MockTransport(lambda _: httpx.Response(404, json={})),
     )
     client.order("1")
-    client.procurement_status("1")
     client.inbound_order("1")
     client.delete_inbound_order("1", idempotency_key="k")
     calls: list[Callable[[], object]] = [
         client.identity,
         lambda: client.labels_after(0),
-        lambda: client.label_content("1", "application/pdf"),
         lambda: client.put_inbound_order("1", {}, idempotency_key="k"),
     ]
     for call in calls:
@@ -1073,11 +1012,9 @@ def test_the_gate_is_told_what_comes() -> None:
             call()
     assert gate.entered == [
         ("sales-orders.get", False),
-        ("procurement-status.get", False),
         ("inbound-orders.get", False),
         ("inbound-orders.delete", True),
         ("identity", False),
         ("labels.sync", False),
-        ("labels.content", False),
         ("inbound-orders.put", True),
     ]
