@@ -7,7 +7,6 @@ such as a look at what exists already, is the caller's.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -63,12 +62,10 @@ class FeedRecord:
     Attributes:
         sequence: its place in the feed; None where it names none that can be used.
         content: what it says, or why it could not be read.
-        raw: as received, decimals as text so that a JSON column takes it; JSON text if it is not an object.
     """
 
     sequence: int | None
     content: Order | Label | Shipment | CatalogueArticle | Tombstone | Unreadable
-    raw: Json | str
 
 
 @dataclass(frozen=True)
@@ -341,7 +338,7 @@ def _feed_record(
     except ValueError as error:
         key = _key(raw, head.model_fields["key"].alias or "key")
         content = Unreadable(sequence=sequence, key=key, reason=reason(error), raw=json_text(raw))
-    return FeedRecord(sequence, content, _storable(raw) if isinstance(raw, dict) else json_text(raw))
+    return FeedRecord(sequence, content)
 
 
 def _sequence(value: object) -> int | None:
@@ -358,14 +355,6 @@ def _key(raw: Any, name: str) -> str | None:
     except ValueError:
         return None
     return found if 0 < len(found) <= LONGEST_NAME else None
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _storable(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_storable(each) for each in value]
-    return str(value) if isinstance(value, Decimal) else value
 
 
 def _problem(payload: Any) -> str:

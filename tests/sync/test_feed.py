@@ -85,7 +85,7 @@ def test_a_record_that_a_later_one_of_its_page_replaces_is_put_aside_no_more(
     def with_an_older_one(sequence: int, limit: int) -> FeedPage:
         page = fetch(sequence, limit)
         unreadable = Unreadable(sequence=0, key=key, reason="it was broken", raw="{}")
-        return replace(page, records=(FeedRecord(0, unreadable, "{}"), *page.records)) if page.records else page
+        return replace(page, records=(FeedRecord(0, unreadable), *page.records)) if page.records else page
 
     monkeypatch.setattr(client, "sales_orders_after", with_an_older_one)
     ledger.live(60)
@@ -112,7 +112,7 @@ def test_a_record_whose_place_was_broken_on_its_way_is_asked_for_once_more(
             return page
         without_place = broken.pop()
         records = (
-            FeedRecord(None, Unreadable(sequence=None, key=None, reason="it was broken", raw="{}"), "{}")
+            FeedRecord(None, Unreadable(sequence=None, key=None, reason="it was broken", raw="{}"))
             if each.content.key in without_place
             else each
             for each in page.records
