@@ -30,8 +30,6 @@ PROGRESS = (OrderState.RECEIVED, OrderState.PREBOOKED, OrderState.ORDERED, Order
 #: Flags: something waits for a person.
 WAITING = (OrderState.MAPPING_REQUIRED, OrderState.HELD, OrderState.FAILED)
 FINAL = tuple(state for state in OrderState if state.is_final)
-#: Not at its end.
-OPEN = tuple(state for state in OrderState if not state.is_final)
 
 
 class Move(NamedTuple):

@@ -120,19 +120,19 @@ class AxerrioClient:
         record = self._ask(operation, "GET", "identity", found)
         return Identity(tenant_id=record.tenant_id, name=record.name, time_zone=record.time_zone, clock=record.clock)
 
-    def sales_orders_after(self, sequence: int, limit: int = 200) -> FeedPage:
+    def sales_orders_after(self, sequence: int, limit: int) -> FeedPage:
         """The changed orders after a sequence, ascending, at most `limit` of them (1,000 at most)."""
         return self._page("sales-orders", sequence, limit, read_order)
 
-    def labels_after(self, sequence: int, limit: int = 200) -> FeedPage:
+    def labels_after(self, sequence: int, limit: int) -> FeedPage:
         """The changed labels after a sequence, ascending, at most `limit` of them (1,000 at most)."""
         return self._page("labels", sequence, limit, read_label, LabelHead)
 
-    def shipments_after(self, sequence: int, limit: int = 200) -> FeedPage:
+    def shipments_after(self, sequence: int, limit: int) -> FeedPage:
         """The changed shipments after a sequence, ascending, at most `limit` of them (1,000 at most)."""
         return self._page("shipments", sequence, limit, read_shipment)
 
-    def articles_after(self, sequence: int, limit: int = 200) -> FeedPage:
+    def articles_after(self, sequence: int, limit: int) -> FeedPage:
         """The changed articles after a sequence, ascending, at most `limit` of them (1,000 at most)."""
         return self._page("articles", sequence, limit, read_catalogue_article)
 

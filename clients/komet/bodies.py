@@ -172,7 +172,7 @@ def prebook_body(
     box_types: Mapping[str, BoxType],
     packings: Mapping[str, str],
     settings: KometSettings,
-    products: Mapping[str, ProductName] | None = None,
+    products: Mapping[str, ProductName],
 ) -> tuple[Json, tuple[str, ...]]:
     """The body of "Create a Prebook" for lines of an order, without the token.
 
@@ -210,7 +210,7 @@ def prebook_body(
         "customerPO": texts.fit(order.customer_reference, _CUSTOMER_PO, "customer reference"),
         "comments": _comments(order, mark, profile, texts),
         "companyLocationCode": settings.location_code,
-        "prebookItems": [_prebook_item(line, box_types, packings, profile, products or {}, texts) for line in lines],
+        "prebookItems": [_prebook_item(line, box_types, packings, profile, products, texts) for line in lines],
     }
     return _without_empty(body), tuple(texts.warnings)
 
@@ -319,7 +319,7 @@ def mixed_purchase_order_body(
     box_types: Mapping[str, BoxType],
     packings: Mapping[str, str],
     settings: KometSettings,
-    products: Mapping[str, ProductName] | None = None,
+    products: Mapping[str, ProductName],
 ) -> tuple[Json, tuple[str, ...]]:
     """The body of "Create a Purchase Order with Breakdowns" out of prebook items, without the token.
 
@@ -341,7 +341,7 @@ def mixed_purchase_order_body(
         KeyError: a packing whose box type is not in `box_types`.
     """
     texts = _Texts(settings.profile)
-    entries = [_mixed_item(item, box_types, packings, settings.profile, products or {}, texts) for item in items]
+    entries = [_mixed_item(item, box_types, packings, settings.profile, products, texts) for item in items]
     return _purchase_order(ship_date, purchase_order_number, settings, entries), tuple(texts.warnings)
 
 
@@ -462,9 +462,9 @@ def encode_body(body: Json, token: str, profile: KometProfile) -> bytes:
     return json_text({"authenticationToken": token, **_numbered(body, decimals)}).encode()
 
 
-def body_size(body: Json, token_length: int = 50) -> int:
-    """Most bytes that a body takes on the wire. Komet takes 64 kB."""
-    return len(json_text({"authenticationToken": "t" * token_length, **body}))
+def body_size(body: Json) -> int:
+    """Most bytes that a body takes on the wire, with a token of 50 characters. Komet takes 64 kB."""
+    return len(json_text({"authenticationToken": "t" * 50, **body}))
 
 
 def _numbered(value: Any, decimals: set[str]) -> Any:

@@ -52,11 +52,10 @@ class Listing(Generic[T]):
 
 @dataclass(frozen=True)
 class PrebookCreated:
-    """Komet made the prebook. Each id is there only if the answer named it; `item_ids` in the answer's order."""
+    """Komet made the prebook. Id and number are there only if the answer named them."""
 
     prebook_id: str | None
     number: str | None
-    item_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,12 @@ class AwbResult:
         item_id: of the purchase order's item; more than once where it stood in several entries.
         done: whether its boxes are on the air waybill now.
         message: Komet's words.
-        box_codes: of its boxes, where Komet names them.
         new_item_id: of the item that was split off, where the answer names one.
     """
 
     item_id: str
     done: bool
     message: str
-    box_codes: tuple[str, ...]
     new_item_id: str | None
 
 
@@ -185,13 +182,9 @@ class KometClient:
     def create_prebook(self, body: Json, before_send: BeforeSend | None = None) -> PrebookCreated:
         """Make a prebook ("Create a Prebook") of a body by `prebook_body`."""
         answer = self._write("prebook.create", body, before_send)
-        arrays = (answer.get(name) for name in ("prebookItems", "items", "details"))
-        items = next((each for each in arrays if isinstance(each, list)), [])
-        ids = (_id(item, ("prebookItemId",)) for item in items if isinstance(item, dict))
         return PrebookCreated(
             prebook_id=_id(answer, ("prebookId", "id")),
             number=_id(answer, ("prebookNumber", "number")),
-            item_ids=tuple(each for each in ids if each),
         )
 
     def create_purchase_order(self, body: Json, before_send: BeforeSend | None = None) -> PurchaseOrderCreated:
@@ -227,7 +220,6 @@ class KometClient:
                 item_id=each.item_id,
                 done=each.done,
                 message=self._core.words(each.message),
-                box_codes=each.box_codes,
                 new_item_id=None if each.new_item_id == "0" else each.new_item_id,
             )
             for each in results

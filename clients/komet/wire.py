@@ -113,7 +113,6 @@ class AwbResultRecord(Wire):
     item_id: Id = Field(alias="poItemId")
     done: Flag = Field(alias="status")
     message: Text = ""
-    box_codes: tuple[Key, ...] = Field(default=(), alias="boxCodes")
     new_item_id: Name | None = Field(default=None, alias="newPOItemId")
 
 

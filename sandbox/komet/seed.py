@@ -2,10 +2,10 @@
 
 import itertools
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _ids = itertools.count(50_001)
 
@@ -88,16 +88,6 @@ class Settings(_Seed):
     auth_failure: Literal["body", "http401"] = "body"
     daily_limit: int | None = Field(default=None, ge=0)  # requests since seeding
     limit_failure: Literal["body", "http429"] = "body"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _older_name(cls, given: Any) -> Any:
-        """Read `zero_items_shown`, the older name of `deleted_items`."""
-        if not isinstance(given, dict) or "zero_items_shown" not in given:
-            return given
-        shown = TypeAdapter(bool).validate_python(given["zero_items_shown"])
-        rest = {name: value for name, value in given.items() if name != "zero_items_shown"}
-        return rest | {"deleted_items": "zero" if shown else "gone"}
 
 
 def _carriers() -> list[Carrier]:

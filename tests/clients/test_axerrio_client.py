@@ -66,7 +66,7 @@ class Axerrio:
         )
 
     def page(self) -> tuple[FeedRecord, ...]:
-        return self.client.sales_orders_after(900).records
+        return self.client.sales_orders_after(900, 200).records
 
 
 def order_record(**changes: Any) -> dict[str, Any]:
@@ -456,7 +456,7 @@ class TestAllFeeds:
 
 class TestLabels:
     def read(self, record: dict[str, Any]) -> Label | str:
-        (only,) = Axerrio(paged(record)).client.labels_after(0).records
+        (only,) = Axerrio(paged(record)).client.labels_after(0, 200).records
         if isinstance(only.content, Unreadable):
             assert only.content.key == "L-1"
             return only.content.reason
@@ -509,7 +509,7 @@ class TestLabels:
 
 class TestShipments:
     def read(self, record: dict[str, Any]) -> Shipment | str:
-        (only,) = Axerrio(paged(record)).client.shipments_after(0).records
+        (only,) = Axerrio(paged(record)).client.shipments_after(0, 200).records
         if isinstance(only.content, Unreadable):
             return only.content.reason
         assert isinstance(only.content, Shipment)
@@ -563,7 +563,7 @@ class TestShipments:
 
 def test_articles() -> None:
     records = [article_record(), article_record(description=None), article_record(code=None)]
-    first, second, third = Axerrio(paged(*records)).client.articles_after(0).records
+    first, second, third = Axerrio(paged(*records)).client.articles_after(0, 200).records
     assert first.content == CatalogueArticle(key="A-100", code="RFREE50", description="Rose")
     assert second.content == CatalogueArticle(key="A-100", code="RFREE50", description="")
     assert isinstance(third.content, Unreadable)
@@ -998,7 +998,7 @@ def test_the_gate_is_told_what_comes() -> None:
     client.delete_inbound_order("1", idempotency_key="k")
     calls: list[Callable[[], object]] = [
         client.identity,
-        lambda: client.labels_after(0),
+        lambda: client.labels_after(0, 200),
         lambda: client.put_inbound_order("1", {}, idempotency_key="k"),
     ]
     for call in calls:

@@ -116,6 +116,8 @@ def test_a_company_that_sets_no_ship_date_shows_nothing(world: World) -> None:
     world.settings(sets_ship_date=False)
     world.create(roses())
     assert world.get("prebook.details.list", date=world.day(6)) == {"message": "Orders not found.OK", "status": 1}
+    world.settings(empty_status="0")
+    assert world.get("prebook.details.list", date=world.day(6)) == {"message": "Orders not found.OK", "status": 0}
     world.create(roses(vendorShipDate=world.day(3)))
     assert len(world.item_ids()) == 1
 

@@ -27,10 +27,6 @@ def test_a_deleted_prebook_item_stands_at_0(world: World) -> None:
     world.settings(deleted_items="gone", repeated_delete="refused")
     assert boxes(world) == [7]
     assert "already deleted" in delete(world, first)["message"]
-    world.settings(zero_items_shown=True)
-    assert boxes(world) == [0, 7], "by its older name"
-    world.settings(zero_items_shown=False)
-    assert boxes(world) == [7]
 
 
 def test_only_an_item_of_ours_in_its_own_prebook_is_deleted(world: World) -> None:

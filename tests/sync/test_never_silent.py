@@ -33,7 +33,7 @@ from worker.status import status
 def test_an_empty_list_counts_once_nothing_of_ours_should_be_in_it(ledger: Ledger, world: World) -> None:
     """A person took the other order of that truck date out of Komet: the list is empty for ever."""
     ledger.earn_proof()
-    world.settings(zero_items_shown=False)
+    world.settings(deleted_items="gone")
     for item in world.company["prebooks"][0]["items"]:
         world.control("edit", company_token=world.komet_token, prebook_item_id=item["id"], boxes=0)
     world.fault("reset_before", "prebook.create", times=1)
