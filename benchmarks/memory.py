@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from benchmarks.cost import MIB, resident
 from benchmarks.report import publish, table
 from benchmarks.site import running_site
-from models.states import OrderState, WriteState
+from models.states import FINAL, OrderState, WriteState
 from models.tables import Observation, Order, Write
 from tests.processes.plant import Plant
 from tests.world import World
@@ -38,7 +38,6 @@ _OPEN = 40
 #: They leave on so many days.
 _DAYS = 14
 _MOST_GROWTH = 0.1
-_ENDED = [state for state in OrderState if state.is_final]
 
 
 @dataclass
@@ -81,7 +80,7 @@ def measure(warm: float, minutes: float) -> Run:
             began = time.monotonic()
             while (at := time.monotonic() - began) < run.warm + minutes * 60:
                 with plant.sessions() as session:
-                    ended = session.scalars(select(func.count()).where(Order.state.in_(_ENDED))).one()
+                    ended = session.scalars(select(func.count()).where(Order.state.in_(FINAL))).one()
                     standing = session.scalars(select(Order.axerrio_key).where(Order.state == OrderState.ORDERED)).all()
                 for key in set(standing) - cancelled:
                     world.place(key=key, status="cancelled")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from clients.axerrio.settings import AxerrioSettings
 from clients.komet.settings import KometSettings
 from models import tables
-from models.states import CHANGED, WINDOW, Feed, OrderState
+from models.states import CHANGED, FINAL, WINDOW, Feed
 from tasks.dates import is_time_zone
 
 if TYPE_CHECKING:  # heavy, and who only reads the settings calls nobody
@@ -34,7 +34,6 @@ _PLANNED_WITH = {
     "packings",
     "time_zone",
 }
-_FINAL = [state for state in OrderState if state.is_final]
 #: What every connection reads, whether somebody waits for it or not: feed and key.
 _ALWAYS_READ = (
     (Feed.SALES_ORDERS, ""),
@@ -177,7 +176,7 @@ def register(session: Session, settings: ConnectionSettings) -> int:
         row.settings_hash = digest
         session.execute(
             update(tables.Order)
-            .where(tables.Order.connection_id == row.id, tables.Order.state.not_in(_FINAL))
+            .where(tables.Order.connection_id == row.id, tables.Order.state.not_in(FINAL))
             .values(due_at=func.axkomet_now(), hinted_until=None)
         )
     for feed, key in _ALWAYS_READ:
@@ -197,7 +196,7 @@ def register(session: Session, settings: ConnectionSettings) -> int:
 
 def _lock_open_orders(session: Session, connection_id: int) -> None:
     """By ascending id, as the tables ask for."""
-    rows = select(tables.Order.id).where(tables.Order.connection_id == connection_id, tables.Order.state.not_in(_FINAL))
+    rows = select(tables.Order.id).where(tables.Order.connection_id == connection_id, tables.Order.state.not_in(FINAL))
     session.execute(rows.order_by(tables.Order.id).with_for_update(key_share=True))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from models.canonical import LineStatus, OrderStatus, Origin
 from models.canonical import Order as CanonicalOrder
 from models.database import now
-from models.states import HoldCode, Kind, OrderState, WriteState
+from models.states import FINAL, HoldCode, Kind, WriteState
 from models.tables import Connection as ConnectionRow
 from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks.connection import Connection, ConnectionSettings
@@ -170,8 +170,7 @@ def _standing(session: Session, order_ids: Sequence[int]) -> dict[int, dict[Any,
 
 
 def _limit(session: Session, connection: Connection) -> float:
-    final = [state for state in OrderState if state.is_final]
-    is_open = (Order.connection_id == connection.id, Order.state.not_in(final))
+    is_open = (Order.connection_id == connection.id, Order.state.not_in(FINAL))
     count = session.scalars(select(func.count()).select_from(Order).where(*is_open)).one()
     return min(connection.settings.change_guard, max(_LEAST, _PART * count))
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, t
 from sqlalchemy.orm import Session, aliased
 
 from models.database import now
-from models.states import Feed, OrderState, WriteState
+from models.states import FINAL, Feed, WriteState
 from models.tables import (
     Connection as ConnectionRow,
 )
@@ -45,7 +45,6 @@ OBSERVATIONS_KEPT = timedelta(days=3)
 _ORDERS, _ROWS = 500, 2000
 #: Seconds for each kind of rows in one run: a message must be done with before it is sent again.
 _LONGEST = 30.0
-_ENDED = tuple(state for state in OrderState if state.is_final)
 _OPEN = tuple(state for state in WriteState if state.is_open)
 
 
@@ -106,7 +105,7 @@ def _writes(runtime: Runtime, before: datetime) -> int:
 def _at_rest_since(before: datetime) -> tuple[ColumnElement[bool], ...]:
     """Orders that ended before a moment, and that nobody has touched or wants to look at since."""
     return (
-        Order.state.in_(_ENDED),
+        Order.state.in_(FINAL),
         Order.updated_at < before,
         Order.version_at < before,
         Order.due_at.is_(None),
@@ -200,7 +199,7 @@ def add_up(session: Session) -> None:
 
 def _waits(session: Session) -> int:
     """Of orders at their end that nobody looks at again: a scope that somebody waits for is read."""
-    over = select(Order.id).where(Order.state.in_(_ENDED), Order.due_at.is_(None), Order.lease_owner.is_(None))
+    over = select(Order.id).where(Order.state.in_(FINAL), Order.due_at.is_(None), Order.lease_owner.is_(None))
     waiting = over.where(Order.id.in_(select(Wait.order_id))).order_by(Order.id).limit(_ROWS)
     ids = session.scalars(waiting.with_for_update(skip_locked=True, key_share=True)).all()
     return len(session.scalars(delete(Wait).where(Wait.order_id.in_(ids)).returning(Wait.order_id)).all())

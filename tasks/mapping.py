@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from models import tables
 from models.canonical import Line, Origin
 from models.database import now
-from models.states import OrderState
+from models.states import FINAL
 from models.tables import Article, Connection, Order, OrderLine, PrebookItem
 from tasks.wake import lock_orders
 
@@ -28,7 +28,6 @@ _LEAST_LETTERS = 3
 #: Stands in a command that we print where a person's word belongs.
 _BLANK = "…"
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
-_FINAL = tuple(state for state in OrderState if state.is_final)
 
 
 def left_blank(article: str, *product: str) -> str | None:
@@ -170,7 +169,7 @@ def _waiting(session: Session, connection_id: int) -> dict[_Key, _Waiting]:
     rows = session.execute(
         select(OrderLine, Order)
         .join(Order, OrderLine.order_id == Order.id)
-        .where(Order.connection_id == connection_id, OrderLine.waits_for.is_not(None), Order.state.not_in(_FINAL))
+        .where(Order.connection_id == connection_id, OrderLine.waits_for.is_not(None), Order.state.not_in(FINAL))
         .order_by(OrderLine.id)
     )
     waiting: dict[_Key, _Waiting] = {}
@@ -363,7 +362,7 @@ def _those_that_wait(session: Session, mapping: Wanted) -> set[int]:
         .where(
             Order.connection_id == mapping.connection_id,
             OrderLine.waits_for.is_not(None),
-            Order.state.not_in(_FINAL),
+            Order.state.not_in(FINAL),
         )
     )
     return {id_ for id_, origin, word in session.execute(waiting) if word and (origin, word.casefold()) in waits}

@@ -20,7 +20,7 @@ from clients.komet.mark import NOBODYS
 from models import canonical, tables
 from models.canonical import References
 from models.database import now
-from models.states import WINDOW, Feed, OrderState
+from models.states import FINAL, WINDOW, Feed
 from tasks.connection import Connection, ConnectionSettings
 from tasks.dates import today_in
 from tasks.observe import observe
@@ -46,7 +46,6 @@ _OF_AXERRIO = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
 _INTERVALS = 3
 #: Seconds between two looks at a scope that somebody else reads.
 _PAUSE = 0.2
-_FINAL = [state for state in OrderState if state.is_final]
 _LINKS = "links in Axerrio"
 
 
@@ -190,7 +189,7 @@ class _Connection:
         """Ids of the orders that are not at their end, or were just woken; the nearest departure first."""
         meant = select(tables.Order.id).where(
             tables.Order.connection_id == self.connection.id,
-            or_(tables.Order.state.not_in(_FINAL), tables.Order.due_at.is_not(None)),
+            or_(tables.Order.state.not_in(FINAL), tables.Order.due_at.is_not(None)),
         )
         if self.departing is not None:
             meant = meant.where(tables.Order.departure_date == self.departing)
