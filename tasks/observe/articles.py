@@ -10,7 +10,7 @@ from clients.axerrio.client import FeedRecord
 from models import canonical
 from models.tables import Article, Order, OrderLine
 from tasks.connection import Connection
-from tasks.observe.sequence import read_page, set_aside
+from tasks.observe.sequence import read_page
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
@@ -21,7 +21,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of articles, and send anew what Axerrio rejected for want of one of them."""
 
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
-        set_aside(session, claim, records)
         words: set[str] = set()
         there, gone = [], []
         for record in records:

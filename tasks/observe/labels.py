@@ -9,7 +9,7 @@ from clients.axerrio.client import FeedRecord
 from models import canonical
 from models.tables import Label, Order
 from tasks.connection import Connection
-from tasks.observe.sequence import bury, is_news, lock_by_key, read_page, set_aside
+from tasks.observe.sequence import bury, is_news, lock_by_key, read_page
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
@@ -18,7 +18,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of labels; their orders look again."""
 
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
-        set_aside(session, claim, records)
         keys = [record.content.key for record in records if record.content.key is not None]
         stored = select(Label).where(Label.connection_id == connection.id, Label.key.in_(keys))
         known = {row.key: row for row in session.scalars(stored)}

@@ -18,7 +18,7 @@ from tasks.dates import today_in
 from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
 from tasks.observe.born_in_komet import learn_departure
-from tasks.observe.sequence import FORGOTTEN, read_page, set_aside
+from tasks.observe.sequence import FORGOTTEN, read_page
 from tasks.requeue import begin_afresh
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
@@ -97,7 +97,6 @@ class _Store:
         Returns:
             The locked rows of the orders that the page changed.
         """
-        set_aside(self._session, self._claim, records)
         rows = self._rows(records)
         born_here = [row for row in rows.values() if row.origin == Origin.AXERRIO]
         watch = Watch(self._session, self._connection, self._claim.scope_id, born_here)

@@ -64,6 +64,7 @@ def read_page(
             log.error("feed stopped", reason=reason)
             return []
         records = [*again, *_placed(page.records, cursor)]
+        put_aside(session, claim, (each.content for each in records if isinstance(each.content, Unreadable)))
         rows = store(session, records) if records else ()
         if mended:
             resolve(session, claim, UnreadableRecord.sequence.in_(mended))
@@ -166,11 +167,6 @@ def _wake_waiters(runtime: Runtime, connection: Connection, waiting: set[int]) -
         return []
     with runtime.sessions.begin() as session:
         return wake(session, lock_orders(session, waiting), connection, runtime.timing)
-
-
-def set_aside(session: Session, claim: Claim, records: Sequence[FeedRecord]) -> None:
-    """Keep the records that could not be read."""
-    put_aside(session, claim, (each.content for each in records if isinstance(each.content, Unreadable)))
 
 
 #: In place of a record's sequence after its feed was reset: where it stands in the feed now is not known.

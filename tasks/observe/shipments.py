@@ -12,7 +12,7 @@ from models import canonical
 from models.database import now
 from models.tables import Order, Shipment, ShipmentLine
 from tasks.connection import Connection
-from tasks.observe.sequence import bury, is_news, lock_by_key, read_page, set_aside
+from tasks.observe.sequence import bury, is_news, lock_by_key, read_page
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
@@ -21,7 +21,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store a page of shipments; the orders that they carry, or carried, look again."""
 
     def store(session: Session, records: Sequence[FeedRecord]) -> Sequence[Order]:
-        set_aside(session, claim, records)
         keys = [record.content.key for record in records if record.content.key is not None]
         stored = select(Shipment).where(Shipment.connection_id == connection.id, Shipment.key.in_(keys))
         known = {row.key: row for row in session.scalars(stored)}
