@@ -417,7 +417,6 @@ class Identity(Canonical):
     clock: datetime | None
 
 
-#: One record of a page, read: an order, or the reason why it could not be read.
 class Unreadable(Canonical):
     """A record that could not be read: put aside with its raw text, while the others of its page go on."""
 

@@ -12,11 +12,12 @@
                  ├─ boxes                       what left, each on the AWB call that was settled
                  ├─ mappings                    article to Komet product, as an admin set it
                  ├─ proofs                      for which kinds of write absence is proof
-                 ├─ upstreams ── paused_methods what keeps us from calling a system, or one method of it
+                 ├─ upstreams, paused_methods   what keeps us from calling a system, or one method of it
                  ├─ connection_notes            what people did to the connection as a whole
                  ├─ reference_data, unreadable_records
                  ├─ request_counts              calls that workers made, by method and outcome
     request_budget                              one row for each Komet company and five minutes
+    processes                                   workers and beat, as last seen alive
 
 **Locks are taken in this order**: orders by ascending id; then anything that belongs to a locked order (lines,
 writes, known items), without further locks; then scopes by ascending id; then connections; then upstreams; then paused
@@ -833,7 +834,7 @@ class UnreadableRecord(Base):
 
     id: Mapped[int] = _id()
     scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id", ondelete="CASCADE"))
-    #: Of scope and raw text: the same record read again is one row.
+    #: Of the raw text: the same record read again is one row of its scope.
     digest: Mapped[str]
     record_key: Mapped[str | None] = mapped_column(index=True)
     sequence: Mapped[int | None]
