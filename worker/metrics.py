@@ -29,7 +29,7 @@ from worker.connections import load_connections
 from worker.problems import Problem
 from worker.services import check_port
 from worker.settings import ServiceUrls, Settings
-from worker.status import status
+from worker.status import status, unknown
 from worker.today import EVERYBODY, turns
 
 log = structlog.get_logger()
@@ -41,22 +41,13 @@ Sample = tuple[tuple[str, ...], float]
 _PATIENCE = 2.0
 #: Where the broker keeps what workers have taken and not acknowledged.
 _TAKEN = "unacked"
-#: The status of a whole of which nothing can be said.
-_UNKNOWN: Json = {
-    "healthy": False,
-    "connections": [],
-    "not_taken_up": [],
-    "forgotten": [],
-    "workers": 0,
-    "beat": {"last_tick_at": None},
-}
 
 
 @dataclass(frozen=True)
 class Facts:
     """What the figures are made of. As it is made without arguments nothing can be said of anything."""
 
-    status: Json = field(default_factory=lambda: _UNKNOWN)
+    status: Json = field(default_factory=unknown)
     #: By connection and who: open orders, and of them those that leave today or tomorrow and are not safe.
     turns: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     #: By connection, method and outcome: requests, and seconds that they took.

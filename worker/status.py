@@ -77,12 +77,12 @@ def status(session: Session, connections: Iterable[ConnectionSettings], timing: 
         problems.append(f"No tick came for {INTERVALS} intervals: start `axkomet beat`, and look at worker and Redis.")
     facts = _facts(session, timing, moment)
     shown = []
-    unknown = []
+    untaken = []
     for settings in connections:
         connection_id = facts.ids.get(settings.name)
         if connection_id is None:
             problems.append(not_taken_up(settings.name))
-            unknown.append(settings.name)
+            untaken.append(settings.name)
             continue
         shown.append(_connection(facts, connection_id, settings, timing, problems))
     known = {each["name"] for each in shown}
@@ -96,10 +96,23 @@ def status(session: Session, connections: Iterable[ConnectionSettings], timing: 
         "healthy": not problems,
         "problems": problems,
         "connections": shown,
-        "not_taken_up": unknown,
+        "not_taken_up": untaken,
         "forgotten": [{"name": name, "orders": count} for name, count in forgotten.items()],
         "workers": workers,
         "beat": {"last_tick_at": iso(tick)},
+    }
+
+
+def unknown(*problems: str) -> Json:
+    """The same document where the ledger cannot be asked."""
+    return {
+        "healthy": False,
+        "problems": [*problems],
+        "connections": [],
+        "not_taken_up": [],
+        "forgotten": [],
+        "workers": 0,
+        "beat": {"last_tick_at": None},
     }
 
 

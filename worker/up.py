@@ -50,7 +50,7 @@ def look(settings: Settings) -> Json:
     Raises:
         Problem: the connections file or a service's URL is not as it must be.
     """
-    from worker.status import status
+    from worker.status import status, unknown
 
     connections = load_connections(settings.connections)
     try:
@@ -58,31 +58,18 @@ def look(settings: Settings) -> Json:
     except Problem as problem:
         if problem.exit_code != Exit.FAILED:
             raise
-        return _unknown(str(problem))
+        return unknown(str(problem))
     try:
         with ledger.sessions() as session:
             document = status(session, connections, timing_of(settings))
     except SQLAlchemyError as error:
-        return _unknown(untold(ledger.engine, error))
+        return unknown(untold(ledger.engine, error))
     finally:
         ledger.engine.dispose()
     if broken := check_redis(urls.redis_url):
         document["problems"].append(f"Redis does not answer: {broken}")
         document["healthy"] = False
     return document
-
-
-def _unknown(problem: str) -> Json:
-    """The status document where the ledger cannot be asked."""
-    return {
-        "healthy": False,
-        "problems": [problem],
-        "connections": [],
-        "workers": 0,
-        "beat": {"last_tick_at": None},
-        "not_taken_up": [],
-        "forgotten": [],
-    }
 
 
 def migrate(database_url: str) -> str | None:
