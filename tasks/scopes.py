@@ -50,7 +50,8 @@ REFERENCE_INTERVAL = 86_400.0
 _SLOWEST_RETRY = 16
 #: Times of one statement are closer than that.
 _CLOSE = timedelta(seconds=1)
-_BY_SEQUENCE = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
+#: Axerrio's feeds that bring what belongs to orders.
+ORDER_FEEDS = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
 
 
 class _WaitRow(NamedTuple):
@@ -444,7 +445,7 @@ def _next_read(
     passive = max(between_polls, pace.passive)
     if scope.key == WINDOW or scope.feed is Feed.ARTICLES:
         return moment + timedelta(seconds=max(timing.poll, min(_POLLS_FOR_ALL * passive, _SELDOM)))
-    if scope.feed in _BY_SEQUENCE:
+    if scope.feed in ORDER_FEEDS:
         return moment + timedelta(seconds=between_polls)
     if is_urgent:
         return moment + timedelta(seconds=max(between_polls, pace.active))

@@ -29,21 +29,18 @@ from tasks.plan.drift import Drift, Goods, Remark, Sight, copied, drift, goods, 
 from tasks.plan.facts import MISSES_FOR_GONE
 from tasks.polling import make_due
 from tasks.runtime import NOTHING_DUE, Hint, Runtime, Timing
-from tasks.scopes import find_or_make, words
+from tasks.scopes import ORDER_FEEDS, find_or_make, words
 from tasks.situation import SituationReader
 from tasks.upstreams import AXERRIO, Obstacles
 from tasks.wake import lock_order
 from worker.assembly import Ledger, id_of_connection, timing_of, tokens_of
 from worker.settings import ServiceUrls, Settings
-from worker.status import not_called, not_taken_up
+from worker.status import INTERVALS, not_called, not_taken_up
 from worker.wiring import make_connection
 from worker.witness import Witness
 
 Json = dict[str, Any]
 
-_OF_AXERRIO = (Feed.SALES_ORDERS, Feed.LABELS, Feed.SHIPMENTS)
-#: What is due no longer than so many polls or sweeps is about to be done.
-_INTERVALS = 3
 #: Seconds between two looks at a scope that somebody else reads.
 _PAUSE = 0.2
 _LINKS = "links in Axerrio"
@@ -123,7 +120,7 @@ class _Connection:
 
     def reconcile(self) -> None:
         """Read, compare, and add to the report."""
-        for feed in _OF_AXERRIO:
+        for feed in ORDER_FEEDS:
             self._read(feed, "")
         is_seen = self._read(Feed.KOMET_PREBOOKS, WINDOW)
         dates = self._ship_dates() if is_seen else []
@@ -169,7 +166,7 @@ class _Connection:
                 with self.sessions() as session:
                     due_at = session.get_one(tables.Scope, scope_id).due_at
                     has_more = due_at is not None and due_at <= now(session)
-                if not (has_more and feed in _OF_AXERRIO):
+                if not (has_more and feed in ORDER_FEEDS):
                     return True
             elif said == NOTHING_DUE and time.monotonic() < patience:
                 time.sleep(_PAUSE)
@@ -287,7 +284,7 @@ class _Connection:
         if not (looks or plan.writes or plan.repeats or any(write.state.is_open for write in situation.writes)):
             return False
         moment = now(session)
-        recently = moment - timedelta(seconds=_INTERVALS * max(self.timing.poll, self.timing.sweep))
+        recently = moment - timedelta(seconds=INTERVALS * max(self.timing.poll, self.timing.sweep))
         is_looked_for = select(tables.Scope.id).where(
             tables.Scope.connection_id == row.connection_id,
             tuple_(tables.Scope.feed, tables.Scope.key).in_(looks),

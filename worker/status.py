@@ -37,7 +37,8 @@ from worker.desk import Json, iso
 
 Row = TypeVar("Row", Upstream, PausedMethod, Scope)
 
-#: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late.
+#: A worker or beat that was not seen for so many intervals is gone; a feed unread for so many polls is late;
+#: what was due for so many is not about to be done.
 INTERVALS = 3
 #: So many notes of a connection are shown.
 _NOTES = 10
