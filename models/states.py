@@ -117,7 +117,7 @@ class WriteState(StrEnum):
     SENT = "sent"
     DONE = "done"
     REFUSED = "refused"
-    #: Proven not to have arrived.
+    #: Proven not to have arrived; of those to Axerrio, unanswered and given up for the next.
     ABSENT = "absent"
     #: Intended and never sent.
     VOID = "void"

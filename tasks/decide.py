@@ -273,7 +273,7 @@ def _apply_verdicts(session: Session, row: Order, situation: Situation, timing: 
         close(session, write, verdict.state, verdict.why)
         if verdict.state is WriteState.ABSENT:
             rests.back_off(row, timing, now(session), upstreams.system_of(write.kind))
-            note(session, row, f"{write.kind} is absent: {verdict.why}", write.id)
+            note(session, row, f"{write.kind}: {verdict.why}", write.id)
     for facts in situation.writes:
         if (
             facts.state is WriteState.DONE

@@ -9,7 +9,7 @@ from models.canonical import Line
 from models.states import Kind
 from models.tables import Order
 from tasks.connection import Connection
-from tasks.plan import make_plan
+from tasks.plan import judged, make_plan
 from tasks.plan.facts import PlannedWrite
 from tasks.requeue import Requeued, requeue
 from tasks.runtime import Timing
@@ -35,7 +35,7 @@ def preview(session: Session, connection: Connection, row: Order, timing: Timing
     would: list[str] = []
     waits = None
     if became is Requeued.DUE:
-        plan = make_plan(SituationReader(session, connection, timing).read(row))
+        plan = make_plan(judged(SituationReader(session, connection, timing).read(row)))
         lines = {line.line_key: Line.model_validate(line.wanted) for line in row.lines if line.wanted is not None}
         would = [words for write in plan.writes for words in _would(write, lines)]
         if plan.repeats:

@@ -18,6 +18,8 @@ which writes lead on, what the rest waits for, and where the order and its lines
     drift      where the two systems differ, for people
 """
 
+from dataclasses import replace
+
 from models.states import WriteState
 from tasks.plan.facts import (
     KOMET_WRITES,
@@ -29,13 +31,15 @@ from tasks.plan.facts import (
 )
 from tasks.plan.order import Planner
 
-__all__ = ["LOOKS_FOR_ABSENCE", "Plan", "PlannedWrite", "Situation", "Verdict", "judge", "make_plan"]
+__all__ = ["LOOKS_FOR_ABSENCE", "Plan", "PlannedWrite", "Situation", "Verdict", "judge", "judged", "make_plan"]
 
 
 def judge(situation: Situation) -> tuple[Verdict, ...]:
     """Settle open writes: one that was never sent is void; one that is proven not to have arrived is absent.
 
-    Only the order that leads a call may void it: another's run may be about to send it.
+    Only the order that leads a call may void it: another's run may be about to send it. One at which Axerrio fails,
+    though it answers others, is not repeated for ever: once the order begins afresh it is given up, whether it arrived
+    or not. It replaces the whole of what stands there, and so does the next one, with today's body and a new key.
     """
     verdicts = []
     for write in situation.writes:
@@ -50,7 +54,23 @@ def judge(situation: Situation) -> tuple[Verdict, ...]:
         ):
             why = f"{write.looks} reads after its grace did not show it: it never arrived"
             verdicts.append(Verdict(write.id, WriteState.ABSENT, why))
+        elif (
+            write.state is WriteState.SENT
+            and write.kind not in KOMET_WRITES
+            and write.overdue
+            and write.strikes
+            and not write.counts
+        ):
+            why = "Axerrio failed at it, though it answered others: it is given up, and goes anew as it is wanted now"
+            verdicts.append(Verdict(write.id, WriteState.ABSENT, why))
     return tuple(verdicts)
+
+
+def judged(situation: Situation) -> Situation:
+    """The same, with its writes as they are once they were judged."""
+    states = {verdict.write_id: verdict.state for verdict in judge(situation)}
+    writes = (replace(write, state=states.get(write.id, write.state)) for write in situation.writes)
+    return replace(situation, writes=tuple(writes))
 
 
 def make_plan(situation: Situation) -> Plan:

@@ -17,7 +17,7 @@ from models.canonical import (
     PurchaseOrderStatus,
     References,
 )
-from models.states import HoldCode, Kind, OrderState
+from models.states import HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PrebookItemFacts, most_bought
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step
 
@@ -57,7 +57,7 @@ class Back:
             return tuple(writes)
         keys = tuple(line.line_key for line in s.lines if line.prebook_items)
         references = self.references()
-        in_step = references == (s.references_applied or References())
+        in_step = references == (s.references_applied or References()) and not self.is_unsure(Kind.EXTERNAL_REFERENCES)
         if not in_step and self.may_link:
             patience = self.ask.purchase_order_shows_within  # one write then names it too
             writes.append(PlannedWrite(Kind.EXTERNAL_REFERENCES, keys, references=references, patience=patience))
@@ -75,6 +75,16 @@ class Back:
             return s.axerrio_knows and s.axerrio.applied is not None and stands
         return not s.is_deleted
 
+    def is_unsure(self, kind: Kind) -> bool:
+        """What was sent last was given up without an answer: it may stand there, whatever is known."""
+        told = [each for each in self.ask.writes((kind,)) if each.state in (WriteState.DONE, WriteState.ABSENT)]
+        return bool(told) and told[-1].state is WriteState.ABSENT
+
+    @property
+    def may_stand(self) -> bool:
+        """Axerrio has the order, or may have it."""
+        return self.s.axerrio.applied is not None or self.is_unsure(Kind.INBOUND_ORDER)
+
     @property
     def may_link(self) -> bool:
         """The write-back can go: it is not under way, and Axerrio did not refuse it for good."""
@@ -87,7 +97,7 @@ class Back:
         s = self.s
         kinds: tuple[Kind, ...] = _KINDS
         if self.ask.is_withdrawn:  # nobody needs to be told any more, but that what was told is taken back
-            kinds = (Kind.INBOUND_ORDER,) if s.axerrio.applied is not None and not s.axerrio.is_deleted else ()
+            kinds = (Kind.INBOUND_ORDER,) if self.may_stand and not s.axerrio.is_deleted else ()
         for kind in kinds:
             too_late = kind is Kind.INBOUND_ORDER and self.ask.takes_no_change
             hold = self._too_late() if too_late else self._refused(kind)
@@ -137,10 +147,11 @@ class Back:
             kept = [line for line in applied.lines if line.line_key in waiting]
             wanted = wanted.model_copy(update={"lines": (*others, *kept)})
         if wanted is None:
-            return PlannedWrite(Kind.INBOUND_ORDER, keys) if applied is not None else None
+            return PlannedWrite(Kind.INBOUND_ORDER, keys) if self.may_stand else None
         if s.customer_code is None or self.departed() is not None or self._is_left_to_axerrio():
             return None
         again = self._is_ours_again() or (self._is_rejected() and not s.axerrio.answer_counts)
+        again = again or self.is_unsure(Kind.INBOUND_ORDER)
         if applied is not None and _same(applied, wanted) and not again:
             return None
         return PlannedWrite(Kind.INBOUND_ORDER, keys, inbound=wanted)
@@ -174,7 +185,7 @@ class Back:
     def departed(self) -> Hold | None:
         """It was received in time, and left before Axerrio had it."""
         s, wanted = self.s, self._wanted()
-        if wanted is None or s.axerrio.applied is not None or self.ask.open(Kind.INBOUND_ORDER) is not None:
+        if wanted is None or self.may_stand or self.ask.open(Kind.INBOUND_ORDER) is not None:
             return None
         days = [line.departure_date for line in wanted.lines]
         last = max((day for day in days if day is not None), default=wanted.truck_date)
@@ -346,7 +357,7 @@ class Back:
                     cancelled[item.number] = status
                 else:
                     states[item.number] = PurchaseOrderStatus.APPROVED if status.is_approved else status
-        told = self.s.report_applied
+        told, is_unsure = self.s.report_applied, self.is_unsure(Kind.PROCUREMENT_STATUS)
         if not states:
             overall, shown = PurchaseOrderStatus.CANCELLED, cancelled
         elif all(status is PurchaseOrderStatus.APPROVED for status in states.values()):
@@ -355,7 +366,7 @@ class Back:
             overall, shown = PurchaseOrderStatus.PENDING, states
         if not shown:
             return None
-        if overall is PurchaseOrderStatus.PENDING and (told is None or told.status is overall):
+        if overall is PurchaseOrderStatus.PENDING and (told is None or told.status is overall) and not is_unsure:
             return None  # Axerrio takes an order as pending until it is told otherwise
         report = ApprovalReport(
             status=overall,
@@ -364,7 +375,7 @@ class Back:
             ),
             linked=self._linked_items(),
         )
-        if told is None or report != told.model_copy(update={"linked": report.linked}):
+        if told is None or is_unsure or report != told.model_copy(update={"linked": report.linked}):
             return report
         # Axerrio prints the labels of what is linked when it is told: what is linked later must be told anew.
         is_news = overall is PurchaseOrderStatus.APPROVED and not set(report.linked) <= set(told.linked)

@@ -112,9 +112,10 @@ class Planner:
         if any(line.purchase_order_items for line in s.lines) or self.ask.open(*Kind):
             return True
         if s.origin is Origin.KOMET:
-            return s.axerrio.applied is not None
+            return self.back.may_stand
         of_lines = {line.line_key: line for line in s.lines}
-        told = s.references_applied not in (None, References()) and self.back.may_link
+        is_unsure = self.back.is_unsure(Kind.EXTERNAL_REFERENCES)
+        told = (s.references_applied not in (None, References()) or is_unsure) and self.back.may_link
         return told or any(
             write.state is WriteState.DONE
             and any(_item_of(write.id, of_lines.get(key)) is None for key in write.line_keys)

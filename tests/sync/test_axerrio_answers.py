@@ -32,9 +32,12 @@ class Answer:
     body: Json
     times: int | None = None
     after_work: bool = False
+    #: Only to what says this.
+    to: str = ""
 
     def fits(self, request: httpx.Request) -> bool:
-        return self.method in ("*", request.method) and self.path in request.url.path
+        is_asked = self.method in ("*", request.method) and self.path in request.url.path
+        return is_asked and self.to in request.read().decode()
 
 
 class Adapter(httpx.BaseTransport):
@@ -46,8 +49,8 @@ class Adapter(httpx.BaseTransport):
         self.asked = 0
 
     def says(self, method: str, path: str, status: int, **details: Any) -> None:
-        """Answer so from now on; `times` and `after_work` are as an `Answer` has them, all else is the body."""
-        how = {name: details.pop(name) for name in ("times", "after_work") if name in details}
+        """Answer so from now on; `times`, `after_work` and `to` are as an `Answer` has them, all else is the body."""
+        how = {name: details.pop(name) for name in ("times", "after_work", "to") if name in details}
         self._said.append(Answer(method, path, status, details, **how))
 
     def is_well(self) -> None:
@@ -180,6 +183,25 @@ def test_an_order_that_is_not_there_for_a_moment_is_linked_later(
     assert ledger.state(key) == "ordered"
     assert_exactly_once(world, key)
     assert ledger.writes(key, "axerrio.external-references") == ["refused", "done"]
+
+
+# -- it fails ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after_work", [False, True])
+def test_what_it_fails_at_for_what_it_says_goes_as_it_was_mended(
+    ledger: Ledger, world: World, adapter: Adapter, after_work: bool
+) -> None:
+    sold = world.sell_in_komet()
+    key, first = str(sold["number"]), sold["item_ids"][0]
+    adapter.says("PUT", "/inbound-orders/", 500, to='"boxes":4', after_work=after_work)
+    ledger.live(600)
+    assert ledger.state(key) == "failed"
+    world.edit(prebook_item_id=first, boxes=6)
+    ledger.live(300)
+    assert ledger.state(key) == "ordered"
+    assert ledger.writes(key, "axerrio.inbound-orders") == ["absent", "done"]
+    assert_in_step(world, sold)
 
 
 # -- it lets nobody in -----------------------------------------------------------------------------------------

@@ -519,8 +519,12 @@ def test_absence_needs_proof_and_looks(of_order: tuple[WriteFacts, ...]) -> None
     for verdict in verdicts:
         write = by_id[verdict.write_id]
         assert verdict.state is WriteState.ABSENT
-        assert write.kind in KOMET_WRITES
         assert write.state is WriteState.SENT
+        if write.kind not in KOMET_WRITES:  # given up, so that it goes anew
+            assert write.strikes
+            assert not write.counts
+            assert write.overdue
+            continue
         assert write.absence_is_proof
         assert write.may_be is None
         assert write.looks >= LOOKS_FOR_ABSENCE

@@ -1,14 +1,22 @@
 """What the plan says of orders born in Komet when Axerrio changes, refuses or has shipped them."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from models.canonical import Component, InboundStatus, LabelState, Line, LineStatus, Order, OrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
-from tasks.plan import make_plan
-from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, Change, PrebookItemFacts, Situation
+from tasks.plan import judge, judged, make_plan
+from tasks.plan.facts import (
+    KOMET_WRITES,
+    PURCHASE_ORDER_CREATES,
+    Change,
+    PrebookItemFacts,
+    Situation,
+    WriteFacts,
+)
 from tests.tasks.examples import (
     ROSE,
     SHIP_DATE,
@@ -300,3 +308,38 @@ def test_of_two_purchase_orders_of_a_prebook_line_the_approved_one_is_asked_abou
     plan = make_plan(replace(there, lines=(zero,)))
     assert plan.reason_code == HoldCode.CONFLICT
     assert not planned(plan, *KOMET_WRITES)
+
+
+def failed_at(kind: Kind, **changes: Any) -> WriteFacts:
+    """A write at which Axerrio failed twelve times, while it answered others."""
+    how = {"strikes": 12, "deadline_in": timedelta(seconds=-1)} | changes
+    return a_write(90, kind, WriteState.SENT, "1", **how)
+
+
+def test_what_axerrio_failed_at_goes_as_it_is_wanted_once_the_order_begins_afresh() -> None:
+    new = born_in_komet(facts("1", wanted=sold("1", boxes=5), prebook_items=(item("1", boxes=5),)))
+    asked = replace(new, writes=(failed_at(Kind.INBOUND_ORDER),))
+    assert make_plan(asked).state is OrderState.FAILED
+    for kept in ({"counts": True}, {"counts": False, "strikes": 0}, {"counts": False, "deadline_in": timedelta(1)}):
+        assert not judge(replace(new, writes=(failed_at(Kind.INBOUND_ORDER, **kept),))), "it is repeated as it was"
+    plan = make_plan(judged(replace(new, writes=(failed_at(Kind.INBOUND_ORDER, counts=False),))))
+    assert plan.repeats == ()
+    ((write, _),) = planned(plan, Kind.INBOUND_ORDER)
+    assert write.inbound is not None
+    assert [line.boxes for line in write.inbound.lines] == [5]
+
+
+def test_what_axerrio_failed_at_may_stand_there_until_it_is_told_otherwise() -> None:
+    new = born_in_komet(facts("1", wanted=sold("1"), prebook_items=(item("1"),)))
+    given_up = a_write(90, Kind.INBOUND_ORDER, WriteState.ABSENT, "1", counts=False)
+    withdrawn = replace(new, writes=(given_up,), cancelled_by=("ann", "no truck"))
+    ((write, _),) = planned(make_plan(withdrawn), Kind.INBOUND_ORDER)
+    assert write.inbound is None, "it is cancelled there"
+    over = a_write(91, Kind.INBOUND_ORDER, WriteState.DONE, "1")
+    assert make_plan(replace(withdrawn, writes=(given_up, over))).state is OrderState.CANCELLED
+    back = replace(standing(), writes=(given_up,))
+    assert planned(make_plan(back), Kind.INBOUND_ORDER), "what is wanted again is what it took before"
+    for kind in (Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS):
+        there = replace(standing(), writes=(a_write(90, kind, WriteState.ABSENT, "1", counts=False),))
+        assert planned(make_plan(there), kind)
+        assert not planned(make_plan(replace(there, writes=(*there.writes, a_write(91, kind, WriteState.DONE)))), kind)
