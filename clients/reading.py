@@ -90,6 +90,8 @@ def text(value: object) -> str:
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("is not text")
+    if isinstance(value, int):  # of any length: Komet's pages know ids of 20 digits
+        return str(value)
     number = exact(value)
     return str(int(number)) if number == int(number) else str(number)
 

@@ -323,6 +323,15 @@ class TestEmptiness:
             Komet(answer).prebooks()
 
 
+def test_an_id_of_twenty_digits_is_read_as_a_number_and_as_text() -> None:
+    long = 18_446_744_073_709_551_615
+    for id_ in (long, str(long)):
+        listing = Komet(listed({**prebook(prebookItemId=id_), "id": id_})).prebooks()
+        assert listing.complete, listing.unreadable
+        (found,) = listing.records
+        assert (found.prebook_id, found.items[0].item_id) == (str(long), str(long))
+
+
 class TestItems:
     @pytest.mark.parametrize("boxes", [4, "4", 4.0, "4.0", " 4 "])
     def test_whole_numbers(self, boxes: Any) -> None:
