@@ -61,10 +61,9 @@ class KometProfile(BaseModel):
     )
     #: A refusal in these words: the request budget is used up. A customer's credit limit is none of these.
     limit_patterns: Patterns = (
-        r"too many requests",
+        r"too many (requests|calls)",
         r"\bquota\b",
-        r"^(?!.*credit).*\b(request|call|api|rate|daily|transaction)s?\b.*\b(limit|exceeded)",
-        r"^(?!.*credit).*\b(limit|exceeded)\b.*\b(request|call|api|rate|daily|day)",
+        r"^(?!.*credit).*\b(limits?|exceed\w*)\b",
     )
     #: A refusal in these words: the token lacks the right to this method. Tried before the token itself.
     right_patterns: Patterns = (r"permission",)
