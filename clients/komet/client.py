@@ -213,8 +213,13 @@ class KometClient:
             What Komet said to each entry, as far as it can be read. Komet may skip a product that it does not know:
             what is not named is not known, and must be read back.
         """
-        answer = self._write("purchase.order.items.awb.add", body, before_send)
-        results = _readable(answer.get("purchaseOrderItemDetailsAWBAddAPIResultList"), AwbResultRecord)
+        results = self._write_each(
+            "purchase.order.items.awb.add",
+            body,
+            before_send,
+            "purchaseOrderItemDetailsAWBAddAPIResultList",
+            AwbResultRecord,
+        )
         return tuple(
             AwbResult(
                 item_id=each.item_id,
@@ -232,7 +237,7 @@ class KometClient:
             What Komet said to each, as far as it can be read. A change that was done before fails, since its current
             code is not there any more: only reading back tells.
         """
-        results = _readable(self._write("box.code.change", body, before_send).get("boxes"), BoxCodeResultRecord)
+        results = self._write_each("box.code.change", body, before_send, "boxes", BoxCodeResultRecord)
         return tuple(BoxCodeResult(each.new_code, each.done, self._core.words(each.message)) for each in results)
 
     def _list(
@@ -286,25 +291,46 @@ class KometClient:
         """A public client had to change from JSON to the query; the pages show JSON."""
         self._write(operation, body, before_send, in_query=self._profile.delete_style == "query")
 
-    def _write(self, operation: str, body: Json, before_send: BeforeSend | None, *, in_query: bool = False) -> Json:
+    def _write_each(
+        self, operation: str, body: Json, before_send: BeforeSend | None, array: str, record: type[R]
+    ) -> tuple[R, ...]:
+        """What Komet said to each entry of a write of many, as far as it can be read.
+
+        No page tells the status of a call some of whose entries failed: where it says 0, the entries decide.
+        """
+
+        def results(content: Json) -> tuple[R, ...]:
+            return tuple(_readable(content.get(array), record))
+
+        return results(self._write(operation, body, before_send, results=results))
+
+    def _write(
+        self,
+        operation: str,
+        body: Json,
+        before_send: BeforeSend | None,
+        *,
+        in_query: bool = False,
+        results: Callable[[Json], Sequence[object]] = lambda _: (),
+    ) -> Json:
         query = {"authenticationToken": self._token, **{name: str(value) for name, value in body.items()}}
         encoded = encode_body(body, self._token, self._profile)
         return self._core.call(
             operation,
             "POST",
             operation,
-            lambda answer: self._written(operation, answer),
+            lambda answer: self._written(operation, answer, results),
             params=query if in_query else None,
             body=None if in_query else encoded,
             write=True,
             before_send=before_send,
         )
 
-    def _written(self, operation: str, answer: Answer) -> Json:
+    def _written(self, operation: str, answer: Answer, results: Callable[[Json], Sequence[object]]) -> Json:
         content, succeeded = self._opened(operation, answer)
         if succeeded is None:
             raise Unanswered(_SYSTEM, operation, "the answer does not say whether it was done")
-        if not succeeded:
+        if not succeeded and not results(content):
             raise self._refusal(operation, _message(content))
         return content
 

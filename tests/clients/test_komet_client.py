@@ -662,9 +662,17 @@ class TestAwb:
     def test_no_results(self, results: dict[str, Any]) -> None:
         assert self.add({"status": 1, **results}) == ()
 
-    def test_a_no_as_a_whole(self) -> None:
-        with pytest.raises(Refused):
-            self.add({"status": 0, self.RESULTS: [{"poItemId": 2, "status": 1}]})
+    def test_a_no_to_some_is_none_to_the_others(self) -> None:
+        entries = [{"poItemId": 1, "status": 1}, {"poItemId": 2, "status": 0, "message": "Product is UNKNOWN"}]
+        assert self.add({"status": "0", self.RESULTS: entries}) == (
+            AwbResult("1", True, "", (), None),
+            AwbResult("2", False, "Product is UNKNOWN", (), None),
+        )
+
+    @pytest.mark.parametrize("results", [{}, {RESULTS: None}, {RESULTS: []}, {RESULTS: [{"poItemId": 1}]}])
+    def test_a_no_as_a_whole(self, results: dict[str, Any]) -> None:
+        with pytest.raises(Refused, match="No such air waybill"):
+            self.add({"status": 0, "message": "No such air waybill", **results})
         with pytest.raises(Unanswered):
             self.add({self.RESULTS: [{"poItemId": 2, "status": 1}]})
 
@@ -696,9 +704,14 @@ class TestBoxCodes:
     def test_no_results(self, boxes: Any) -> None:
         assert self.change({"status": 1, "boxes": boxes}) == ()
 
+    def test_a_no_to_some_is_none_to_the_others(self) -> None:
+        entries = [{"newBoxCode": "1", "status": 1}, {"newBoxCode": "2", "status": 0, "message": "taken"}]
+        results = (BoxCodeResult("1", True, ""), BoxCodeResult("2", False, "taken"))
+        assert self.change({"status": "0", "message": "no", "boxes": entries}) == results
+
     def test_a_no_as_a_whole(self) -> None:
         with pytest.raises(Refused):
-            self.change({"status": "0", "message": "no", "boxes": [{"newBoxCode": "1", "status": 1}]})
+            self.change({"status": "0", "message": "no", "boxes": []})
 
 
 def test_every_method_is_its_own_path() -> None:
