@@ -145,8 +145,7 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
         anew=bool(run.answered),
     )
     row.next_task = KINDS[work[0].kind].task if work else _task_of(row, situation)
-    # One that may not write is in nobody's turn.
-    if obstacle is not None or not work or row.held_up_by != BUDGET or not run.connection.writes_allowed:
+    if obstacle is not None or not work or row.held_up_by != BUDGET:
         row.held_up_by = obstacle.name if obstacle is not None else None
     due_at = _next_look(situation, plan, moment, obstacle, rests_until)
     _let_go_until(row, due_at, moment, run.runtime.timing, run.connection)
@@ -165,10 +164,12 @@ def _next_free(
 
     Where all of it is held up, one piece may be the probe of a paused method.
     """
-    if not work or not run.connection.writes_allowed:
+    if not work:
         return None, None
-    obstacles = Obstacles(session, row.connection_id, run.runtime.timing, found)
     moment = now(session)
+    if not run.connection.writes_allowed:
+        return None, Obstacle(upstreams.OBSERVES, moment + RESYNC)
+    obstacles = Obstacles(session, row.connection_id, run.runtime.timing, found)
     resting: list[Write | PlannedWrite] = []
     held_up: list[tuple[Write | PlannedWrite, Obstacle]] = []
     for each in work:

@@ -35,6 +35,8 @@ from tasks.wake import lock_orders
 log = structlog.get_logger()
 
 KOMET, AXERRIO = "komet", "axerrio"
+#: What an order of a connection that only observes waits for: until its settings change.
+OBSERVES = "observe"
 AWAY, TOKEN, LIMIT, PERSON = "away", "token", "limit", "person"
 #: Calls in a row without an answer, and different callers among them, that close a system.
 _MISSES, _CALLERS = 5, 2
@@ -412,7 +414,12 @@ def _let_go_on(session: Session) -> int:
     )
     free = (
         select(Order.id)
-        .where(Order.held_up_by.is_not(None), Order.held_up_by != BUDGET, ~closed.exists(), ~paused.exists())
+        .where(
+            Order.held_up_by.is_not(None),
+            Order.held_up_by.not_in((BUDGET, OBSERVES)),
+            ~closed.exists(),
+            ~paused.exists(),
+        )
         .order_by(Order.id)
         .limit(_BATCH)
         .with_for_update(skip_locked=True, key_share=True)

@@ -39,6 +39,7 @@ _SIGNS = {"+": "green", "-": "red", "~": "cyan"}
 _WAITS_FOR = {
     "komet": "Waits until Komet may be called again: see `axkomet status`.",
     "axerrio": "Waits until Axerrio may be called again: see `axkomet status`.",
+    "observe": "It is not sent, since its connection only observes.",
     "budget": "Waits for one of the day's Komet requests: they are used, and the nearest departure goes first.",
 }
 _WAITS_FOR_METHOD = "Waits until our token may call {name} again: see `axkomet status`."

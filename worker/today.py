@@ -12,6 +12,7 @@ from models.database import now
 from models.states import FINAL, HoldCode, OrderState
 from models.tables import Connection, Order
 from tasks.dates import today_in
+from tasks.upstreams import OBSERVES
 from worker.desk import OrderFilter, find_orders
 
 Json = dict[str, Any]
@@ -30,6 +31,8 @@ class Turn:
 
 _NOBODY = Turn("nobody", "it goes on by itself")
 _ADMIN = Turn("admin", "type the next command")
+#: Its connection writes nothing.
+_OBSERVED = Turn("admin", 'where it shall be sent, set mode = "live" for its connection and start the workers again')
 _OF_STATE = {
     OrderState.ORDERED: Turn("Komet user", "approve the purchase order"),
     OrderState.APPROVED: Turn("Axerrio user", "ship it"),
@@ -67,6 +70,8 @@ def command_of(order: Json) -> str | None:
 def turn_of(order: Json) -> Turn:
     """Whose turn an order is, as the desk shows the order."""
     if not order["reason"] or order["reason"]["code"] not in list(HoldCode):
+        if order["held_up_by"] == OBSERVES:
+            return _OBSERVED
         return _OF_STATE.get(OrderState(order["state"]), _NOBODY)
     code = HoldCode(order["reason"]["code"])
     if code in _MENDED_AT_THE_ORIGIN:
@@ -86,7 +91,7 @@ def turns(session: Session) -> dict[tuple[str, str], tuple[int, int]]:
     day = cast(func.timezone(func.coalesce(Connection.axerrio_time_zone, "UTC"), func.axkomet_now()), Date)
     today = select(Connection.id, Connection.name, day.label("day")).cte("today").prefix_with("MATERIALIZED")
     leaves = and_(Order.departure_date.between(today.c.day, today.c.day + 1), Order.state.not_in(SAFE))
-    alike = (today.c.name, Order.state, Order.origin, Order.reason_code, tells)
+    alike = (today.c.name, Order.state, Order.origin, Order.reason_code, Order.held_up_by, tells)
     counted = (
         select(*alike, func.min(Order.next_command), func.count(), func.count().filter(leaves))
         .join(today, Order.connection_id == today.c.id)
@@ -94,9 +99,9 @@ def turns(session: Session) -> dict[tuple[str, str], tuple[int, int]]:
         .group_by(*alike)
     )
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    for name, state, origin, code, _, command, count, leaving in session.execute(counted):
+    for name, state, origin, code, held_up_by, _, command, count, leaving in session.execute(counted):
         reason = {"code": code, "next_command": command} if code is not None else None
-        who = turn_of({"state": state, "origin": origin, "reason": reason}).who
+        who = turn_of({"state": state, "origin": origin, "reason": reason, "held_up_by": held_up_by}).who
         before, before_leaving = found.get((name, who), (0, 0))
         found[name, who] = (before + count, before_leaving + leaving)
     return found

@@ -75,5 +75,5 @@ def test_an_order_whose_first_record_cannot_be_read_is_told(shell: Shell, ledger
 @pytest.mark.parametrize("code", [None, *HoldCode])
 def test_every_order_is_somebodys_turn(state: OrderState, code: HoldCode | None) -> None:
     reason = {"code": code.value, "message": "", "next_command": None} if code else None
-    turn = turn_of({"state": state.value, "origin": "komet", "reason": reason})
+    turn = turn_of({"state": state.value, "origin": "komet", "reason": reason, "held_up_by": None})
     assert turn.who in ("Komet user", "admin") or (code is None and turn.who in ("nobody", "Axerrio user"))

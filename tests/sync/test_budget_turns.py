@@ -17,6 +17,7 @@ from clients.pacing import Pacer
 from models.database import make_engine, make_sessions
 from models.tables import Connection, Order, RequestBudget
 from tasks.budget import BUDGET, KometGate, budget_of, for_order, unblocking
+from tasks.upstreams import OBSERVES
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 
@@ -165,7 +166,7 @@ def test_an_order_that_may_not_be_written_is_in_nobodys_turn(make_ledger: Callab
     observing = make_ledger(komet=few, mode="observe")
     observing.pass_time(ledger.offset)
     observing.work()
-    assert observing.order(key)["held_up_by"] is None
+    assert observing.order(key)["held_up_by"] == OBSERVES
 
 
 @pytest.mark.thorough

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from models.states import Feed
+from models.tables import Order
 from tasks.feeds import reset
+from tasks.upstreams import tend
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once, today_in
+from worker.today import turn_of, turns
 
 
 def test_observe_mode_reads_and_writes_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
@@ -17,12 +20,21 @@ def test_observe_mode_reads_and_writes_nothing(make_ledger: Callable[..., Ledger
     key = world.place()
     ledger.live(120)
     assert ledger.state(key) == "received"
+    assert ledger.order(key)["held_up_by"] == "observe"
+    assert turn_of(ledger.order(key)).who == "admin"
+    with ledger.session() as session:
+        assert turns(session) == {("miami", "admin"): (1, 0)}
+        due_at = session.scalars(select(Order.due_at)).one()
+    tend(ledger.runtime)
+    with ledger.session() as session:
+        assert session.scalars(select(Order.due_at)).one() == due_at, "only its settings let it go on"
     assert world.requests("prebook.create") == 0
     assert world.axerrio_order(key)["external_references"] in ([], None)
     live = make_ledger()
     live.offset = ledger.offset
     live.live(120)
     assert live.state(key) == "ordered"
+    assert live.order(key)["held_up_by"] is None
 
 
 def test_an_order_that_had_left_when_first_seen_is_closed(ledger: Ledger, world: World) -> None:
