@@ -378,13 +378,13 @@ def _record_state(session: Session, row: Order, plan: Plan) -> None:
 
 
 def move(session: Session, row: Order, plan: Plan) -> None:
-    """Store where the order stands by a plan and why, with a line of history, where that changed."""
+    """Store where the order stands by a plan, why, and what to type; where state or reason changed, as history too."""
+    row.reason_code, row.next_command = plan.reason_code, plan.next_command
     if (row.state, row.reason) == (plan.state, plan.reason):
         return
     why = plan.reason or _WHY.get(plan.state, plan.state.value)
     session.add(History(order_id=row.id, from_state=row.state.value, to_state=plan.state.value, why=why))
-    row.state, row.reason_code, row.reason = plan.state, plan.reason_code, plan.reason
-    row.next_command = plan.next_command
+    row.state, row.reason = plan.state, plan.reason
     row.updated_at = now(session)
 
 
