@@ -4,7 +4,7 @@ A decision is a row and an input of the next plan; whoever works on the order me
 line of history that says who decided what, and why.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -13,13 +13,13 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from models.database import now
-from models.states import REFUSED, HoldCode, Kind, WriteState
+from models.states import REFUSED, HoldCode, WriteState
 from models.tables import Decision, Order, OrderLine, Prebook, Scope, Write, WriteLine
 from tasks import rests
 from tasks.connection import Connection
 from tasks.notes import note
 from tasks.plan import make_plan
-from tasks.plan.facts import KOMET_WRITES, Hold
+from tasks.plan.facts import CREATES, KOMET_WRITES, Hold
 from tasks.polling import make_due
 from tasks.runtime import Timing
 from tasks.situation import SituationReader
@@ -27,6 +27,7 @@ from tasks.situation_rows import ids_of_writes
 from tasks.wake import lock_orders
 
 _NEVER_ARRIVED = "a person decided that it never arrived"
+_IS_GONE = "a person decided that it stands there no more"
 
 
 class Choice(StrEnum):
@@ -138,57 +139,71 @@ def _why_not(hold: Hold, choice: Choice) -> str:
 # -- writes in doubt -------------------------------------------------------------------------------------------
 
 
-def resend(session: Session, order_id: int, by: By, *, line: OrderLine | None = None) -> Resolution:
-    """Give up the order's writes in doubt to Komet: a person says that they never arrived, so they are made anew.
+def resend(
+    session: Session,
+    connection: Connection,
+    order_id: int,
+    by: By,
+    timing: Timing,
+    *,
+    line: OrderLine | None = None,
+) -> Resolution:
+    """Give up the write to Komet that the order is held for: a person says that it is not there; it is made anew.
 
     Args:
         session: its transaction records it.
+        connection: of the order; it is asked for nothing.
         order_id: of its row.
         by: who decides.
-        line: only writes that cover this line.
+        timing: of the process.
+        line: the one that is held for the write.
     """
-    rows, writes = _in_doubt(session, order_id, line)
+    rows, writes = _offered(session, connection, order_id, Choice.RESEND, timing, line)
+    if len(writes) != 1:
+        return _not_one(writes)
     row = next(each for each in rows if each.id == order_id)
-    decided, refused = [], []
-    for write in writes:
-        if _may_be_running(session, write):
-            refused.append(_still_running(write))
-            continue
-        fact = _fact(write)
-        _decide(session, row, None, fact, Choice.RESEND, by, write.id)
-        for other in _covered(rows, write):
-            if other is not row:
-                note(session, other, _told(Choice.RESEND, fact, by), write.id)
-            rests.over(other, now(session))
-        row.fresh_after_write = max(row.fresh_after_write, write.id)  # what went before counts as no attempt
-        _forget_adopted(session, write)
-        _give_up(session, write)
-        _wake(session, _covered(rows, write))
-        decided.append(f"{fact}, {write.kind}")
-    return Resolution(tuple(decided), tuple(refused))
+    ((write, line_keys),) = writes
+    fact = _fact(write)
+    _decide(session, row, None, fact, Choice.RESEND, by, write.id)
+    for other in _covered(rows, write):
+        if other is not row:
+            note(session, other, _told(Choice.RESEND, fact, by), write.id)
+        rests.over(other, now(session))
+    row.fresh_after_write = max(row.fresh_after_write, write.id)  # what went before counts as no attempt
+    _forget_adopted(session, write)
+    _give_up(session, write, line_keys)
+    _wake(session, _covered(rows, write))
+    return Resolution(decided=(f"{fact}, {write.kind}",))
 
 
-def adopt(session: Session, order_id: int, prebook_id: str, by: By, *, line: OrderLine | None = None) -> Resolution:
-    """Take a prebook for what the order's create in doubt made; the next look binds its items.
+def adopt(
+    session: Session,
+    connection: Connection,
+    order_id: int,
+    prebook_id: str,
+    by: By,
+    timing: Timing,
+    *,
+    line: OrderLine | None = None,
+) -> Resolution:
+    """Take a prebook for what the create made that the order is held for; the next look binds its items.
 
-    An adopted prebook that no list has shown may be adopted anew under another id.
+    An adopted prebook that no list shows is held for, and may be adopted anew under another id.
 
     Args:
         session: its transaction records it.
+        connection: of the order; it is asked for nothing.
         order_id: of its row.
         prebook_id: Komet's id of the prebook.
         by: who decides.
-        line: the create that covers this line.
+        timing: of the process.
+        line: the one that is held for the create.
     """
-    rows, writes = _in_doubt(session, order_id, line)
+    rows, writes = _offered(session, connection, order_id, Choice.ADOPT, timing, line)
+    if len(writes) != 1:
+        return _not_one(writes)
     row = next(each for each in rows if each.id == order_id)
-    creates = [write for write in writes if write.kind is Kind.PREBOOK_CREATE]
-    waiting = [write for write in creates if not _may_be_running(session, write)]
-    if not waiting:
-        return Resolution(refused=tuple(_still_running(write) for write in creates))
-    if len(waiting) > 1:
-        return Resolution(refused=("Several prebooks of the order are in doubt: name a line of the one with --line.",))
-    (write,) = waiting
+    ((write, _),) = writes
     why_not = _why_not_this(session, row, write, prebook_id)
     if why_not is not None:
         return Resolution(refused=(why_not,))
@@ -219,33 +234,47 @@ def _fact(write: Write) -> str:
     return f"write {write.id}"
 
 
-def _in_doubt(session: Session, order_id: int, line: OrderLine | None) -> tuple[Sequence[Order], Sequence[Write]]:
-    """The order's writes to Komet whose outcome nobody knows, locked, with all orders that they cover."""
-    covering = select(WriteLine.write_id).where(WriteLine.line_id == line.id) if line is not None else None
-    of_order = Write.id.in_(ids_of_writes(order_id) if covering is None else covering)
-    unseen = select(Prebook.write_id).where(Prebook.content_hash.is_(None), ~Prebook.items.any())
-    was_adopted = (
-        (Write.kind == Kind.PREBOOK_CREATE)
-        & (Write.state == WriteState.DONE)
-        & Write.acknowledged_at.is_(None)
-        & Write.shown_at.is_(None)
-        & Write.id.in_(unseen)
-    )
+def _offered(
+    session: Session,
+    connection: Connection,
+    order_id: int,
+    choice: Choice,
+    timing: Timing,
+    line: OrderLine | None,
+) -> tuple[Sequence[Order], list[tuple[Write, set[str | None]]]]:
+    """The order and all that its writes in doubt cover, locked; and the writes for which its plan offers the choice.
+
+    Each with the keys of the lines that are held for it.
+    """
+    of_order = Write.id.in_(ids_of_writes(order_id)), Write.kind.in_(KOMET_WRITES)
+    in_doubt = select(Write.id).where(*of_order, Write.state == WriteState.SENT)
+    covered = select(OrderLine.order_id).join(WriteLine, WriteLine.line_id == OrderLine.id)
+    rows = lock_orders(session, {order_id, *session.scalars(covered.where(WriteLine.write_id.in_(in_doubt)))})
+    row = next(each for each in rows if each.id == order_id)
+    if row.state in REFUSED["resolve"]:
+        return rows, []
+    plan = make_plan(SituationReader(session, connection, timing).read(row))
+    held: dict[str, set[str | None]] = {}
+    for hold in plan.holds:
+        if hold.fact is not None and choice in hold.choices and (line is None or hold.line_key == line.line_key):
+            held.setdefault(hold.fact, set()).add(hold.line_key)
+    may_be_offered = or_(Write.state == WriteState.SENT, (Write.state == WriteState.DONE) & Write.kind.in_(CREATES))
     writes = (
         select(Write)
-        .where(of_order, Write.kind.in_(KOMET_WRITES), or_(Write.state == WriteState.SENT, was_adopted))
+        .where(*of_order, may_be_offered)
         .order_by(Write.id)
+        .with_for_update()
+        .options(selectinload(Write.lines).joinedload(WriteLine.line))
+        .execution_options(populate_existing=True)
     )
-    orders = (
-        select(OrderLine.order_id)
-        .join(WriteLine, WriteLine.line_id == OrderLine.id)
-        .where(WriteLine.write_id.in_(writes.with_only_columns(Write.id).order_by(None)))
-    )
-    rows = lock_orders(session, {order_id, *session.scalars(orders)})
-    if any(row.id == order_id and row.state in REFUSED["resolve"] for row in rows):
-        return rows, []
-    locked = writes.with_for_update().options(selectinload(Write.lines).joinedload(WriteLine.line))
-    return rows, session.scalars(locked.execution_options(populate_existing=True)).all()
+    return rows, [(each, held[_fact(each)]) for each in session.scalars(writes) if _fact(each) in held]
+
+
+def _not_one(writes: Sequence[tuple[Write, set[str | None]]]) -> Resolution:
+    """A person looked for one of them, and says nothing of the others."""
+    several = " and ".join(f"{_fact(write)} ({write.kind})" for write, _ in writes)
+    why_not = f"It waits for {several}: name a line of the one that is meant with --line."
+    return Resolution(refused=(why_not,) if writes else ())
 
 
 def _covered(rows: Sequence[Order], write: Write) -> list[Order]:
@@ -254,23 +283,17 @@ def _covered(rows: Sequence[Order], write: Write) -> list[Order]:
     return [row for row in rows if row.id in ids]
 
 
-def _may_be_running(session: Session, write: Write) -> bool:
-    return write.state is WriteState.SENT and write.deadline_at is not None and write.deadline_at >= now(session)
-
-
-def _still_running(write: Write) -> str:
-    until = f"{write.deadline_at:%H:%M:%S %Z}" if write.deadline_at else "its deadline"
-    return f"The call of write {write.id} ({write.kind}) may still be running until {until}: wait for it."
-
-
-def _give_up(session: Session, write: Write) -> None:
-    """It never arrived; where a part of it was seen, it did arrive, and the rest of it was left out."""
-    if write.state is WriteState.SENT and any(not each.is_open for each in write.lines):
-        for each in write.lines:
-            each.error = _NEVER_ARRIVED if each.is_open else each.error
-        _settle(session, write, WriteState.DONE, None)
-    else:
-        _settle(session, write, WriteState.ABSENT, _NEVER_ARRIVED)
+def _give_up(session: Session, write: Write, line_keys: Collection[str | None]) -> None:
+    """It is not there; where a part of it was seen, it did arrive, and the rest of it was left out."""
+    why = _NEVER_ARRIVED if write.state is WriteState.SENT else _IS_GONE
+    missing = [each for each in write.lines if each.is_open or each.line.line_key in line_keys]
+    is_sent = write.state is WriteState.SENT
+    was_seen = len(missing) < len(write.lines) if is_sent else write.shown_at is not None
+    if was_seen:
+        for each in missing:
+            each.error = why
+    if is_sent or not was_seen:
+        _settle(session, write, WriteState.DONE if was_seen else WriteState.ABSENT, None if was_seen else why)
 
 
 def _settle(session: Session, write: Write, state: WriteState, error: str | None) -> None:

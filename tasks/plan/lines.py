@@ -53,7 +53,7 @@ class Lines:
         ):
             write = self.ask.open(kind, line=line)
             if write is not None:
-                return self.ask.in_flight(write, state)
+                return self.ask.in_flight(line, write, state)
         return self._of_komet(line) if self.s.origin is Origin.KOMET else self._of_axerrio(line)
 
     def loss(self, line: LineFacts) -> Loss:
@@ -262,7 +262,7 @@ class Lines:
             return self._shown_and_not_told(line, made)
         if not (self.s.leaves_bad_items_out and made.shown):
             # What changed is read anyway, and shows what was made for every truck date.
-            return self._unseen(line, made.reads, made.trace, made.look_key if made.overdue else CHANGED)
+            return self._unseen(line, made.reads, made.trace, made.look_key if made.overdue else CHANGED, made)
         if not (made.counts and self.ask.is_desired(line)):
             return None
         message = (
@@ -428,7 +428,9 @@ class Lines:
             return self.ask.hold(HoldCode.DEPARTED, left)
         return None
 
-    def _unseen(self, line: LineFacts, looks: int, trace: str = "", day: str = "") -> Step:
+    def _unseen(
+        self, line: LineFacts, looks: int, trace: str = "", day: str = "", made: WriteFacts | None = None
+    ) -> Step:
         """An acknowledged create, or an item that Axerrio's references name, that no list has shown yet."""
 
         def look(*, active: bool) -> Look:
@@ -437,15 +439,15 @@ class Lines:
         if looks < LOOKS_FOR_ABSENCE:
             return Step(OrderState.RECEIVED, looks=(look(active=True),))
         named = f"named by Axerrio, truck date {self.s.wanted.truck_date}"
-        return Step(
-            OrderState.RECEIVED,
-            self.ask.hold(
-                HoldCode.NOT_VISIBLE,
-                f"Line {line.line_key}: Komet took it ({trace or named}) and does not show it. Likely its item lacks a "
-                "vendor ship date or cost: look at the prebook in Komet.",
-            ),
-            looks=(look(active=False),),
+        message = (
+            f"Line {line.line_key}: Komet took it ({trace or named}) and does not show it. Likely its item lacks a "
+            "vendor ship date or cost: look at the prebook in Komet"
         )
+        if made is not None:
+            hold = self.ask.not_shown(line, made, message)
+        else:
+            hold = self.ask.hold(HoldCode.NOT_VISIBLE, f"{message}.")
+        return Step(OrderState.RECEIVED, hold, looks=(look(active=False),))
 
     # -- born in Komet ---------------------------------------------------------------------------------------
 

@@ -151,11 +151,11 @@ class Purchases:
         look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=True)
         if bought.reads < LOOKS_FOR_ABSENCE:
             return Step(OrderState.PREBOOKED, looks=(look,))
-        hold = self.ask.hold(
-            HoldCode.NOT_VISIBLE,
+        message = (
             f"Line {line.line_key}: Komet took its purchase order ({bought.trace}) and does not show it. "
-            "Look for it in Komet.",
+            "Look for it in Komet"
         )
+        hold = self.ask.not_shown(line, bought, message)
         return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
 
     def _edits_of_orders(

@@ -1,7 +1,7 @@
 """Questions that all parts of the plan ask of a situation, and the sentences in which they hold something."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from shlex import quote
 
@@ -156,9 +156,13 @@ class Questions:
         """A hold that a decision settles; None where one of these was taken."""
         if self.decided(line_key, fact) in choices:
             return None
-        of_line = f" --line {quote(line_key)}" if line_key is not None else ""
-        command = f"axkomet resolve {self.key}{of_line} --{choices[0] if choices else THEIRS}"
+        command = self.resolve(line_key, choices[0] if choices else THEIRS)
         return Hold(HoldCode.CONFLICT, message, command, fact, line_key, choices)
+
+    def resolve(self, line_key: str | None, choice: str) -> str:
+        """The command that decides a fact of a line, or of the whole order."""
+        of_line = f" --line {quote(line_key)}" if line_key is not None else ""
+        return f"axkomet resolve {self.key}{of_line} --{choice}"
 
     def requeue(self) -> str:
         """The command that lets the order begin afresh."""
@@ -217,7 +221,7 @@ class Questions:
             message = f"{system} refused {last.kind}{where}: {said}. Requeue the order once that is mended."
         return self.hold(HoldCode.REJECTED, message, self.requeue())
 
-    def in_flight(self, write: WriteFacts, state: OrderState) -> Step:
+    def in_flight(self, line: LineFacts, write: WriteFacts, state: OrderState) -> Step:
         """A Komet write of this line is open: whoever sent it may still be at it, or it is in doubt."""
         feed = Feed.KOMET_PREBOOKS if write.kind in _SHOWN_AT_PREBOOKS else Feed.KOMET_PURCHASE_ORDERS
         if write.reads < LOOKS_FOR_ABSENCE:
@@ -235,12 +239,23 @@ class Questions:
             f"Komet did not answer to the {what}, and does not show it; {why}. Look in Komet for {write.trace}: "
             + ("where it stands there, resolve with --adopt and its id; " if adoptable else "")
             + "where it surely does not, resolve with --resend.",
-            f"axkomet resolve {self.key} " + (f"--adopt {write.may_be_id}" if write.may_be_id else "--resend"),
+            self.resolve(line.line_key, f"adopt {write.may_be_id}" if write.may_be_id else "resend"),
             f"write {write.id}",
-            None,
+            line.line_key,
             ("adopt", "resend") if adoptable else ("resend",),
         )
         return Step(state, hold, looks=(Look(feed, write.look_key, active=False),))
+
+    def not_shown(self, line: LineFacts, made: WriteFacts, message: str) -> Hold:
+        """Komet took it for the line and does not show it: a person looks, and only he can say that it is gone.
+
+        To make it anew is no next command: mostly it stands there.
+        """
+        anew = f"where it surely stands there no more: `{self.resolve(line.line_key, 'resend')}`"
+        another = f"where another prebook is it: `{self.resolve(line.line_key, 'adopt')} ID`; "
+        hold = self.hold(HoldCode.NOT_VISIBLE, f"{message}; {'' if made.acknowledged else another}{anew}.")
+        choices = ("resend",) if made.acknowledged else ("adopt", "resend")
+        return replace(hold, fact=f"write {made.id}", line_key=line.line_key, choices=choices)
 
     # -- looks -----------------------------------------------------------------------------------------------
 

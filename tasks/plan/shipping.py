@@ -42,7 +42,7 @@ class Shipping:
         for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
             write = self.ask.open(kind, line=line)
             if write is not None and step.state is not None:
-                return self.ask.in_flight(write, step.state)
+                return self.ask.in_flight(line, write, step.state)
         items = line.covering
         labels = self.labels(line)
         foreign = self.foreign_boxes(line, items, labels)

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select, update
 
 from models.states import Kind
-from models.tables import Proof
+from models.tables import Order, Proof, Write
+from tasks.resolve import By, Resolution, line_of, resend
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 
@@ -53,6 +54,67 @@ def test_on_a_fresh_connection_it_is_held_until_proof_is_earned(ledger: Ledger, 
     assert_exactly_once(world, other)
     assert_exactly_once(world, key)
     assert world.requests("prebook.create") == 3
+
+
+def say_it_is_not_there(ledger: Ledger, key: str, line_key: str | None = None) -> Resolution:
+    (connection,) = ledger.runtime.connections.values()
+    with ledger.runtime.sessions.begin() as session:
+        row = session.get_one(Order, ledger.order(key)["id"])
+        line = line_of(row, line_key) if line_key is not None else None
+        return resend(session, connection, row.id, By("ann", ""), ledger.timing, line=line)
+
+
+def until(ledger: Ledger, key: str, kind: Kind, states: list[str]) -> None:
+    """Work until the order's writes of the kind stand so, and no look has shown them."""
+    for _ in range(60):
+        ledger.pass_time(1)
+        ledger.step(1)
+        with ledger.session() as session:
+            is_known = session.scalar(select(Order.id).where(Order.axerrio_key == key)) is not None
+        if is_known and ledger.writes(key, kind.value) == states:
+            return
+    raise AssertionError(ledger.order(key))
+
+
+def test_only_the_purchase_order_that_a_person_looked_for_is_made_anew(ledger: Ledger, world: World) -> None:
+    """Of two without an answer one stands there, on a day to which procurement moved it at once."""
+    method = {"system": "komet", "method": "purchase.order.create", "token": world.komet_token, "times": 1}
+    world.control("faults", faults=[method | {"kind": kind} for kind in ("reset_before", "lost_answer")])
+    key = world.place(lines=[world.line(str(n), departureDate=world.day(n + 2)) for n in (1, 2)])
+    until(ledger, key, Kind.PURCHASE_ORDER_CREATE, ["sent", "sent"])
+    (made,) = world.company["purchase_orders"]
+    world.edit(purchase_order_number=made["number"], ship_date=world.day(9))
+    assert say_it_is_not_there(ledger, key) == Resolution(), "nobody has looked for them yet"
+    ledger.live(240)
+    command = ledger.order(key)["reason"]["next_command"]
+    assert command == f"axkomet resolve {ledger.order(key)['axerrio']['number']} --line 1 --resend"
+    (why_not,) = say_it_is_not_there(ledger, key).refused
+    assert "name a line of the one that is meant with --line" in why_not
+    assert say_it_is_not_there(ledger, key, "1").decided
+    assert ledger.writes(key, "komet.purchase.order.create") == ["absent", "sent"]
+
+
+@pytest.mark.parametrize("kind", [Kind.PREBOOK_CREATE, Kind.PURCHASE_ORDER_CREATE])
+def test_what_a_person_deleted_before_it_was_seen_is_made_anew_at_his_word(
+    ledger: Ledger, world: World, kind: Kind
+) -> None:
+    ledger.work()
+    key = world.place()
+    ledger.pass_time(30)
+    until(ledger, key, kind, ["done"])
+    if kind is Kind.PREBOOK_CREATE:
+        for item in world.company["prebooks"][0]["items"]:
+            world.edit(prebook_item_id=item["id"], vendor_id=999)  # shown nowhere any more
+    else:
+        world.edit(purchase_order_number=world.company["purchase_orders"][0]["number"], vendor_id=999)
+    ledger.live(240)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "not_visible")
+    assert say_it_is_not_there(ledger, key).decided
+    with ledger.session() as session:
+        (write,) = session.scalars(select(Write).where(Write.kind == kind, Write.acknowledged_at.is_not(None)))
+        assert (write.state, write.error) == ("absent", "a person decided that it stands there no more")
+    ledger.live(300)
+    assert ledger.state(key) == "ordered"
 
 
 @pytest.mark.thorough

@@ -119,7 +119,7 @@ def test_a_write_under_way_is_no_drift_and_one_in_doubt_is() -> None:
     assert told(situation) == []
     doubtful = replace(situation, writes=(replace(sent, looks=2, reads=2),))
     (each,) = told(doubtful)
-    assert (each.kind.value, each.next_command) == ("missing", "axkomet resolve 2026-1 --resend")
+    assert (each.kind.value, each.next_command) == ("missing", "axkomet resolve 2026-1 --line 1 --resend")
 
 
 def test_a_failed_order_tells_what_is_missing() -> None:

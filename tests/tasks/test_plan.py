@@ -661,6 +661,28 @@ def test_in_doubt_without_proof_is_held_with_what_to_look_for() -> None:
     assert [look.active for look in plan.looks] == [False]
 
 
+def test_of_two_writes_in_doubt_the_next_command_names_the_one_that_is_told() -> None:
+    lines = tuple(facts(key, prebook_items=(item(key),)) for key in "12")
+    created = (Kind.PURCHASE_ORDER_CREATE, WriteState.SENT)
+    writes = tuple(a_write(int(key), *created, key, looks=2, trace=f"day {key}") for key in "12")
+    plan = make_plan(a_situation(lines, writes=writes))
+    assert "day 1" in (plan.reason or "")
+    assert plan.next_command == "axkomet resolve 2026-1 --line 1 --resend"
+    assert [(hold.line_key, hold.fact) for hold in plan.holds] == [("1", "write 1"), ("2", "write 2")]
+
+
+@pytest.mark.parametrize("kind", [Kind.PREBOOK_CREATE, Kind.PURCHASE_ORDER_CREATE])
+def test_what_komet_took_and_does_not_show_may_be_said_to_be_gone(kind: Kind) -> None:
+    """Somebody deleted it before it was seen. Mostly it stands there, so that nobody is asked to type it."""
+    items = (item("1"),) if kind is Kind.PURCHASE_ORDER_CREATE else ()
+    made = a_write(1, kind, WriteState.DONE, "1", look_key=SHIP_DATE.isoformat(), reads=2)
+    plan = make_plan(a_situation((facts("1", prebook_items=items),), begun_version=1, writes=(made,)))
+    (hold,) = plan.holds
+    assert (hold.code, hold.fact, hold.choices) == (HoldCode.NOT_VISIBLE, "write 1", ("resend",))
+    assert "surely stands there no more: `axkomet resolve 2026-1 --line 1 --resend`" in hold.message
+    assert plan.next_command == "axkomet orders show 2026-1"
+
+
 def test_a_changed_line_goes_purchase_order_item_first_and_comes_back_anew() -> None:
     line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),))
     first = make_plan(a_situation((line,)))

@@ -303,7 +303,9 @@ def resolve(
     adopt: Annotated[
         str | None, typer.Option(metavar="ID", help="A prebook in doubt: it is this one, by its Komet id.")
     ] = None,
-    resend: Annotated[bool, typer.Option("--resend", help="A write in doubt: it never arrived, make it anew.")] = False,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="A write in doubt or not visible: it is not there, make it anew.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -327,12 +329,12 @@ def resolve(
         of_line = decisions.line_of(row, line) if line is not None else None
         if line is not None and of_line is None:
             raise Problem(f"{row.name} has no line {line}.", Exit.NOTHING)
-        if adopt is not None:
-            resolution = decisions.adopt(session, row.id, adopt, by, line=of_line)
-        elif resend:
-            resolution = decisions.resend(session, row.id, by, line=of_line)
-        else:
-            with silent_connection(settings, urls, ledger, row.connection_id) as connection:
+        with silent_connection(settings, urls, ledger, row.connection_id) as connection:
+            if adopt is not None:
+                resolution = decisions.adopt(session, connection, row.id, adopt, by, timing, line=of_line)
+            elif resend:
+                resolution = decisions.resend(session, connection, row.id, by, timing, line=of_line)
+            else:
                 resolution = decisions.decide_conflicts(session, connection, row.id, choice, by, timing, line=of_line)
         name, at_its_end = row.name, REFUSED["resolve"].get(row.state)
         document = {
