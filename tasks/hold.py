@@ -140,21 +140,26 @@ def _cancellation(session: Session, row: Order) -> Decision | None:
 def release(session: Session, order_ids: Sequence[int], who: str, codes: Collection[HoldCode] = CODES) -> list[Told]:
     """Let orders go on that a person holds or cancelled, or that are held as over the limit.
 
+    Of an order that a person holds only that ends: what lies beneath was not shown, and then shows itself.
+
     Args:
         session: its transaction records it.
         order_ids: of the rows.
         who: decides.
-        codes: which of these holds end; the other one stays. A cancellation ends only with all of them.
+        codes: which of these holds may end; the other one stays. A cancellation ends only with all of them.
     """
     told = []
     for row, connection in _locked(session, order_ids):
-        ended = [HoldCode.OVER_LIMIT.value] if HoldCode.OVER_LIMIT in codes and guard.let_go(row) else []
+        ended = []
         if HoldCode.BY_HAND in codes and row.held_by is not None:
             row.held_by = row.held_why = None
             ended.append(HoldCode.BY_HAND.value)
+        elif HoldCode.OVER_LIMIT in codes and guard.let_go(row):
+            ended.append(HoldCode.OVER_LIMIT.value)
         for code in ended:
             _decide(session, row, code, "release", who, "")
-        if set(codes) == set(CODES) and (cancelled := _cancellation(session, row)) is not None:
+        takes_back = set(codes) == set(CODES) and HoldCode.BY_HAND not in ended
+        if takes_back and (cancelled := _cancellation(session, row)) is not None:
             _decide(session, row, cancelled.fact, OURS, who, "")
             ended.append(cancelled.choice)
         held_as = " or ".join(codes)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
+from models.database import now
 from models.states import Kind
 from models.tables import Order
 from tasks.hold import Told, cancel, hold, release
@@ -102,6 +103,23 @@ def test_what_is_under_way_is_still_found(ledger: Ledger, world: World) -> None:
     assert ledger.state(key) == "ordered"
     assert world.requests("prebook.create") == 1
     assert_in_step(world, key)
+
+
+def test_the_release_of_a_hold_says_nothing_of_what_lies_beneath(ledger: Ledger, world: World) -> None:
+    """That it was cancelled by hand too, or is over the limit, was not shown to whoever released it."""
+    cancelled, over_limit = world.place(), world.place()
+    ledger.feed_and_send()
+    with ledger.runtime.sessions.begin() as session:
+        cancel(session, [ledger.order(cancelled)["id"]], "ann", "")
+        row = session.get_one(Order, ledger.order(over_limit)["id"])
+        row.over_limit_since = row.upset_at = now(session)
+    for key in (cancelled, over_limit):
+        hold_it(ledger, key)
+        assert release_it(ledger, key).why_not is None
+    assert release_it(ledger, over_limit).why_not is None, "it was over the limit still"
+    assert release_it(ledger, over_limit).why_not is not None
+    ledger.live(120)
+    assert ledger.state(cancelled) == "cancelled"
 
 
 STOPS: dict[str, Callable[[Session, Order], object]] = {
