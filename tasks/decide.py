@@ -208,7 +208,7 @@ def _budget(
 def _was_begun_anew(situation: Situation, planned: PlannedWrite) -> bool:
     """The write belongs to a replacement of which a part is deleted already: that is not left half done."""
     lines = [line for line in situation.lines if line.line_key in planned.line_keys]
-    return planned.kind in _REPLACES and any(item.goes_from_here for line in lines for item in line.prebook_items)
+    return planned.kind in _REPLACES and any(line.is_half_remade for line in lines)
 
 
 def _let_go_until(

@@ -117,8 +117,11 @@ class PrebookItemFacts:
 
     @property
     def goes_from_here(self) -> bool:
-        """It, or something that covered it, was deleted from here: what was begun goes on."""
-        return self.is_deleted_by_us or any(each.is_deleted_by_us for each in self.purchase_order_items)
+        """It, or what was bought for it last, was deleted from here: what was begun goes on until it is bought anew."""
+        covered = sum(each.boxes for each in self.covering)
+        is_whole = bool(covered) and covered >= self.boxes
+        last = self.purchase_order_items[-1:]
+        return self.is_deleted_by_us or (any(each.is_deleted_by_us for each in last) and not is_whole)
 
     @property
     def covering(self) -> tuple[PurchaseOrderItemFacts, ...]:
@@ -191,6 +194,12 @@ class LineFacts:
     def covering(self) -> tuple[PurchaseOrderItemFacts, ...]:
         """Those of them that were not cancelled."""
         return tuple(each for item in self.prebook_items for each in item.covering)
+
+    @property
+    def is_half_remade(self) -> bool:
+        """Something of it was deleted from here, and what comes in its place is not bought yet."""
+        is_bought = any(item.covering and not item.goes_from_here for item in self.live_items)
+        return not is_bought and any(item.goes_from_here for item in self.prebook_items)
 
 
 @dataclass(frozen=True)

@@ -316,9 +316,10 @@ class Purchases:
         return not_to_be_remade(self.ask, line, removal.fact, removal.words)
 
     def hardest(self, line: LineFacts, active: tuple[PurchaseOrderItemFacts, ...]) -> PurchaseOrderItemFacts:
-        """Of what covers an item the one that may not go without a word: shipped, else approved, else any."""
+        """Of what covers an item the one that may not go without a word: shipped, else approved, else the newest."""
         return max(
-            active, key=lambda each: (self.has_shipped(line, each), each.status is not PurchaseOrderStatus.PENDING)
+            reversed(active),
+            key=lambda each: (self.has_shipped(line, each), each.status is not PurchaseOrderStatus.PENDING),
         )
 
     def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:

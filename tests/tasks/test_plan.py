@@ -76,7 +76,7 @@ kinds_of_item = st.sampled_from(
 kinds_of_order = st.sampled_from(
     ["none", "approved"] * 2
     + ["pending", "cancelled", "short", "unknown", "removed", "deleted", "edited", "moved", "grown", "shipped", "split"]
-    + ["many"]
+    + ["many", "bought anew", "removed anew"]
 )
 statuses = st.sampled_from([OrderStatus.CONFIRMED] * 12 + list(OrderStatus))
 calm_orders = st.sampled_from(("none", "pending", "approved", "approved", "approved", "split", "many"))
@@ -94,6 +94,7 @@ EDIT = (Change("cost", "0.28", "0.30"),)
 def orders_of(kind: str, key: str) -> tuple[PurchaseOrderItemFacts, ...]:
     """What covers a prebook item."""
     many = tuple(approved(key, item_id=f"78{key}{part}", number=f"7001{part}", boxes=2) for part in (1, 2))
+    deleted = bought(key, item_id=f"77{key}", boxes=0, first_boxes=4, is_deleted_by_us=True)
     return {
         "none": (),
         "pending": (bought(key),),
@@ -109,6 +110,8 @@ def orders_of(kind: str, key: str) -> tuple[PurchaseOrderItemFacts, ...]:
         "shipped": (bought(key, status=PurchaseOrderStatus.SHIPPED),),
         "split": many,
         "many": (replace(many[0], status=PurchaseOrderStatus.CANCELLED), approved(key)),
+        "bought anew": (deleted, bought(key)),
+        "removed anew": (deleted, bought(key, boxes=0, first_boxes=4)),
     }[kind]
 
 
@@ -382,8 +385,8 @@ def test_no_line_is_ever_created_twice(situation: Situation) -> None:
 
 
 def has_begun(item: PrebookItemFacts) -> bool:
-    """A part of it was taken away from here."""
-    return any(each.is_deleted_by_us for each in item.purchase_order_items)
+    """What was bought for it last was taken away from here."""
+    return any(each.is_deleted_by_us for each in item.purchase_order_items[-1:])
 
 
 @given(situations())
@@ -743,6 +746,45 @@ def test_an_item_that_a_person_removed_is_made_again_only_for_ours() -> None:
     assert make_plan(held).reason_code == HoldCode.CONFLICT
     assert planned(make_plan(decided(held, "ours")), Kind.PREBOOK_CREATE)
     assert not planned(make_plan(decided(held, "theirs")), *KOMET_WRITES)
+
+
+@pytest.mark.parametrize("now", [bought("1"), bought("1", boxes=0, first_boxes=4)])
+def test_what_a_person_does_after_it_was_bought_anew_is_asked_about_like_any_other(now: PurchaseOrderItemFacts) -> None:
+    """What was once deleted from here is begun only until it is bought again."""
+    before = bought("1", item_id="771", boxes=0, first_boxes=4, is_deleted_by_us=True)
+    removed = a_situation((facts("1", prebook_items=(item("1", before, now, boxes=0),)),), begun_version=1)
+    assert make_plan(removed).reason_code == HoldCode.CONFLICT
+    assert not planned(make_plan(removed), *KOMET_WRITES)
+    edited = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", before, now, boxes=5),))
+    assert make_plan(a_situation((edited,), begun_version=1)).reason_code == HoldCode.CONFLICT
+    without_cost = facts("1", wanted=a_line("1", unit_cost=None), prebook_items=(item("1", before, bought("1")),))
+    held = make_plan(a_situation((without_cost,), begun_version=1))
+    assert held.reason_code == HoldCode.INVALID
+    assert not planned(held, *KOMET_WRITES)
+    newer = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", before, bought("1")),))
+    assert not planned(make_plan(a_situation((newer,), requests_left=3)), *KOMET_WRITES), "it is not begun yet"
+
+
+def test_a_line_comes_first_in_the_budget_only_until_it_was_made_anew() -> None:
+    deleted = bought("1", item_id="771", boxes=0, first_boxes=4, is_deleted_by_us=True)
+    old, new = item("1", deleted, boxes=0, is_deleted_by_us=True), item("1", item_id="889")
+    for stands in ((item("1", deleted),), (old,), (old, new)):
+        assert facts("1", prebook_items=stands).is_half_remade
+    for stands in ((item("1", deleted, bought("1")),), (old, replace(new, purchase_order_items=(bought("1"),)))):
+        assert not facts("1", prebook_items=stands).is_half_remade
+
+
+def test_half_of_what_was_bought_gone_is_no_new_question() -> None:
+    parts = tuple(bought("1", item_id=f"78{part}", number=f"7001{part}", boxes=2) for part in (1, 2))
+    line = facts("1", prebook_items=(item("1", *parts),))
+    cancelled = a_situation((line,), wanted=an_order((a_line("1"),), OrderStatus.CANCELLED), begun_version=1)
+    ((write, _),) = planned(make_plan(cancelled), *KOMET_WRITES)
+    gone = tuple(
+        replace(each, boxes=0, is_deleted_by_us=True) if each.item_id == write.item_id else each for each in parts
+    )
+    half = make_plan(replace(cancelled, lines=(replace(line, prebook_items=(item("1", *gone),)),)))
+    assert not half.holds
+    assert planned(half, Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
 def test_the_surplus_of_a_line_goes_unless_a_person_changed_it_or_it_is_covered() -> None:
