@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import structlog
@@ -11,6 +11,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from models import canonical
+from models.states import WriteState
 from models.tables import Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem, Wait, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
@@ -39,6 +40,8 @@ class _Unshown(NamedTuple):
     write_id: int
     #: Items of purchase orders that covered the prebook item before.
     known: frozenset[str]
+    #: The day for which it was asked.
+    ship_date: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     listing = connection.komet.list_purchase_orders(ship_date=date.fromisoformat(claim.key))
     shown = {record.number for record in listing.records}
     with runtime.sessions.begin() as session:
-        moved = [number for number in _awaited(session, claim) if number not in shown]
+        made = _made_unseen(session, claim, runtime.timing)
+        moved = sorted({*_awaited(session, claim), *made} - shown)
     # Procurement moves ship dates: a purchase order that somebody waits for and that is not here is asked by number.
     elsewhere = connection.komet.purchase_orders_by_number(moved) if moved else None
     records = (*listing.records, *(elsewhere.records if elsewhere else ()))
@@ -69,7 +73,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         unshown = _unshown(session, items.values())
         changed = _changed(session, connection, ours, unshown)
         hides = not listing.records and _should_show(session, connection, claim)
-        counts = listing.complete and not hides
+        counts = is_whole and not hides
         mended = counts and not claim.was_whole  # it is news to all who wait
         waiting = set(active_waiters(session, claim.scope_id, passive_too=mended))
         waiting.update(orders_in_doubt(session, claim.scope_id))
@@ -109,6 +113,22 @@ def _awaited(session: Session, claim: Claim) -> list[str]:
         .order_by(PurchaseOrder.number)
     )
     return list(session.scalars(waiting))
+
+
+def _made_unseen(session: Session, claim: Claim, timing: Timing) -> list[str]:
+    """Numbers of purchase orders that Komet took a while ago for this date, and that no list has shown yet."""
+    number = Write.result["number"].as_string()
+    made = select(number).where(
+        Write.connection_id == claim.connection_id,
+        Write.scope_id == claim.scope_id,
+        Write.kind.in_(PURCHASE_ORDER_CREATES),
+        Write.state == WriteState.DONE,
+        Write.shown_at.is_(None),
+        Write.settled_at < claim.began_at - timedelta(seconds=timing.grace),
+        number.is_not(None),
+        select(Wait.order_id).where(Wait.scope_id == claim.scope_id, Wait.order_id == Write.order_id).exists(),
+    )
+    return list(session.scalars(made))
 
 
 def _lost(session: Session, connection: Connection, numbers: Sequence[str]) -> dict[int, int]:
@@ -208,16 +228,21 @@ def _unshown(session: Session, items: Iterable[_Item]) -> dict[str, _Unshown]:
     )
     newest = {row.sent["prebook_item_id"]: row for row in found if row.sent}
     return {
-        item_id: _Unshown(row.id, frozenset(row.sent.get("known", ())))
+        item_id: _Unshown(row.id, frozenset(row.sent.get("known", ())), row.sent["ship_date"])
         for item_id, row in newest.items()
         if row.shown_at is None
     }
 
 
+def _create_of(item: canonical.PurchaseOrderItem, unshown: dict[str, _Unshown]) -> _Unshown | None:
+    """The create that the item shows: one that covered the same prebook item before shows none."""
+    found = unshown.get(item.prebook_item_id or "")
+    return found if found is not None and item.item_id not in found.known else None
+
+
 def _shown_by(items: Iterable[canonical.PurchaseOrderItem], unshown: dict[str, _Unshown]) -> set[int]:
-    """The creates that these items show: an item that covered the same prebook item before shows none."""
-    found = [(item.item_id, unshown.get(item.prebook_item_id or "")) for item in items]
-    return {each.write_id for item_id, each in found if each is not None and item_id not in each.known}
+    """The creates that these items show."""
+    return {found.write_id for item in items if (found := _create_of(item, unshown)) is not None}
 
 
 def _changed(
@@ -269,6 +294,8 @@ class _Store:
         #: By the ids of the purchase orders and of their items.
         self._stored: dict[str, PurchaseOrder] = {}
         self._bought: dict[str, PurchaseOrderItem] = {}
+        #: By prebook item.
+        self._unshown: dict[str, _Unshown] = {}
 
     def store(self, changed: Sequence[_Ours]) -> bool:
         """Store some; True when that earned proof of absence."""
@@ -276,10 +303,11 @@ class _Store:
             return False
         session = self._session
         self._read(changed)
+        self._unshown = _unshown(session, self._items.values())
         stored = [each for each in changed if self._store(each)]
         shown = [item for each in stored for item in each.seen.items if item.prebook_item_id in self._items]
         linked = [self._items[item.prebook_item_id or ""] for item in shown]
-        creates = select(Write).where(Write.id.in_(_shown_by(shown, _unshown(session, linked)))).order_by(Write.id)
+        creates = select(Write).where(Write.id.in_(_shown_by(shown, self._unshown))).order_by(Write.id)
         earned = proofs.shown(session, session.scalars(creates.execution_options(populate_existing=True)), self._claim)
         earned |= boxes.adopt(session, self._claim, {item.line_id for item in linked if item.line_id is not None})
         session.flush()
@@ -338,7 +366,8 @@ class _Store:
             row.items.append(stored)
         stored.prebook_item_id = seen.prebook_item_id or ""
         content = seen.model_dump(mode="json") | {"ship_date": row.ship_date.isoformat() if row.ship_date else None}
-        stored.baseline = stored.baseline or content
+        made = _create_of(seen, self._unshown)  # procurement may have moved it before anybody saw it
+        stored.baseline = stored.baseline or (content | ({"ship_date": made.ship_date} if made is not None else {}))
         stored.missing, stored.as_of = 0, self._claim.began_at
         if seen.boxes and deletions.is_stale(self._session, self._claim, stored, self._timing):
             row.content_hash = ""  # looked at again, whatever its digest

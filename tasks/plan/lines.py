@@ -117,7 +117,7 @@ class Lines:
             unseen = self._made_and_unseen(line)
             if unseen is not None:
                 return replace(unseen, state=OrderState.CANCELLING)
-            return Step(OrderState.CLOSED) if kept else None
+            return self.purchases.of_what_is_gone(line) or (Step(OrderState.CLOSED) if kept else None)
         if len(matching) > 1:
             surplus = self._surplus(line, matching)
             if surplus is not None:
@@ -298,6 +298,9 @@ class Lines:
         removed = self._removed_by_a_person(line)
         if removed is not None:
             return removed
+        bought = self.purchases.of_what_is_gone(line)
+        if bought is not None:
+            return bought
         if any(self.is_given_up(line, item) for item in line.prebook_items):
             return None
         if not line.is_open:
@@ -460,8 +463,9 @@ class Lines:
                 removal = Removal(gone(dead), self.ask.withdrawn if dead.is_live else words)
                 if dead.covering and self.ask.decided(line.line_key, removal.fact) != THEIRS:
                     return self.purchases.remove(line, self.purchases.hardest(line, dead.covering), removal)
-            has_left = bool(line.covering and self.ask.entries(line))  # what left must be told all the same
-            return Step(OrderState.ORDERED) if has_left else None
+            if line.covering and self.ask.entries(line):  # what left must be told all the same
+                return Step(OrderState.ORDERED)
+            return self.purchases.of_what_is_gone(line)
         if not item.covering and self.ask.is_left_cancelled:
             return None
         stands = bool(item.covering) and line.axerrio_line_key is not None

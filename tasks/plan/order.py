@@ -58,7 +58,7 @@ class Planner:
         if not self._something_stands() and s.unreadable is None:
             quiet = self._quiet()
             if quiet is not None:
-                return quiet
+                return replace(quiet, looks=self._late_looks())
         steps = {line.line_key: step for line in s.lines if (step := self._step(line)) is not None}
         hold = self._order_hold(steps)
         holds = [hold] if hold else []
@@ -107,6 +107,8 @@ class Planner:
     def _something_stands(self) -> bool:
         """Something of it stands in the other system, or may: an acknowledged create counts until it is seen."""
         s = self.s
+        if any(self.lines.purchases.of_what_is_gone(line) is not None for line in s.lines):
+            return True
         if any(line.live_items and s.origin is Origin.AXERRIO for line in s.lines):
             return True
         if any(line.purchase_order_items for line in s.lines) or self.ask.open(*Kind):

@@ -158,6 +158,26 @@ class Purchases:
         hold = self.ask.not_shown(line, bought, message)
         return Step(OrderState.PREBOOKED, hold, looks=(replace(look, active=False),))
 
+    def of_what_is_gone(self, line: LineFacts) -> Step | None:
+        """Komet took a purchase order for an item that is gone by now, and no list has shown it: it may stand."""
+        for item in line.prebook_items:
+            bought = self.bought(line, item) if not item.is_live else None
+            if bought is None or self._is_shown(line, item, bought):
+                continue
+            state = OrderState.RECEIVED if self.ask.is_desired(line) and line.is_open else OrderState.CANCELLING
+            if bought.reads < LOOKS_FOR_ABSENCE:
+                return replace(self.unseen(line, bought), state=state)
+            message = (
+                f"Line {line.line_key}: its item in prebook {item.name} is gone, and the purchase order that Komet "
+                f"took for it ({bought.trace}) is not shown. Look for it in Komet and have it taken away there; ours "
+                "then goes on without it."
+            )
+            hold = self.ask.conflict(line.line_key, f"not visible, write {bought.id}", message, OURS)
+            if hold is not None:
+                look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=False)
+                return Step(state, hold, looks=(look,))
+        return None
+
     def _edits_of_orders(
         self, line: LineFacts, item: PrebookItemFacts, active: tuple[PurchaseOrderItemFacts, ...], ship_date: date
     ) -> Step | None:

@@ -778,6 +778,28 @@ def test_what_our_own_purchase_order_covers_is_not_deleted_before_that_was_seen(
     assert_all_in_step(ledger, world, [key], "ordered")
 
 
+def test_a_purchase_order_that_was_moved_before_it_was_seen_is_found_by_its_number(
+    ledger: Ledger, world: World
+) -> None:
+    """Else it would stand on when its order is cancelled."""
+    ledger.earn_proof()
+    made = world.requests("purchase.order.create")
+    key = world.place()
+    while world.requests("purchase.order.create") == made:
+        ledger.pass_time(1)
+        ledger.step(1)
+    ((bought, _),) = covering(world, items_of(world, key)[0][1]["id"])
+    world.edit(purchase_order_number=bought["number"], ship_date=world.day(4))
+    cancel(world, key, "status")
+    ledger.live(400, pace=40)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "conflict"), ledger.order(key)
+    assert f"ship date {world.day(3)} → {world.day(4)}" in ledger.order(key)["reason"]["message"]
+    decide(ledger, key, "ours")
+    ledger.live(200, pace=40)
+    assert ledger.state(key) == "cancelled", ledger.order(key)
+    assert_gone(world, key)
+
+
 def decide(ledger: Ledger, key: str, choice: str) -> None:
     """A person decides everything that the order is held for."""
     (connection,) = ledger.runtime.connections.values()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clients.errors import RefusalKind
-from models.canonical import InboundStatus, LineStatus, OrderStatus, PurchaseOrderStatus
+from models.canonical import InboundStatus, Line, LineStatus, OrderStatus, PurchaseOrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
 from tasks.plan import make_plan
 from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, LineFacts, PurchaseOrderItemFacts, Situation
@@ -265,6 +265,36 @@ def test_a_purchase_order_of_which_a_list_shows_another_line_only_is_not_made_tw
     assert unseen.reason_code == HoldCode.NOT_VISIBLE
     removed = replace(lines[1], prebook_items=(item("2", bought("2", boxes=0, first_boxes=4)),))
     assert make_plan(linked(a_situation((lines[0], removed), writes=(both,)))).reason_code == HoldCode.CONFLICT
+
+
+@pytest.mark.parametrize("wanted", [a_line("1", boxes=6), None])
+def test_a_purchase_order_that_no_list_ever_showed_is_not_forgotten_with_its_prebook_item(wanted: Line | None) -> None:
+    """It may stand: neither is a second one made beside it, nor is the order over, before a person looked."""
+    made = a_write(7, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", looks=2, look_key=SHIP_DATE.isoformat())
+    gone = facts("1", wanted=wanted, prebook_items=(item("1", boxes=0, is_deleted_by_us=True),))
+    unseen = a_situation((gone,), writes=(made,), begun_version=1)
+    plan = make_plan(unseen)
+    assert (plan.reason_code, [hold.choices for hold in plan.holds]) == (HoldCode.CONFLICT, [("ours",)])
+    assert [(look.key, look.active) for look in plan.looks] == [(SHIP_DATE.isoformat(), False)]
+    assert not planned(plan, *KOMET_WRITES)
+    early = make_plan(replace(unseen, writes=(replace(made, looks=0, reads=0),)))
+    assert ([look.active for look in early.looks], planned(early, *KOMET_WRITES)) == ([True], [])
+    settled = make_plan(decided(unseen, "ours"))
+    assert bool(planned(settled, Kind.PREBOOK_CREATE)) == (wanted is not None)
+    assert settled.state is OrderState.CANCELLED or wanted is not None
+    over = make_plan(replace(unseen, today=TRUCK_DATE + timedelta(days=9)))
+    assert over.state is OrderState.CLOSED
+
+
+def test_a_purchase_order_that_was_given_up_is_looked_for_though_its_order_is_over() -> None:
+    lost = a_write(7, Kind.PURCHASE_ORDER_CREATE, WriteState.ABSENT, "1", look_key=SHIP_DATE.isoformat())
+    gone = facts("1", prebook_items=(item("1", boxes=0, is_deleted_by_us=True),))
+    cancelled = an_order((a_line("1"),), OrderStatus.CANCELLED)
+    over = make_plan(a_situation((gone,), wanted=cancelled, writes=(lost,), begun_version=1))
+    assert (over.state, [look.key for look in over.looks]) == (OrderState.CANCELLED, [SHIP_DATE.isoformat()])
+    late = facts("1", prebook_items=(item("1", bought("1"), boxes=0, is_deleted_by_us=True),))
+    shown = make_plan(a_situation((late,), wanted=cancelled, writes=(lost,), begun_version=1))
+    assert planned(shown, Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
 # -- what is decided -------------------------------------------------------------------------------------------
