@@ -228,8 +228,9 @@ class Planner:
             return OrderState.CLOSED, None, f"Its truck left a week ago, {stands}"
         record = s.axerrio.record if s.origin is Origin.KOMET else s.wanted
         is_closed = record is not None and record.status is OrderStatus.CLOSED
-        # Nothing of it is made anew: what a person changed there is drift from now on.
-        if is_closed and not untold and all(OURS in hold.choices for hold in holds):
+        # Nothing of it is made anew: what a person changed there is drift from now on. What is to go is asked about.
+        stays = {line.line_key for line in s.lines if self.ask.is_desired(line)} | {None}
+        if is_closed and not untold and all(OURS in hold.choices and hold.line_key in stays for hold in holds):
             return OrderState.CLOSED, None, "Closed in Axerrio."
         if holds or s.unreadable is not None:
             return None

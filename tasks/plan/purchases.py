@@ -345,7 +345,7 @@ class Purchases:
     def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:
         """Boxes of the item have left, as far as either system says."""
         in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
-        return bool(in_komet) or self.ask.has_left(line) or self.ask.takes_no_change
+        return bool(in_komet) or self.ask.went_with_its_order(line) or self.ask.takes_no_change
 
     @property
     def _origin(self) -> str:

@@ -95,6 +95,11 @@ class Questions:
         of_line = next((each for each in record.lines if each.line_key == line.axerrio_line_key), None)
         return is_shipped(record) or (of_line is not None and of_line.status is LineStatus.SHIPPED)
 
+    def went_with_its_order(self, line: LineFacts) -> bool:
+        """It left, as Axerrio says. What was taken off before stayed behind, unless a shipment has some of it."""
+        is_on_it = line.wanted is not None and line.wanted.status is not LineStatus.CANCELLED
+        return self.has_left(line) and (is_on_it or bool(self.entries(line)))
+
     def entries(self, line: LineFacts) -> list[Entry]:
         """The line's part of each shipment."""
         key = line.axerrio_line_key

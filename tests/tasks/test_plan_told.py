@@ -199,6 +199,21 @@ def test_what_was_decided_of_a_purchase_orders_boxes_holds_when_they_leave_one_b
     assert [(part.shipment_key, part.item_id) for part in write.awb] == [("S2", "791")]
 
 
+@pytest.mark.parametrize("status", [OrderStatus.SHIPPED, OrderStatus.CLOSED])
+def test_a_line_that_was_taken_off_an_order_before_it_left_did_not_leave(status: OrderStatus) -> None:
+    leaves = facts("1", prebook_items=(item("1", approved("1")),))
+    for covered, kind in ((bought("2"), Kind.PURCHASE_ORDER_ITEM_DELETE), (approved("2"), None)):
+        there = on_the_way(leaves, facts("2", prebook_items=(item("2", covered),)))
+        removed = replace(there.lines[1], wanted=None, wanted_as_sent=None)
+        gone = replace(there, lines=(leaves, removed), wanted=an_order((a_line("1"),), status, version=2))
+        plan = make_plan(gone)
+        assert [write.kind for write, _ in planned(plan, *KOMET_WRITES)] == ([kind] if kind else [])
+        assert [(hold.line_key, hold.choices) for hold in plan.holds] == ([] if kind else [("2", ("ours", "theirs"))])
+        of_it = replace(gone, shipments=(a_shipment("S1", left("2", range(1, 5))),))
+        assert ("2", ("theirs",)) in [(hold.line_key, hold.choices) for hold in make_plan(of_it).holds]
+    assert planned(make_plan(decided(gone, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
 # -- what is taken back ----------------------------------------------------------------------------------------
 
 
