@@ -24,6 +24,7 @@ from tasks.connection import Connection, ConnectionSettings
 from tasks.plan import Plan, Situation
 from tasks.plan.back import losses
 from tasks.plan.facts import MISSES_FOR_GONE
+from tasks.plan.questions import is_shipped
 from tasks.plan.sent import changes
 from tasks.translation import translated
 from tasks.wanted import as_sent, canonical, catalogue
@@ -108,7 +109,8 @@ class Watch:
             return {}
         lost: Losses = {}
         order = canonical(row)
-        is_withdrawn = row.is_deleted or order.status in (OrderStatus.CANCELLED, OrderStatus.DRAFT)
+        is_withdrawn = order.status in (OrderStatus.CANCELLED, OrderStatus.DRAFT)
+        is_withdrawn |= row.is_deleted and not is_shipped(order)  # what left is only tidied away
         lines = {line.line_key: line for line in order.lines if line.status is not LineStatus.CANCELLED}
         for line, stands in standing.items():
             wanted = None if is_withdrawn else lines.get(line.line_key)

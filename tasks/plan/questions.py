@@ -70,9 +70,9 @@ class Questions:
 
     @property
     def is_withdrawn_by_origin(self) -> bool:
-        """Its origin wants it no more."""
+        """Its origin wants it no more. A record that is tidied away after the order left takes nothing back."""
         s = self.s
-        if s.is_deleted or s.wanted.status is OrderStatus.CANCELLED:
+        if s.wanted.status is OrderStatus.CANCELLED or (s.is_deleted and not is_shipped(s.wanted)):
             return True
         return s.wanted.status is OrderStatus.DRAFT and self.decided(None, DRAFT) == OURS
 

@@ -175,6 +175,17 @@ def test_a_bad_export_and_the_good_one_again_write_nothing(ledger: Ledger, world
     assert_in_step(world, keys[0])
 
 
+def test_records_of_orders_that_left_are_tidied_away_without_a_word(ledger: Ledger, world: World) -> None:
+    keys = [world.place() for _ in range(LIMIT)]
+    ledger.live(120, pace=40)
+    for key in keys:
+        world.place(key=key, status="closed")
+    read_feed(ledger)
+    world.control("orders/delete", tenant_token=world.axerrio_token, keys=keys)
+    read_feed(ledger)
+    assert flagged(ledger) == 0
+
+
 @pytest.mark.thorough
 def test_without_a_guard_everything_goes(make_ledger: Callable[..., Ledger], world: World) -> None:
     ledger = make_ledger(change_guard=0)

@@ -335,7 +335,8 @@ def situations(draw: st.DrawFn) -> Situation:
 
 
 def is_desired(situation: Situation, line: LineFacts) -> bool:
-    withdrawn = situation.is_deleted or situation.wanted.status is OrderStatus.CANCELLED
+    has_left = situation.wanted.status in (OrderStatus.SHIPPED, OrderStatus.CLOSED)
+    withdrawn = (situation.is_deleted and not has_left) or situation.wanted.status is OrderStatus.CANCELLED
     if situation.wanted.status is OrderStatus.DRAFT and situation.decisions.get((None, "draft")) == OURS:
         withdrawn = True
     return not withdrawn and line.wanted is not None and line.wanted.status is not LineStatus.CANCELLED

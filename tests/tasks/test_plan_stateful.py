@@ -381,7 +381,8 @@ class Sync(RuleBasedStateMachine):
         return self._is_desired(line) and line is not None and row.sent == as_sent(line, self.order.carrier_code)
 
     def _is_desired(self, line: Line | None) -> bool:
-        withdrawn = self.ledger.is_deleted or self.order.status is OrderStatus.CANCELLED
+        is_gone = self.ledger.is_deleted and self.order.status is not OrderStatus.SHIPPED
+        withdrawn = is_gone or self.order.status is OrderStatus.CANCELLED
         return not withdrawn and line is not None and line.status is not LineStatus.CANCELLED
 
     def _decided(self, line_key: str | None, choice: str) -> bool:

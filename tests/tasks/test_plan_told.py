@@ -214,6 +214,16 @@ def test_a_line_that_was_taken_off_an_order_before_it_left_did_not_leave(status:
     assert planned(make_plan(decided(gone, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
+@pytest.mark.parametrize("status", [OrderStatus.SHIPPED, OrderStatus.CLOSED])
+def test_a_record_that_is_tidied_away_after_the_order_left_asks_for_nothing(status: OrderStatus) -> None:
+    boxes = tuple(a_box("1", index) for index in range(1, 5))
+    covering = approved("1", box_codes=tuple(box.box_code for box in boxes))
+    line = facts("1", wanted=SHIPPED, prebook_items=(item("1", covering),), boxes=boxes)
+    there = on_the_way(line, shipments=(a_shipment("S1", left("1", range(1, 5))),), wanted=an_order((SHIPPED,), status))
+    before, after = make_plan(there), make_plan(replace(there, is_deleted=True))
+    assert (after.state, after.holds, after.writes) == (before.state, (), ())
+
+
 # -- what is taken back ----------------------------------------------------------------------------------------
 
 
