@@ -333,10 +333,8 @@ class Back:
         )
 
     def _standing(self, line: LineFacts) -> tuple[PrebookItemFacts, ...]:
-        """Its prebook items; of one born in Komet that holds nothing any more, those that are still covered."""
-        if line.live_items or self.s.origin is Origin.AXERRIO:
-            return line.live_items
-        return tuple(item for item in line.prebook_items if item.covering)
+        """Its prebook items; where none holds anything any more, those that are still covered."""
+        return line.live_items or tuple(item for item in line.prebook_items if item.covering)
 
     # -- the approval ----------------------------------------------------------------------------------------
 

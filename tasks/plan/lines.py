@@ -302,7 +302,7 @@ class Lines:
         if bought is not None:
             return bought
         if any(self.is_given_up(line, item) for item in line.prebook_items):
-            return None
+            return Step(OrderState.ORDERED) if line.covering else None  # its boxes leave all the same
         if not line.is_open:
             if not self.left_without_us(line):
                 return None
@@ -371,11 +371,17 @@ class Lines:
             if item.goes_from_here or not item.seen or OURS in self._said_of_loss(line, item):
                 continue
             changed = ", ".join(map(str, _changes_of(line, item)))
+            numbers = ", ".join(dict.fromkeys(each.number for each in item.covering))
             message = (
                 f"Line {line.line_key}: its item in prebook {item.name} was deleted or set to 0 in Komet; "
                 f"Axerrio {f'changed it ({changed}) and' if changed else 'still'} wants "
                 f"{line.wanted.boxes if line.wanted else 0} boxes."
             )
+            if numbers:
+                message += (
+                    f" Purchase order {numbers} stands all the same: ours takes it away and makes both anew, theirs "
+                    "leaves it for the boxes to leave on."
+                )
             hold = self.ask.conflict(line.line_key, self.fact_of_loss(line, item), message, OURS, THEIRS)
             if hold is None:
                 return None

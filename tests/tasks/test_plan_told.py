@@ -73,6 +73,23 @@ def test_what_a_person_gave_up_in_komet_may_leave_without_it() -> None:
     assert make_plan(left_by(decided(held, "theirs"), held.lines[0])).state is OrderState.CLOSED
 
 
+def test_what_is_bought_of_an_item_that_a_person_deleted_is_named_and_its_boxes_leave() -> None:
+    there = on_the_way(facts("1", prebook_items=(item("1", approved("1")),)), begun_version=1)
+    deleted = replace(there, lines=(replace(there.lines[0], prebook_items=(item("1", approved("1"), boxes=0),)),))
+    plan = make_plan(deleted)
+    assert plan.reason
+    assert "purchase order 70012" in plan.reason.casefold()
+    stays = decided(deleted, "theirs")
+    assert make_plan(stays).state is OrderState.APPROVED
+    assert not make_plan(stays).writes
+    leaves = replace(stays, shipments=(a_shipment("S1", left("1", range(1, 5))),))
+    assert planned(make_plan(leaves), Kind.AWB_ADD)
+    assert planned(make_plan(decided(deleted, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
+    cancelled = bought("1", status=PurchaseOrderStatus.CANCELLED)
+    nothing = replace(stays, lines=(replace(there.lines[0], prebook_items=(item("1", cancelled, boxes=0),)),))
+    assert make_plan(linked(nothing)).state is OrderState.CANCELLED
+
+
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_a_line_that_left_while_komet_did_not_have_it_is_told(is_alone: bool) -> None:
     missing = facts("2", wanted=a_line("2", status=LineStatus.SHIPPED))
