@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from models.states import HoldCode, OrderState
 from models.tables import Connection, RequestCount
+from tasks.connection import ConnectionSettings
 from tasks.queues import MAINTENANCE, OBSERVE, ORDERS
 from tasks.runtime import Timing
 from tasks.upstreams import AWAY, AXERRIO, KOMET, LIMIT, PERSON, TOKEN
@@ -73,13 +74,16 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         """All that can be said now; where a service is away, that the whole is not healthy."""
         known: Json = {"timing": timing_of(self._settings)}
+        connections = self._connections()
         try:
-            connections = load_connections(self._settings.connections)
             # Kept, since an engine knows the statements that it compiled.
             self.ledger = self.ledger or open_ledger(self._urls.database_url)
             with self.ledger.sessions() as session:
+                said = status(session, connections or (), known["timing"])
+                if connections is None:  # and so none of them is known to be missing in it
+                    said |= {"healthy": False, "forgotten": []}
                 known |= {
-                    "status": status(session, connections, known["timing"]),
+                    "status": said,
                     "turns": turns(session),
                     "requests": _requests(session),
                     "knows_ledger": True,
@@ -96,6 +100,14 @@ class Figures(Collector):
         except RedisError as error:
             log.warning("no queue lengths", error=type(error).__name__)
         yield from figures(Facts(**known))
+
+    def _connections(self) -> list[ConnectionSettings] | None:
+        """Those of the connections file; None: it cannot be read as it is."""
+        try:
+            return load_connections(self._settings.connections)
+        except Problem as problem:
+            log.warning("no connections", error=str(problem))
+            return None
 
 
 _QUEUES = (OBSERVE, ORDERS, MAINTENANCE)

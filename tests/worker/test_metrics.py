@@ -143,6 +143,21 @@ def test_a_scrape_asks_the_same_however_many_connections_there_are(
     assert 10 < half < 25
 
 
+def test_a_mistake_in_the_connections_file_is_no_database_that_is_away(
+    ledger: Ledger, tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    ledger.work()
+    file = tmp_path / "connections.toml"
+    file.write_text("[[connection]]\nname = 1")
+    served = Figures(Settings.model_construct(connections=file), ServiceUrls(database_url, redis_url))
+    said = told(served.collect())
+    assert served.ledger is not None
+    served.ledger.engine.dispose()
+    assert said["axkomet_healthy"] == 0
+    assert said["axkomet_service_up:postgresql"] == said["axkomet_service_up:redis"] == 1
+    assert not any(name.startswith("axkomet_forgotten_orders") for name in said)
+
+
 @pytest.mark.parametrize("connections", ["", "[[connection]]\nname = 1"])
 def test_where_nothing_can_be_said_the_whole_is_not_healthy(tmp_path: Any, connections: str) -> None:
     file = tmp_path / "connections.toml"
