@@ -13,7 +13,7 @@ from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from clients.errors import ClientError, NoBudget, RefusalKind, Refused
+from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from clients.komet.client import Listing
 from models.canonical import Origin, codes
 from models.database import now
@@ -35,6 +35,11 @@ Json = dict[str, Any]
 _SKEW = timedelta(seconds=60)
 _NTP = "set the clocks of both machines by NTP"
 _TICK = "tick the method {method} for the vendor token in Komet (Setup, Settings, Integrations, Tokens)"
+_OF_REFUSAL = {
+    RefusalKind.TOKEN: "mend the token",
+    RefusalKind.RIGHT: _TICK,
+    RefusalKind.LIMIT: "wait, and try again: other programs use the company's requests too",
+}
 _RESTART = "then start the workers again"
 #: So many codes of a list are named at most.
 _MOST_CODES = 20
@@ -154,8 +159,10 @@ def _komet(connection: Connection) -> Generator[Json, None, _Lists]:
             found[method] = read().records
             yield _line(name, "allowed")
         except Refused as error:
-            is_token = error.kind is RefusalKind.TOKEN
-            yield _line(name, error.detail, fix="mend the token" if is_token else _TICK.format(method=method))
+            fix = _OF_REFUSAL.get(error.kind, "mend what Komet names, and try again")
+            yield _line(name, error.detail, fix=fix.format(method=method))
+        except NoTurn as error:
+            yield _line(name, error.detail, fix="try again: the workers ask Komet as often as they may")
         except NoBudget as error:
             yield _line(name, error.detail, fix="wait, or raise daily_requests if the company pays for more users")
         except ClientError as error:

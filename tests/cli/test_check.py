@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import select
 
+from clients.errors import ClientError, NoTurn, RefusalKind, Refused
 from models.states import Kind
 from models.tables import Connection
 from tests.cli.conftest import Shell
@@ -14,6 +16,7 @@ from tests.processes.plant import Json
 from tests.sync.conftest import Ledger
 from tests.sync.test_upstreams import METHODS
 from tests.world import World
+from worker.check import _komet as check_of_komet
 
 TICK = "(Setup, Settings, Integrations, Tokens)"
 
@@ -70,6 +73,30 @@ def test_an_axerrio_whose_time_zone_nobody_knows(shell: Shell, world: World, zon
     assert [name for name, each in lines.items() if not each["ok"]] == ["miami: Axerrio"]
     assert said in lines["miami: Axerrio"]["message"]
     assert "Europe/Amsterdam" in lines["miami: Axerrio"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (Refused("komet", "x", "no", RefusalKind.TOKEN), "mend the token"),
+        (
+            Refused("komet", "x", "no", RefusalKind.RIGHT),
+            "tick the method {method} for the vendor token in Komet",
+        ),
+        (Refused("komet", "x", "no", RefusalKind.LIMIT), "wait, and try again: other programs use the company's"),
+        (Refused("komet", "x", "no", RefusalKind.OTHER), "mend what Komet names, and try again"),
+        (NoTurn("komet", "x", "no", 3.0), "try again: the workers ask"),
+    ],
+)
+def test_what_is_to_be_done_depends_on_what_komet_says(error: ClientError, fix: str) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    komet = Mock(list_box_types=fail, list_carriers=fail, list_prebooks=fail, list_purchase_orders=fail)
+    told = list(check_of_komet(Mock(komet=komet)))
+    methods = ["boxtype.list", "carrier.list", "prebook.details.list", "purchase.order.list"]
+    assert [each["message"] for each in told] == ["no"] * len(methods)
+    assert all(each["fix"].startswith(fix.format(method=method)) for each, method in zip(told, methods, strict=True))
 
 
 # -- write methods ---------------------------------------------------------------------------------------------
