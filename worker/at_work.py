@@ -3,6 +3,7 @@
 import socket
 
 import httpx
+from kombu.exceptions import OperationalError
 from sqlalchemy import ColumnElement, select
 
 from models.database import now
@@ -30,7 +31,12 @@ def check_worker(settings: Settings, urls: ServiceUrls) -> None:
     if not names:
         raise Problem(f"No worker of this machine was seen for {INTERVALS} intervals.", Exit.FAILED)
     # It may be alive and deaf, where its connection to the broker broke and it did not learn of it.
-    if not make_app(urls.redis_url, settings).control.ping(names, timeout=_PATIENCE, limit=len(names)):
+    control = make_app(urls.redis_url, settings).control
+    try:
+        answers = control.ping(names, timeout=_PATIENCE, limit=len(names))
+    except OperationalError as error:
+        raise Problem(f"Redis does not answer: {error}.", Exit.FAILED) from None
+    if not answers:
         raise Problem(f"{', '.join(names)}: no answer through the broker.", Exit.FAILED)
 
 

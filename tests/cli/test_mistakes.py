@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from models.database import make_engine, schema_versions
+from tasks.sweep import seen
 from tests.cli.conftest import Shell
 from tests.sync.conftest import Ledger
 from tests.world import World
@@ -130,6 +131,13 @@ def test_a_database_url_that_asks_for_what_the_driver_does_not_know(
     sentence = shell.complaint(2, *command.split(), AXKOMET_DATABASE_URL=f"{database_url}&foo=bar")
     assert "AXKOMET_DATABASE_URL cannot be used" in sentence
     assert '"foo"' in sentence
+
+
+def test_a_worker_whose_broker_is_away(shell: Shell, ledger: Ledger) -> None:
+    with ledger.runtime.sessions.begin() as session:
+        seen(session, f"worker-1@{socket.gethostname()}", "worker")
+    away = {"AXKOMET_REDIS_URL": f"redis://{NOWHERE}/0", "AXKOMET_SWEEP_SECONDS": "60"}
+    assert "Redis does not answer: " in shell.complaint(1, "worker", "--check", **away)
 
 
 def test_a_database_that_fails_in_the_middle_of_a_command(
