@@ -15,7 +15,7 @@ from celery.schedules import crontab
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.queues import MAINTENANCE, OBSERVE, ORDERS
-from worker.settings import ServiceUrls, Settings, flower_access
+from worker.settings import ServiceUrls, Settings, flower_access, with_flower_password
 
 if TYPE_CHECKING:
     from tasks.runtime import Runtime
@@ -155,15 +155,19 @@ def run_flower(settings: Settings, urls: ServiceUrls) -> None:
     Flower's own variable a comma would make two.
 
     Raises:
-        Problem: its port is taken, it has no password, or nobody could enter it.
+        Problem: its port is taken, or nobody could enter its user and password.
     """
     import flower.options  # noqa: F401 - it defines them
+    import typer
     from tornado.options import options
 
     from worker.services import check_port
 
     check_port(settings.listen, settings.flower_port, "Flower", "AXKOMET_FLOWER_PORT")
-    options.basic_auth = [":".join(flower_access(settings))]
+    user, password = flower_access(with_flower_password(settings))
+    if settings.flower_password is None:
+        typer.echo(f"Flower: http://127.0.0.1:{settings.flower_port} user {user} password {password}", err=True)
+    options.basic_auth = [f"{user}:{password}"]
     options.tasks_columns = "name,args,state,result,received,runtime,uuid"
     options.read_only = True
     options.max_tasks = _FLOWER_TASKS

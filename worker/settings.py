@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
@@ -99,7 +100,7 @@ class Settings(BaseSettings):
     flower_user: str | None = None
     """Name to log in to Flower with. Not set: `axkomet`."""
     flower_password: SecretStr | None = None
-    """Not set: `axkomet up` makes one at each start and prints it."""
+    """Not set: `axkomet up` or `axkomet flower` makes one at each start and prints it."""
     flower_port: Port = 5555
     """Flower's."""
     metrics_port: Port = 9464
@@ -224,6 +225,13 @@ def urls_set(settings: Settings) -> dict[str, str]:
     return urls
 
 
+def with_flower_password(settings: Settings) -> Settings:
+    """The settings, with a password that is made now where none is set."""
+    if settings.flower_password is not None:
+        return settings
+    return settings.model_copy(update={"flower_password": SecretStr(token_urlsafe(12))})
+
+
 def flower_access(settings: Settings) -> tuple[str, str]:
     """User and password of Flower.
 
@@ -232,7 +240,7 @@ def flower_access(settings: Settings) -> tuple[str, str]:
     """
     user, password = settings.flower_user or "axkomet", _word(settings.flower_password)
     if password is None:
-        raise Problem(f"Flower needs a password: set {ENV_PREFIX}FLOWER_PASSWORD.")
+        raise Problem(f"Flower's password is not known: set {ENV_PREFIX}FLOWER_PASSWORD.")
     if not f"{user}{password}".isascii() or ":" in user:
         raise Problem(
             f"Nobody could log in to Flower: take characters of ASCII alone for {ENV_PREFIX}FLOWER_USER and "

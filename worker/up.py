@@ -1,6 +1,5 @@
 """`axkomet up`: every process of ours, and the services that are not set, until Ctrl-C."""
 
-import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +7,6 @@ from functools import partial
 
 import structlog
 import typer
-from pydantic import SecretStr
 from sqlalchemy import Engine, delete, or_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -31,7 +29,7 @@ from worker.connections import load_connections
 from worker.desk import Json
 from worker.problems import Exit, Problem
 from worker.services import check_port
-from worker.settings import Settings, flower_access
+from worker.settings import Settings, flower_access, with_flower_password
 from worker.supervisor import Role, Supervisor, axkomet_command
 
 log = structlog.get_logger()
@@ -118,9 +116,7 @@ def roles_of(settings: Settings, *, flower: bool) -> list[Role]:
     """
     roles = [Role("worker", axkomet_command("worker")), Role("beat", axkomet_command("beat"))]
     if flower:
-        if settings.flower_password is None:
-            settings = settings.model_copy(update={"flower_password": SecretStr(secrets.token_urlsafe(12))})
-        user, password = flower_access(settings)
+        user, password = flower_access(with_flower_password(settings))
         roles.append(
             Role(
                 "flower",
