@@ -154,6 +154,20 @@ def test_a_database_that_fails_in_the_middle_of_a_command(
     assert sentence.startswith("axkomet: PostgreSQL did not do it (the connection was lost): ")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no such device")
+def test_a_disk_that_is_full(shell: Shell) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            axkomet_command("orders", "list", "--json"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=shell.env,
+            cwd=shell.folder,
+        )
+    assert (done.returncode, done.stderr) == (1, "axkomet: Not all could be written: No space left on device.\n")
+
+
 def test_a_status_that_the_database_does_not_tell_is_unhealthy(shell: Shell, database_url: str) -> None:
     """So that `--watch` goes on."""
     engine = make_engine(database_url)

@@ -1,5 +1,7 @@
 """The command line: a file for each kind of command. What they end with is in `worker.problems.Exit`."""
 
+import errno
+import os
 import sys
 from io import TextIOWrapper
 
@@ -10,6 +12,8 @@ from worker.cli.shared import app
 from worker.problems import Exit, Problem
 
 __all__ = ["app", "desk", "feeds", "main", "mappings", "orders", "processes"]
+#: What the system says of a disk that takes no more.
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main() -> None:
@@ -24,6 +28,13 @@ def main() -> None:
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _UNWRITTEN:
+            raise
+        # What is left of it is not tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"axkomet: Not all could be written: {error.strerror}.", err=True)
+        sys.exit(Exit.FAILED)
     except Exception as error:
         said = _of_database(error)
         if said is None:
