@@ -31,9 +31,13 @@ def check_new(connections: Path) -> None:
     """Nobody is asked for what would then be thrown away.
 
     Raises:
-        Problem: there is a connections file already.
+        Problem: there is a connections file already, or nobody can tell.
     """
-    if connections.exists():
+    try:
+        is_there = connections.exists()
+    except OSError as error:
+        raise _not_written(connections, error) from None
+    if is_there:
         raise Problem(f"{connections} is there already, and init overwrites nothing: add a connection to it by hand.")
 
 
@@ -56,18 +60,27 @@ def write_files(answers: Answers, connections: Path) -> list[Path]:
     files = {connections: (text, 0o644)}
     if not ENV_FILE.exists():
         files[ENV_FILE] = (_env_file(answers), 0o600)
-    for file, (content, mode) in files.items():
-        _write(file, content, mode)
-    return list(files)
-
-
-def _write(file: Path, content: str, mode: int) -> None:
+    written: list[Path] = []
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as opened:
-            opened.write(content)
+        for file, (content, mode) in files.items():
+            _write(file, content, mode, written)
     except OSError as error:
-        raise Problem(f"{file} cannot be written: {error.strerror}.", Exit.FAILED) from None
+        for each in written:  # what is there would keep the next `init` from writing it
+            each.unlink()
+        raise _not_written(file, error) from None
+    return written
+
+
+def _write(file: Path, content: str, mode: int, written: list[Path]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    written.append(file)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(content)
+
+
+def _not_written(file: Path, error: OSError) -> Problem:
+    return Problem(f"{file} cannot be written: {error.strerror}.", Exit.FAILED)
 
 
 def variable(system: str, name: str) -> str:

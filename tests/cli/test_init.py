@@ -1,15 +1,19 @@
 """The first files: written once, complete, and read back by every other command."""
 
+import errno
 import json
 import os
 import stat
 import tomllib
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.cli.conftest import Shell
-from worker.init import Answers, write_files
+from worker.init import Answers, check_new, write_files
+from worker.problems import Problem
 from worker.settings import read_secret_variable
 
 OPTIONS = {
@@ -117,3 +121,26 @@ def test_a_token_is_read_back_as_it_was_given(tmp_path: Path, monkeypatch: pytes
 def test_mistakes_write_nothing(empty: Shell, changes: dict[str, str | None], said: str) -> None:
     assert said in empty.complaint(2, *init(empty, **changes))
     assert not {"connections.toml", ".env"} & set(os.listdir(empty.folder))
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answers = Answers("miami", "America/New_York", "https://k.example", "MIA", "https://a.example", "")
+    write, full = os.fdopen, OSError(errno.ENOSPC, "No space left on device")
+
+    def fill(*args: Any, **named: Any) -> Any:
+        opened = write(*args, **named)
+        monkeypatch.setattr(opened, "write", Mock(side_effect=full))
+        return opened
+
+    monkeypatch.setattr(os, "fdopen", fill)
+    with pytest.raises(Problem, match="cannot be written: No space left on device"):
+        write_files(answers, tmp_path / "connections.toml")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_nobody_may_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may enter every folder, so it is said in its place."""
+    monkeypatch.setattr(Path, "exists", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(Problem, match=r"connections\.toml cannot be written: Permission denied\."):
+        check_new(Path("connections.toml"))
