@@ -363,7 +363,7 @@ class _Connection:
         for each in (each for each in marked.values() if each.prebook_id not in ours):
             order_id, name = orders.get(each.mark, (None, None))
             if order_id not in compared:
-                command = f"orders show {name}" if name else f"poll {self.name} {Feed.KOMET_PREBOOKS.value}"
+                command = f"orders show id:{order_id}" if name else f"poll {self.name} {Feed.KOMET_PREBOOKS.value}"
                 found.append((name or f"prebook:{each.number}", copied(each, f"axkomet {command}")))
         return found
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from shlex import quote
 
 from models.canonical import (
     LineReference,
@@ -164,13 +165,13 @@ class _Comparison:
         if self.plan.next_command is not None and (shown is None or shown.line_key in (None, key)):
             commands.append(self.plan.next_command)
         runs = (each for each in commands if not any(blank in each for blank in _BLANKS))
-        return next(runs, f"axkomet orders show {self.s.key}")
+        return next(runs, f"axkomet orders show {self.ask.key}")
 
     def _poll(self, feed: Feed) -> str:
         """The command that reads once more: only the second read that misses something proves that it is gone."""
         if feed is Feed.KOMET_PREBOOKS or any(look.feed is feed for look in self.plan.looks):
             return f"axkomet poll {self.s.connection} {feed.value}"
-        return f"axkomet orders show {self.s.key}"
+        return f"axkomet orders show {self.ask.key}"
 
     def _waits(self, line: LineFacts) -> bool:
         """For a person."""
@@ -453,7 +454,7 @@ class _Comparison:
         if not self.in_progress:
             self._compare_links(_by_line(self.back.references()), told, None)
         if s.references_applied is not None and self.sight.links is not None:
-            self._compare_links(told, _by_line(self.sight.links), f"axkomet requeue {s.key}")
+            self._compare_links(told, _by_line(self.sight.links), self.ask.requeue())
 
     def _compare_links(
         self, ours: dict[str, LineReference], theirs: dict[str, LineReference], command: str | None
@@ -548,7 +549,7 @@ def unlinked(order: PurchaseOrder, item: SeenItem, line: Goods) -> Drift:
         line.line_key,
         f"{_count(line.boxes)} of the line, {bought}",
         f"{theirs}, for no prebook line",
-        f"axkomet orders show {line.order}",
+        f"axkomet orders show {quote(line.order)}",
     )
 
 

@@ -128,6 +128,14 @@ def test_a_failed_order_tells_what_is_missing() -> None:
     assert (each.kind.value, each.next_command) == ("missing", "axkomet requeue 2026-1")
 
 
+def test_what_is_typed_next_is_one_word_whatever_the_number() -> None:
+    situation = ordered(facts("1", prebook_items=(item("1", bought("1")),)), key="2026 / 7")
+    (each,) = told(situation, Sight(links=References()), in_progress=True)
+    assert each.next_command == "axkomet requeue '2026 / 7'"
+    (each,) = told(replace(situation, references_applied=None))
+    assert each.next_command == "axkomet orders show '2026 / 7'"
+
+
 def test_what_a_whole_read_did_not_show_is_missing() -> None:
     situation = ordered(facts("1", prebook_items=(item("1", bought("1")),)))
     shown = Sight(prebook_items={"881"}, days=(TODAY, SHIP_DATE), order_items={"781"}, ship_dates={SHIP_DATE})
