@@ -24,7 +24,10 @@ class Exit(IntEnum):
     MISUSED = 2, "Wrong usage, or a wrong setting or connections file."
     NOTHING = 3, "Nothing matched, so nothing was done. A list without entries is no such case."
     PARTLY = 4, "Part of it was done; stderr says what was not, and why."
-    INTERRUPTED = 130, "Interrupted by Ctrl-C. Of `up`, `worker`, `beat`, `flower`, `sandbox`, which run until then: 0."
+    INTERRUPTED = (
+        130,
+        "Interrupted by Ctrl-C. Of `up`, `worker`, `beat`, `flower`, `metrics`, `sandbox`, which run until it: 0.",
+    )
 
 
 class Problem(Exception):  # noqa: N818 - it is the user's, not an error of ours

@@ -32,6 +32,11 @@ def test_a_page_without_its_section_is_no_page(text: str) -> None:
         put(text, "x", "")
 
 
+def test_the_newest_schema_is_the_one_that_is_shown() -> None:
+    newest = max(file.name[:4] for file in (DOCS.parent / "models" / "migrations" / "versions").glob("0*.py"))
+    assert f'{{"schema": "{newest}"}}' in page("reference/json.md")
+
+
 def test_the_table_of_growth_says_what_is_judged() -> None:
     page = (DOCS / "performance.md").read_text("utf-8")
     assert JUDGED in page[page.index("<!-- growth -->") : page.index("<!-- /growth -->")]
