@@ -3,6 +3,9 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+#: How names begin that a machine may keep beside IANA's, and PostgreSQL knows none of.
+_OF_THIS_MACHINE = ("posix/", "posixrules", "right/", "localtime")
+
 
 def is_time_zone(name: str) -> bool:
     """An IANA name such as America/New_York."""
@@ -10,7 +13,7 @@ def is_time_zone(name: str) -> bool:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return False
-    return True
+    return not name.startswith(_OF_THIS_MACHINE)
 
 
 def today_in(moment: datetime, zone: str) -> date:

@@ -127,7 +127,8 @@ def unusable(error: DBAPIError) -> Problem | None:
 
 def place_of(engine: Engine) -> str:
     """Where the database is, for people."""
-    return f"{engine.url.host}:{engine.url.port or 5432}"
+    host = engine.url.host or engine.url.query.get("host")
+    return f"{host}:{engine.url.port or 5432}" if host else "the local socket"
 
 
 def first_words(error: DBAPIError) -> str:

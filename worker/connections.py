@@ -39,7 +39,7 @@ def parse_connections(text: str, path: Path) -> list[ConnectionSettings]:
     """
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number, or nesting, beyond what anybody means
         raise Problem(f"The connections file {path} is not valid TOML: {error}.") from None
     entries = content.pop("connection", [])
     if content or not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):

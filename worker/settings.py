@@ -310,6 +310,8 @@ def _running_services(home: Path) -> dict[str, str]:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+    except PermissionError:
+        raise Problem(f"{path} is another user's: run this as the user who runs `axkomet up`.") from None
     except (OSError, ValueError) as error:
         raise Problem(f"{path} cannot be read ({error}): start `axkomet up` again, which writes it.") from None
     return {name: url for name, url in found.items() if isinstance(url, str)} if isinstance(found, dict) else {}

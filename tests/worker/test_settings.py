@@ -1,8 +1,13 @@
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from models.database import make_engine
+from tasks.dates import is_time_zone
+from worker.assembly import place_of
+from worker.connections import parse_connections
 from worker.problems import Problem
 from worker.settings import (
     ServiceUrls,
@@ -194,6 +199,33 @@ def test_broken_services_file_is_a_problem_where_it_is_needed(folder: Path, monk
     monkeypatch.setenv("AXKOMET_DATABASE_URL", DATABASE)
     monkeypatch.setenv("AXKOMET_REDIS_URL", REDIS)
     assert resolve_services(load_settings()) == ServiceUrls(DATABASE, REDIS)
+
+
+def test_another_users_services_file_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read every file, so it is said in its place."""
+    settings = load_settings()
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(Problem, match=r"services\.json is another user's: run this as the user who runs `axkomet up`"):
+        resolve_services(settings)
+
+
+@pytest.mark.parametrize("word", ["9" * 5000, "[" * 20_000])
+def test_what_no_file_means_is_a_problem(word: str) -> None:
+    with pytest.raises(Problem, match="is not valid TOML"):
+        parse_connections(f"connection = {word}", Path("connections.toml"))
+
+
+@pytest.mark.parametrize("zone", ["posix/America/New_York", "right/America/New_York", "localtime"])
+def test_a_time_zone_that_only_this_machine_may_know(zone: str) -> None:
+    assert not is_time_zone(zone)
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [("db", "db:5432"), ("[::1]:5433", "::1:5433"), ("", "the local socket"), ("/x?host=/run", "/run:5432")],
+)
+def test_where_the_database_is(address: str, place: str) -> None:
+    assert place_of(make_engine(f"postgresql+psycopg://{address}")) == place
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
