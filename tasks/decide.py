@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import BigInteger, or_, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from models.canonical import Origin
@@ -29,6 +31,8 @@ from tasks.situation import SituationReader
 from tasks.situation_rows import SCOPES
 from tasks.upstreams import Call, Obstacle, Obstacles
 from tasks.wake import hint_of
+
+log = structlog.get_logger()
 
 #: Whatever the reason, an order that is not at its end is looked at again after so long.
 RESYNC = timedelta(hours=1)
@@ -318,10 +322,7 @@ def _joined(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Pl
     ).all()
     reader = SituationReader(session, run.connection, run.runtime.timing)
     for other in others:
-        situation = reader.read(other)
-        if judge(situation):
-            continue  # it must be judged by itself first
-        for write in make_plan(situation).writes:
+        for write in _planned_of(reader, other):
             if write.kind is planned.kind and not write.alone:
                 planned = planned.with_parts_of(write)
     return planned
@@ -329,6 +330,21 @@ def _joined(session: Session, run: Run, row: Order, planned: PlannedWrite) -> Pl
 
 def _scopes_of(found: Found) -> dict[tuple[Feed, str], int]:
     return {(each.feed, each.key): each.id for each in found[SCOPES]}
+
+
+def _planned_of(reader: SituationReader, other: Order) -> tuple[PlannedWrite, ...]:
+    """What another order would write; nothing where it must be judged by itself first.
+
+    Of one that this program fails at its own run tells: it takes down no other.
+    """
+    try:
+        situation = reader.read(other)
+        return () if judge(situation) else make_plan(situation).writes
+    except DBAPIError:  # the database's trouble is everybody's
+        raise
+    except Exception as error:
+        log.warning("left out of a call", order=other.name, error=f"{type(error).__name__}: {error}")
+        return ()
 
 
 def _freeze(session: Session, run: Run, row: Order, found: Found, planned: PlannedWrite) -> Write:

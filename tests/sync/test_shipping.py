@@ -1,6 +1,7 @@
 """What leaves goes on an air waybill in Komet, with the codes of Axerrio's labels, once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from models.database import now
 from models.states import Feed
 from models.tables import Scope
 from tasks.observe import observe
+from tasks.plan import Plan, Situation, make_plan
 from tests.sync.conftest import Ledger
 from tests.sync.docks import (
     AWB,
@@ -128,6 +130,29 @@ def test_records_that_cannot_be_read_stop_no_other(ledger: Ledger, world: World)
     ship(world, key)
     polls(ledger)
     assert_shipped(ledger, world, key)
+
+
+def test_an_order_that_this_program_fails_at_holds_up_no_other_of_its_shipment(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = approved(ledger, world, *[{"lines": [world.line("1")]}] * 2)
+    ship(world, good, bad)
+
+    def breaks(situation: Situation) -> Plan:
+        if situation.wanted.key == bad:
+            raise ValueError("a bug")
+        return make_plan(situation)
+
+    monkeypatch.setattr("tasks.decide.make_plan", breaks)
+    for _ in range(3):
+        with suppress(ValueError):
+            polls(ledger, 1)
+    assert (len(shipped(world, good, "1")), shipped(world, bad, "1")) == (4, [])
+    assert ledger.order(bad)["last_error"] == "ValueError: see the log"
+    monkeypatch.undo()
+    polls(ledger, 4)
+    for key in (good, bad):
+        assert_shipped(ledger, world, key, "1")
 
 
 # -- what Komet leaves out -------------------------------------------------------------------------------------
