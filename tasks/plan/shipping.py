@@ -11,7 +11,7 @@ from datetime import date
 
 from clients.errors import RefusalKind
 from models.canonical import Origin, Shipment, ShipmentLine, awb_digits
-from models.states import Feed, HoldCode, Kind, OrderState
+from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     AwbPart,
@@ -297,7 +297,8 @@ class Shipping:
     def _told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
         """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last."""
         places = {labels.place(box.label_key) for box in boxes}
-        says = [write.sent.get(line.line_key, {}) for write in self.ask.writes((Kind.AWB_ADD,), line)]
+        told = (w for w in self.ask.writes((Kind.AWB_ADD,), line) if w.acknowledged or w.state in _MAY_STAND)
+        says = [write.sent.get(line.line_key, {}) for write in told]
         last = [each for each in says if each.get("shipment") == shipment.key][-1:]
         for item in (item for each in last for item in each["items"]):
             places |= {labels.place(key) for key in item.get("label_keys", ())}
@@ -451,4 +452,6 @@ def _sent(write: WriteFacts, line: LineFacts) -> set[tuple[str, str]]:
     }
 
 
+#: Of a write in one of these, and of one that was answered, something may stand.
+_MAY_STAND = (WriteState.SENT, WriteState.DONE)
 _LONGEST_AWB, _LONGEST_CODE = 25, 20

@@ -10,7 +10,14 @@ from clients.errors import RefusalKind
 from models.canonical import InboundStatus, Line, LineStatus, OrderStatus, PurchaseOrderStatus
 from models.states import HoldCode, Kind, OrderState, WriteState
 from tasks.plan import make_plan
-from tasks.plan.facts import KOMET_WRITES, PURCHASE_ORDER_CREATES, LineFacts, PurchaseOrderItemFacts, Situation
+from tasks.plan.facts import (
+    KOMET_WRITES,
+    PURCHASE_ORDER_CREATES,
+    LineFacts,
+    PurchaseOrderItemFacts,
+    Situation,
+    WriteFacts,
+)
 from tests.tasks.examples import (
     SHIP_DATE,
     TRUCK_DATE,
@@ -493,6 +500,41 @@ def test_a_box_that_a_person_took_back_as_he_was_asked_is_awaited_no_more() -> N
     done = replace(line, prebook_items=(item("1", by_hand, boxes=2, sent=None),))
     last = make_plan(decided(replace(settled, lines=(done,)), "theirs"))
     assert (last.state, last.holds) == (OrderState.SHIPPED, ())
+
+
+# -- boxes that change their shipment ---------------------------------------------------------------------------
+
+
+def on_s1(*there: int, count: int = 4, rest: PurchaseOrderItemFacts | None = None, **changes: Any) -> LineFacts:
+    """A line whose boxes (so many) were told in shipment S1, and Komet shows some of them there."""
+    boxes = tuple(a_box("1", index) for index in range(1, count + 1))
+    stands = approved("1", boxes=len(there) or 4, first_boxes=4, box_codes=tuple(code_of("1", each) for each in there))
+    covered = item("1", *(each for each in (stands, rest) if each is not None))
+    return facts("1", **{"prebook_items": (covered,), "boxes": boxes} | changes)
+
+
+def told_of(count: int, **changes: Any) -> WriteFacts:
+    """The write that told S1's boxes."""
+    keys = [f"L1-{index}" for index in range(1, count + 1)]
+    codes = [code_of("1", index) for index in range(1, count + 1)]
+    says = {"shipment": "S1", "items": [{"item_id": "781", "box_codes": codes, "label_keys": keys}]}
+    fields: dict[str, Any] = {"shown": True, "sent": {"1": says}}
+    return a_write(50, Kind.AWB_ADD, WriteState.DONE, "1", **fields | changes)
+
+
+@pytest.mark.parametrize("state", [WriteState.VOID, WriteState.ABSENT, WriteState.REFUSED])
+def test_a_box_that_was_never_told_may_be_taken_off_its_shipment(state: WriteState) -> None:
+    says = {"shipment": "S1", "items": [{"item_id": "791", "box_codes": [code_of("1", 3)], "label_keys": ["L1-3"]}]}
+    third = a_write(51, Kind.AWB_ADD, state, "1", sent={"1": says})
+    rest = approved("1", item_id="791", boxes=2, first_boxes=2)
+    order = on_the_way(
+        on_s1(1, 2, count=2, rest=rest),
+        shipments=(a_shipment("S1", left("1", (1, 2)), version=3),),
+        writes=(told_of(2), third),
+    )
+    assert not make_plan(order).holds
+    left_out = replace(order, writes=(told_of(2), replace(third, state=WriteState.REFUSED, acknowledged=True)))
+    assert [hold.fact for hold in make_plan(left_out).holds] == ["shipment S1: boxes 3 → 2"]
 
 
 def test_a_line_of_no_boxes_is_taken_away() -> None:
