@@ -383,24 +383,18 @@ class _Comparison:
         if coded and not self._goes_on(line):
             before, after = _sides(coded)
             self._add(DriftKind.DIFFERENT, line, f"Axerrio: {before}", f"Komet: {after}")
-        if not is_full:  # else what is not ours went by hand
-            self._shipments(line, items)
+        self._shipments(line, items)
 
     def _shipments(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> None:
         """Boxes that left in Axerrio and not in Komet."""
         if self._goes_on(line) or not self.shipping.may_leave(items):
             return
-        labels, entries = self.shipping.labels(line), self.ask.entries(line)
-        if len(line.boxes) >= sum(entry.boxes for _, entry in entries):
+        if len(line.boxes) >= sum(entry.boxes for _, entry in self.ask.entries(line)):
             return
-        foreign = self.shipping.foreign_boxes(line, items, labels)
-        for shipment, entry in entries:
-            boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
-            is_told = self.shipping.is_told(line, shipment, entry, labels)
-            is_told = is_told or self.shipping.went_by_hand(line, shipment, entry, foreign)
-            is_temporary = shipment.is_temporary and not self.s.sends_temporary_awb
-            if is_told or is_temporary or not shipment.awb.strip():
+        for shipment, entry in self.shipping.untold(line):
+            if self.shipping.awaited(shipment) is not None:
                 continue
+            boxes = [box for box in line.boxes if box.shipment_key == shipment.key]
             ours = f"Axerrio: {_count(entry.boxes)} on air waybill {shipment.awb}, shipment {shipment.key}"
             self._add(DriftKind.MISSING, line, ours, f"Komet: {len(boxes)} of them on it")
 

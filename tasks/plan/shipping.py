@@ -24,7 +24,7 @@ from tasks.plan.facts import (
     PurchaseOrderItemFacts,
     WriteFacts,
 )
-from tasks.plan.labels import LabelledBox, Labels, lot_of
+from tasks.plan.labels import Entry, LabelledBox, Labels, lot_of
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
 
 
@@ -78,11 +78,9 @@ class Shipping:
                 if choice == THEIRS:
                     same += entry.boxes
                     continue
-            if not shipment.awb.strip():
-                notices.append(f"Shipment {shipment.key} has no air waybill yet: it is awaited.")
-                continue
-            if shipment.is_temporary and not self.s.sends_temporary_awb:
-                notices.append(f"Shipment {shipment.key} has a temporary air waybill: the real one is awaited.")
+            awaited = self.awaited(shipment)
+            if awaited is not None:
+                notices.append(awaited)
                 continue
             if not self._verified(line, items, labels):
                 return self._unseen(line, step)
@@ -107,6 +105,29 @@ class Shipping:
         """All of the line that leaves has left, and Komet shows it."""
         items = line.covering
         return bool(line.boxes) and self._verified(line, items, self.labels(line)) and self._all_left(line, items)
+
+    def awaited(self, shipment: Shipment) -> str | None:
+        """Why nothing is told of a shipment yet, in words; None: it has its air waybill."""
+        if not shipment.awb.strip():
+            return f"Shipment {shipment.key} has no air waybill yet: it is awaited."
+        if shipment.is_temporary and not self.s.sends_temporary_awb:
+            return f"Shipment {shipment.key} has a temporary air waybill: the real one is awaited."
+        return None
+
+    def untold(self, line: LineFacts) -> list[Entry]:
+        """The line's part of each shipment of which Komet does not hold all, by our word or a person's hand."""
+        items, labels = line.covering, self.labels(line)
+        here = {labels.place(box.label_key) for box in line.boxes}
+        foreign = self.foreign_boxes(line, items, labels)
+        if nothing_is_left_beside(foreign, items):
+            return []
+        return [
+            (shipment, entry)
+            for shipment, entry in self.ask.entries(line)
+            if not self.is_told(line, shipment, entry, labels)
+            and not here.issuperset(labels.named(entry) or (None,))  # else they were told in another
+            and not self._went_by_hand(line, shipment, entry, foreign)
+        ]
 
     def labels(self, line: LineFacts) -> Labels:
         """Its labels."""
@@ -263,7 +284,9 @@ class Shipping:
         return step
 
     def _all_left(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts]) -> bool:
-        """All its boxes, or as many as Axerrio says that will ever leave."""
+        """All its boxes, or as many as Axerrio says that will ever leave, and none waits for its air waybill."""
+        if any(self.awaited(shipment) is not None for shipment, _ in self.untold(line)):
+            return False
         by_hand = self.foreign_boxes(line, items, self.labels(line))
         return len(line.boxes) + len(by_hand) >= sum(each.boxes for each in items) or self.ask.has_left(line)
 
@@ -352,7 +375,7 @@ class Shipping:
         )
         return self.ask.conflict(line.line_key, by_hand(foreign), message, THEIRS)
 
-    def went_by_hand(self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, foreign: Sequence[str]) -> bool:
+    def _went_by_hand(self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, foreign: Sequence[str]) -> bool:
         """A person decided that the shipment's boxes are among those that were shipped by hand."""
         return bool(foreign) and self._beside_boxes_by_hand(line, shipment, entry, foreign)[0] == THEIRS
 

@@ -522,6 +522,26 @@ def told_of(count: int, **changes: Any) -> WriteFacts:
     return a_write(50, Kind.AWB_ADD, WriteState.DONE, "1", **fields | changes)
 
 
+def test_boxes_that_wait_for_their_air_waybill_have_not_left_and_are_told_at_the_end() -> None:
+    rest = approved("1", item_id="791", boxes=2, first_boxes=2)
+    line = on_s1(1, 2, count=2, rest=rest)
+    first, second = a_shipment("S1", left("1", (1, 2))), a_shipment("S2", left("1", (3, 4)), awb="")
+    for waits in (second, second.model_copy(update={"awb": "TMP-7", "is_temporary": True})):
+        over = left_by(on_the_way(line, shipments=(first, waits), writes=(told_of(2),)), line)
+        plan = make_plan(over)
+        assert plan.state is OrderState.APPROVED
+        assert any("is awaited" in notice for notice in plan.notices)
+        last = make_plan(replace(over, today=TRUCK_DATE + timedelta(days=8)))
+        assert last.state is OrderState.CLOSED
+        assert last.reason
+        assert "Komet was never told what left of line 1" in last.reason
+        edited = replace(over.lines[0], prebook_items=(replace(line.prebook_items[0], boxes=3),))
+        assert make_plan(replace(over, lines=(edited,))).state is not OrderState.SHIPPED
+    assert make_plan(replace(over, shipments=(first,))).state is OrderState.SHIPPED, "two boxes were all that left"
+    same = a_shipment("S2", left("1", (1, 2)), awb="")
+    assert make_plan(replace(over, shipments=(first, same))).state is OrderState.SHIPPED, "its boxes were told in S1"
+
+
 @pytest.mark.parametrize("state", [WriteState.VOID, WriteState.ABSENT, WriteState.REFUSED])
 def test_a_box_that_was_never_told_may_be_taken_off_its_shipment(state: WriteState) -> None:
     says = {"shipment": "S1", "items": [{"item_id": "791", "box_codes": [code_of("1", 3)], "label_keys": ["L1-3"]}]}
