@@ -137,23 +137,31 @@ def _take_boxes(
 
 
 def record_boxes(session: Session, write: Write, line: WriteLine, item: Json, carrier_id: str) -> None:
-    """Keep boxes that Komet holds, by its answer or by their codes; those kept already stay as they are."""
+    """Keep boxes that Komet holds, by its answer or by their codes; those kept already stay as they are.
+
+    But one that was taken back in Komet, and has left again by the line's last call, is in that call's shipment.
+    """
     says = line.sent or {}
+    later = select(WriteLine.write_id).where(
+        WriteLine.line_id == line.line_id, WriteLine.kind == line.kind, WriteLine.write_id > write.id
+    )
     for code, label_key in zip(item["box_codes"], item["label_keys"], strict=True):
+        told = {
+            "shipment_key": says["shipment"],
+            "purchase_order_item_id": carrier_id,
+            "label_key": label_key,
+            "awb": says["awb"],
+            "house_awb": says["house_awb"],
+            "ship_date": date.fromisoformat(says["ship_date"]),
+        }
         session.execute(
             insert(Box)
-            .values(
-                connection_id=write.connection_id,
-                line_id=line.line_id,
-                shipment_key=says["shipment"],
-                purchase_order_item_id=carrier_id,
-                box_code=code,
-                label_key=label_key,
-                awb=says["awb"],
-                house_awb=says["house_awb"],
-                ship_date=date.fromisoformat(says["ship_date"]),
+            .values(connection_id=write.connection_id, line_id=line.line_id, box_code=code, **told)
+            .on_conflict_do_update(
+                index_elements=[Box.connection_id, Box.box_code],
+                set_=told,
+                where=(Box.line_id == line.line_id) & (Box.shipment_key != says["shipment"]) & ~later.exists(),
             )
-            .on_conflict_do_nothing()
         )
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 import tasks.settle
 from models.database import now
-from models.states import Feed
-from models.tables import Scope
+from models.states import Feed, Kind, WriteState
+from models.tables import Box, Scope, Write, WriteLine
+from tasks.kinds.shipping import record_boxes
 from tasks.observe import observe
 from tasks.plan import Plan, Situation, make_plan
 from tests.sync.conftest import Ledger
@@ -514,6 +515,35 @@ def test_a_shipment_in_place_of_one_that_was_withdrawn_says_the_same_or_is_a_con
     for key in keys:
         assert_shipped(ledger, world, key, "1")
     assert world.requests(ADD) == calls
+
+
+def test_a_box_that_leaves_again_belongs_to_its_later_shipment(ledger: Ledger, world: World) -> None:
+    (key,) = approved(ledger, world, {"lines": [world.line("1", boxes=1)]})
+    ship(world, key)
+    polls(ledger)
+    with ledger.runtime.sessions.begin() as session:
+        first = session.scalars(select(WriteLine).where(WriteLine.kind == Kind.AWB_ADD)).one()
+        assert first.sent is not None
+        says = first.sent | {"shipment": "SH-2", "awb": "020-8114-0743"}
+        moment = now(session)
+        write = Write(
+            connection_id=first.write.connection_id,
+            order_id=first.write.order_id,
+            kind=Kind.AWB_ADD,
+            state=WriteState.DONE,
+            order_sequence=1,
+            body={},
+            idempotency_key="later",
+            sent_at=moment,
+            settled_at=moment,
+            lines=[WriteLine(line_id=first.line_id, kind=Kind.AWB_ADD, is_open=False, sent=says)],
+        )
+        session.add(write)
+        session.flush()
+        for line in (*write.lines, first):  # a later look may take the first call for done once more
+            record_boxes(session, line.write, line, says["items"][0], says["items"][0]["item_id"])
+        box = session.scalars(select(Box)).one()
+        assert (box.shipment_key, box.awb) == ("SH-2", "020-8114-0743")
 
 
 def test_boxes_that_somebody_shipped_by_hand_are_a_conflict_until_a_person_decides(

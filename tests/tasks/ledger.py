@@ -449,10 +449,14 @@ class Ledger:
 
     def _record(self, write: Write, key: str, part: AwbPart, item_id: str) -> None:
         """The boxes are on the air waybill that was told."""
-        kept = {box.box_code for _, box in self.boxes}
+        told = (write.lines[key].sent or {})["told"]
+        is_last = not any(each.kind is write.kind and key in each.lines for each in self.writes[write.id :])
         for code, label in zip(part.box_codes, part.label_keys, strict=True):
-            if code not in kept:
-                told = (write.lines[key].sent or {})["told"]
+            kept = next(((k, box) for k, box in self.boxes if box.box_code == code), None)
+            if kept is not None and is_last and kept[0] == key and kept[1].shipment_key != part.shipment_key:
+                self.boxes.remove(kept)  # it was taken back, and has left again
+                kept = None
+            if kept is None:
                 self.boxes.append((key, BoxFacts(code, label, part.shipment_key, item_id, *told)))
 
     def _rename(self, current: str, new: str) -> None:
