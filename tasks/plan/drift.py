@@ -369,7 +369,7 @@ class _Comparison:
         done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
         was_seen = done is not None and done.shown
         hidden, coded = [], []
-        for box in line.boxes:
+        for box in self.shipping.standing(line).boxes:
             code = labels.code_of(box.label_key)
             if box.box_code not in shown and code not in shown:
                 hidden.append(box)
@@ -389,7 +389,7 @@ class _Comparison:
         """Boxes that left in Axerrio and not in Komet."""
         if self._goes_on(line) or not self.shipping.may_leave(items):
             return
-        if len(line.boxes) >= sum(entry.boxes for _, entry in self.ask.entries(line)):
+        if len(self.shipping.standing(line).boxes) >= sum(entry.boxes for _, entry in self.ask.entries(line)):
             return
         for shipment, entry in self.shipping.untold(line):
             if self.shipping.awaited(shipment) is not None:

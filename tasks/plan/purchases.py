@@ -22,6 +22,7 @@ from tasks.plan.facts import (
 from tasks.plan.fit import not_to_be_remade, unknown_packing
 from tasks.plan.questions import OURS, THEIRS, Questions, Step
 from tasks.plan.sent import covers, deletes, said_of
+from tasks.plan.shipping import Shipping
 
 #: Calls that bring a removed line back: prebook and purchase order.
 _COST_OF_REMAKING = 2
@@ -64,6 +65,7 @@ class Purchases:
     def __init__(self, ask: Questions) -> None:
         self.ask = ask
         self.s = ask.s
+        self.shipping = Shipping(ask)
 
     def step(self, line: LineFacts, item: PrebookItemFacts, *, as_it_is: bool = False) -> Step:
         """The line has its prebook item on both sides: on to the purchase order.
@@ -344,7 +346,8 @@ class Purchases:
 
     def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:
         """Boxes of the item have left, as far as either system says."""
-        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or line.boxes
+        boxes = self.shipping.standing(line).boxes
+        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or boxes
         return bool(in_komet) or self.ask.went_with_its_order(line) or self.ask.takes_no_change
 
     @property

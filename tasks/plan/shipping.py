@@ -39,7 +39,7 @@ class Shipping:
         """Go on from a line that is ordered or approved: what of it has left, and what must be told to Komet."""
         entries = self.ask.entries(line)
         keys = {shipment.key for shipment, _ in entries}
-        for kind in (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE):
+        for kind in _OF_BOXES:
             write = self.ask.open(kind, line=line)
             if write is not None and step.state is not None:
                 return self.ask.in_flight(line, write, step.state)
@@ -55,9 +55,10 @@ class Shipping:
             return replace(step, state=OrderState.SHIPPED)
         for key in dict.fromkeys(box.shipment_key for box in line.boxes):
             if key not in keys:
-                hold = self._withdrawn(line, key)
+                hold = self._withdrawn(line, key, entries, labels)
                 if hold is not None:
                     return self._held(step, hold)
+        stands = self.standing(line)
         notices: list[str] = []
         same = 0
         for shipment, entry in entries:
@@ -67,12 +68,11 @@ class Shipping:
                 if hold is not None:
                     return self._held(step, hold)
                 if self.is_told(line, shipment, entry, labels):
-                    line = _without(line, self._removed(entry, boxes, labels), items)
                     continue
             if is_full:  # what is not ours went by hand
                 continue
             if foreign:
-                choice, hold = self._beside_boxes_by_hand(line, shipment, entry, foreign)
+                choice, hold = self._beside_boxes_by_hand(stands, shipment, entry, foreign)
                 if hold is not None:
                     return self._held(step, hold)
                 if choice == THEIRS:
@@ -82,10 +82,10 @@ class Shipping:
             if awaited is not None:
                 notices.append(awaited)
                 continue
-            if not self._verified(line, items, labels):
-                return self._unseen(line, step)
+            if not self._verified(stands, items, labels):
+                return self._unseen(stands, step)
             others = [each for other, each in entries if other.key != shipment.key]
-            sent = self._send(line, step, shipment, entry, labels, items, others)
+            sent = self._send(stands, step, shipment, entry, labels, items, others)
             if sent is not None:
                 return replace(sent, notices=tuple(notices))
         if same > len(foreign):
@@ -93,8 +93,8 @@ class Shipping:
             rest = self.ask.hold(HoldCode.NOT_VISIBLE, f"{words}: put the others on their air waybill there too.")
             return replace(self._held(step, rest), notices=tuple(notices))
         step = replace(step, notices=tuple(notices))
-        if line.boxes:
-            return self._codes(line, step, labels, items)
+        if stands.boxes:
+            return self._codes(stands, step, labels, items)
         # No shipment of Axerrio's is left to be told: none has any of it, or they are what a person shipped by hand.
         nothing_comes = (bool(foreign) and not notices) or not entries
         left = bool(foreign) or any(other.boxes for other in self.s.lines)
@@ -103,8 +103,26 @@ class Shipping:
 
     def is_over(self, line: LineFacts) -> bool:
         """All of the line that leaves has left, and Komet shows it."""
-        items = line.covering
+        line, items = self.standing(line), line.covering
         return bool(line.boxes) and self._verified(line, items, self.labels(line)) and self._all_left(line, items)
+
+    def standing(self, line: LineFacts) -> LineFacts:
+        """The line without boxes that a person took back in Komet, as he was asked to."""
+        sent = self.ask.done(_OF_BOXES, line)
+        is_new = sent is not None and not sent.shown and sent.looks < LOOKS_FOR_ABSENCE
+        if is_new or not line.boxes:  # what Komet does not show yet was taken back by nobody
+            return line
+        shown, labels = _shown(line.covering), self.labels(line)
+        entries = {shipment.key: (shipment, entry) for shipment, entry in self.ask.entries(line)}
+        back: list[BoxFacts] = []
+        for key in dict.fromkeys(box.shipment_key for box in line.boxes):
+            boxes = [box for box in line.boxes if box.shipment_key == key]
+            if key not in entries:
+                back += boxes if self.ask.decided(line.line_key, withdrawn(key)) == THEIRS else ()
+            elif self.changed(line, *entries[key], boxes, labels) is None:
+                back += self._removed(entries[key][1], boxes, labels)
+        back = [box for box in back if box.box_code not in shown]
+        return replace(line, boxes=tuple(box for box in line.boxes if box not in back)) if back else line
 
     def awaited(self, shipment: Shipment) -> str | None:
         """Why nothing is told of a shipment yet, in words; None: it has its air waybill."""
@@ -301,7 +319,7 @@ class Shipping:
 
     def _unseen(self, line: LineFacts, step: Step) -> Step:
         """Komet does not show boxes that it took: it is looked at again, and a person at last."""
-        done = self.ask.done((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
+        done = self.ask.done(_OF_BOXES, line)
         if done is None or done.reads < LOOKS_FOR_ABSENCE:
             return self._read_back(line, step)
         awbs = ", ".join(dict.fromkeys(box.awb for box in line.boxes))
@@ -318,14 +336,17 @@ class Shipping:
         return bool(boxes) and max(self._told(line, shipment, boxes, labels), entry.boxes) <= len(boxes)
 
     def _told(self, line: LineFacts, shipment: Shipment, boxes: Sequence[BoxFacts], labels: Labels) -> int:
-        """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last."""
+        """How many boxes of the shipment Komet was told of: those that it took, and those that it left out last.
+
+        Those that left in another shipment since are that one's.
+        """
         places = {labels.place(box.label_key) for box in boxes}
         told = (w for w in self.ask.writes((Kind.AWB_ADD,), line) if w.acknowledged or w.state in _MAY_STAND)
         says = [write.sent.get(line.line_key, {}) for write in told]
         last = [each for each in says if each.get("shipment") == shipment.key][-1:]
         for item in (item for each in last for item in each["items"]):
             places |= {labels.place(key) for key in item.get("label_keys", ())}
-        return len(places)
+        return len(places - {labels.place(box.label_key) for box in line.boxes if box.shipment_key != shipment.key})
 
     def changed(
         self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], labels: Labels
@@ -355,12 +376,18 @@ class Shipping:
         named = labels.named(entry)
         return [box for box in boxes if named is not None and labels.place(box.label_key) not in named]
 
-    def _withdrawn(self, line: LineFacts, key: str) -> Hold | None:
+    def _withdrawn(self, line: LineFacts, key: str, entries: Sequence[Entry], labels: Labels) -> Hold | None:
+        """Boxes of a shipment that is no more must come back, but for those of which another says the same."""
+        boxes = [box for box in line.boxes if box.shipment_key == key]
+        gone = [box.box_code for box in boxes if not _is_said_again(box, entries, labels)]
+        if not gone:
+            return None
+        what = "its boxes" if len(gone) == len(boxes) else f"its boxes {', '.join(gone)}"
         message = (
-            f"Line {line.line_key}: Axerrio withdrew shipment {key} after its boxes were told to Komet. "
+            f"Line {line.line_key}: Axerrio withdrew shipment {key} after {what} were told to Komet. "
             "A vendor's token cannot take them back: have it done in Komet, then decide for theirs."
         )
-        return self.ask.conflict(line.line_key, f"shipment {key} withdrawn", message, THEIRS)
+        return self.ask.conflict(line.line_key, withdrawn(key), message, THEIRS)
 
     def foreign_boxes(self, line: LineFacts, items: Sequence[PurchaseOrderItemFacts], labels: Labels) -> list[str]:
         """Codes that Komet shows and that we know nothing of; a person may have given ours its label's new code."""
@@ -408,17 +435,16 @@ class Shipping:
     def _codes_sent(self, line: LineFacts) -> set[str]:
         """Codes that any write of ours may have brought there."""
         sent = [
-            says
-            for write in self.ask.writes((Kind.AWB_ADD, Kind.BOX_CODE_CHANGE), line)
-            if (says := write.sent.get(line.line_key)) is not None
+            says for write in self.ask.writes(_OF_BOXES, line) if (says := write.sent.get(line.line_key)) is not None
         ]
         added = {code for says in sent for item in says.get("items", ()) for code in item["box_codes"]}
         return added | {code for says in sent for change in says.get("changes", ()) for code in change}
 
     def _codes_elsewhere(self, line: LineFacts) -> set[str]:
         """Codes of other lines: Komet may take one twice, and nobody could tell them apart. The first line has it."""
-        of_order = {box.box_code for other in self.s.lines if other is not line for box in other.boxes}
-        before = self.s.lines[: self.s.lines.index(line)]
+        ids = [other.line_id for other in self.s.lines]
+        before = self.s.lines[: ids.index(line.line_id)]
+        of_order = {box.box_code for other in self.s.lines if other.line_id != line.line_id for box in other.boxes}
         of_order |= {code for other in before for code in self.labels(other).codes}
         return of_order | self.s.codes_elsewhere
 
@@ -438,16 +464,24 @@ class Shipping:
         return replace(step, hold=hold)
 
 
-def _without(line: LineFacts, boxes: Sequence[BoxFacts], items: Sequence[PurchaseOrderItemFacts]) -> LineFacts:
-    """The line without boxes that a person took back in Komet, as he was asked to."""
-    shown = _shown(items)
-    back = [box for box in boxes if box.box_code not in shown]
-    return replace(line, boxes=tuple(box for box in line.boxes if box not in back)) if back else line
-
-
 def nothing_is_left_beside(foreign: Sequence[str], items: Sequence[PurchaseOrderItemFacts]) -> bool:
     """Some boxes were shipped by hand, and all others have left too."""
     return bool(foreign) and all(each.box_codes for each in items)
+
+
+def withdrawn(key: str) -> str:
+    """The fact that Axerrio withdrew a shipment of which boxes were told."""
+    return f"shipment {key} withdrawn"
+
+
+def _is_said_again(box: BoxFacts, entries: Sequence[Entry], labels: Labels) -> bool:
+    """One of these shipments carries the box as Komet was told: on the same air waybills and ship date."""
+    told = (awb_digits(box.awb), box.house_awb, box.ship_date)
+    return any(
+        told == (awb_digits(shipment.awb), shipment.house_awb.strip(), shipment.ship_date)
+        and labels.place(box.label_key) in (labels.named(entry) or ())
+        for shipment, entry in entries
+    )
 
 
 def by_hand(codes: Sequence[str]) -> str:
@@ -475,6 +509,7 @@ def _sent(write: WriteFacts, line: LineFacts) -> set[tuple[str, str]]:
     }
 
 
+_OF_BOXES = (Kind.AWB_ADD, Kind.BOX_CODE_CHANGE)
 #: Of a write in one of these, and of one that was answered, something may stand.
 _MAY_STAND = (WriteState.SENT, WriteState.DONE)
 _LONGEST_AWB, _LONGEST_CODE = 25, 20

@@ -66,6 +66,7 @@ class Sync(RuleBasedStateMachine):
         self.ledger.earned |= set(KOMET_WRITES) if is_earned else set()
         #: What Komet will do later, after it was given up.
         self.queue: list[Write] = []
+        self.shipments_made = 0
         self.order = an_order((), origin=origin)
         self.former = [self.order]
         if origin is Origin.AXERRIO:
@@ -201,7 +202,8 @@ class Sync(RuleBasedStateMachine):
         free = free if is_whole else free[: (len(free) + 1) // 2]
         if free:
             line = left(key, [label.box_index for label in free])
-            number = len(self.ledger.shipments) + 1
+            self.shipments_made += 1
+            number = self.shipments_made
             self.ledger.shipments.append(a_shipment(f"S{number}", line, awb=f"729-{number:08}"))
 
     @precondition(lambda self: self.ledger.shipments)
@@ -210,6 +212,16 @@ class Sync(RuleBasedStateMachine):
         last = self.ledger.shipments.pop()
         if what == "awb":
             self.ledger.shipments.append(last.model_copy(update={"awb": f"{last.awb}-2"}))
+
+    @precondition(lambda self: self.ledger.boxes)
+    @rule()
+    def a_person_takes_boxes_back(self) -> None:
+        """Boxes of shipments that were withdrawn are on no air waybill in Komet any more."""
+        keys = {each.key for each in self.ledger.shipments}
+        back = {box.box_code for _, box in self.ledger.boxes if box.shipment_key not in keys}
+        for _, item in self.komet.now.order_items():
+            item.codes = [code for code in item.codes if code not in back]
+        self._remember()
 
     # -- Komet and its people --------------------------------------------------------------------------------
 

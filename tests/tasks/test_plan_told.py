@@ -522,6 +522,25 @@ def told_of(count: int, **changes: Any) -> WriteFacts:
     return a_write(50, Kind.AWB_ADD, WriteState.DONE, "1", **fields | changes)
 
 
+@pytest.mark.parametrize("keys", [("S1", "S2"), ("S2", "S1")])
+def test_a_box_that_stayed_behind_leaves_in_a_later_shipment(keys: tuple[str, str]) -> None:
+    first = a_shipment("S1", left("1", (1, 2, 3)), version=2)
+    later = a_shipment("S2", left("1", (4,)), awb="020-8114-0743")
+    stayed = on_the_way(on_s1(1, 2, 3, 4), shipments=(first,), writes=(told_of(4),))
+    assert [hold.fact for hold in make_plan(stayed).holds] == ["shipment S1: boxes 4 → 3"]
+    rest = approved("1", item_id="791", boxes=1, first_boxes=1)
+    shipments = tuple({"S1": first, "S2": later}[key] for key in keys)
+    back = replace(decided(stayed, "theirs"), lines=(on_s1(1, 2, 3, rest=rest),), shipments=shipments)
+    ((write, _),) = planned(make_plan(back), Kind.AWB_ADD)
+    assert [(part.shipment_key, part.item_id, part.box_codes) for part in write.awb] == [
+        ("S2", "791", (code_of("1", 4),))
+    ]
+    gone = replace(rest, box_codes=(code_of("1", 4),))
+    boxes = (*back.lines[0].boxes[:3], a_box("1", 4, "S2", purchase_order_item_id="791", awb="020-8114-0743"))
+    done = make_plan(replace(back, lines=(on_s1(1, 2, 3, rest=gone, boxes=boxes),)))
+    assert (done.state, done.holds) == (OrderState.SHIPPED, ())
+
+
 def test_boxes_that_wait_for_their_air_waybill_have_not_left_and_are_told_at_the_end() -> None:
     rest = approved("1", item_id="791", boxes=2, first_boxes=2)
     line = on_s1(1, 2, count=2, rest=rest)
@@ -540,6 +559,41 @@ def test_boxes_that_wait_for_their_air_waybill_have_not_left_and_are_told_at_the
     assert make_plan(replace(over, shipments=(first,))).state is OrderState.SHIPPED, "two boxes were all that left"
     same = a_shipment("S2", left("1", (1, 2)), awb="")
     assert make_plan(replace(over, shipments=(first, same))).state is OrderState.SHIPPED, "its boxes were told in S1"
+
+
+def test_boxes_of_a_shipment_that_was_withdrawn_go_in_its_successor_once_they_were_taken_back() -> None:
+    other_flight = a_shipment("S2", left("1", range(1, 5)), awb="020-8114-0743")
+    there = on_the_way(on_s1(1, 2, 3, 4), shipments=(other_flight,), writes=(told_of(4),))
+    assert [hold.fact for hold in make_plan(there).holds] == ["shipment S1 withdrawn"]
+    asked = decided(there, "theirs")
+    assert not planned(make_plan(asked), *KOMET_WRITES), "they stand in Komet"
+    back = replace(asked, lines=(on_s1(),))
+    ((write, _),) = planned(make_plan(back), Kind.AWB_ADD)
+    assert {(part.shipment_key, part.awb, len(part.box_codes)) for part in write.awb} == {("S2", "02081140743", 4)}
+    assert not any("none of these codes" in each.theirs for each in drift_of(back))
+    unseen = replace(back, writes=(told_of(4, shown=False),))
+    assert not planned(make_plan(unseen), *KOMET_WRITES), "what was never seen there was taken back by nobody"
+
+
+def test_an_order_whose_boxes_were_taken_back_can_be_cancelled() -> None:
+    asked = decided(on_the_way(on_s1(1, 2, 3, 4), writes=(told_of(4),)), "theirs")
+    cancelled = an_order((a_line("1", status=LineStatus.CANCELLED),), OrderStatus.CANCELLED, version=2)
+    for there, choices in (((1, 2, 3, 4), [("theirs",)]), ((), [("ours", "theirs")])):
+        line = on_s1(*there, wanted=cancelled.lines[0])
+        order = replace(asked, wanted=cancelled, lines=(line,))
+        assert [hold.choices for hold in make_plan(order).holds] == choices
+    assert planned(make_plan(decided(order, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+def test_a_shipment_that_says_the_same_of_boxes_as_one_that_was_withdrawn_asks_nobody() -> None:
+    line = on_s1(1, 2, 3, 4)
+    same = on_the_way(line, shipments=(a_shipment("S3", left("1", range(1, 5))),), writes=(told_of(4),))
+    plan = make_plan(same)
+    assert (plan.state, plan.holds) == (OrderState.SHIPPED, ())
+    fewer = make_plan(replace(same, shipments=(a_shipment("S3", left("1", (1, 2, 3))),)))
+    assert [hold.fact for hold in fewer.holds] == ["shipment S1 withdrawn"]
+    assert fewer.reason
+    assert f"after its boxes {code_of('1', 4)} were told" in fewer.reason
 
 
 @pytest.mark.parametrize("state", [WriteState.VOID, WriteState.ABSENT, WriteState.REFUSED])
