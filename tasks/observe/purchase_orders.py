@@ -140,7 +140,6 @@ def _lost(session: Session, connection: Connection, numbers: Sequence[str]) -> d
             PurchaseOrder.connection_id == connection.id,
             PurchaseOrder.number.in_(numbers),
             PurchaseOrderItem.boxes > 0,
-            PurchaseOrderItem.content.is_not(None),
         )
     )
     return dict(rows.all())

@@ -108,6 +108,26 @@ def test_an_order_that_is_linked_already_is_not_made_again(
     assert world.requests("prebook.create") == world.requests("purchase.order.create") == 1
 
 
+def test_what_axerrio_names_and_komet_has_no_more_is_told(
+    make_ledger: Callable[..., Ledger], world: World, postgres: str
+) -> None:
+    """The ledger was lost, and so were prebook and purchase order: nobody says any more that it is ordered."""
+    first = make_ledger()
+    key = world.place()
+    first.live(120)
+    for prebook in world.company["prebooks"]:
+        for item in prebook["items"]:
+            world.edit(prebook_item_id=item["id"], delete=True)
+    for order in world.company["purchase_orders"]:
+        world.edit(purchase_order_number=order["number"], vendor_id=9_999)  # no list shows it
+    with first.engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE connections CASCADE")
+    again = make_ledger()
+    again.live(900, pace=60)
+    assert (again.state(key), again.reason(key)) == ("held", "not_visible"), again.order(key)
+    assert world.requests("prebook.create") == world.requests("purchase.order.create") == 1
+
+
 def test_after_a_restored_backup_what_was_linked_since_is_not_made_again(
     make_ledger: Callable[..., Ledger], world: World
 ) -> None:
