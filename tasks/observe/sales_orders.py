@@ -249,10 +249,13 @@ class _Store:
             if known is None:
                 known = OrderLine(line_key=line.line_key, since_version=order.version)
                 row.lines.append(known)
-            elif known.since_version == before and row.seeded_version is None:
+            else:
+                is_first = known.since_version == before and row.seeded_version is None
                 had_left = known.wanted is not None and known.wanted["status"] == LineStatus.SHIPPED
-                if was_over or had_left:  # when it was first seen: it was never here before it left
+                if is_first and (was_over or had_left):  # it was never here before it left
                     known.since_version = order.version
+                elif order.version <= before:  # versions are counted anew, and it was here
+                    known.since_version = min(known.since_version, order.version - 1)
             known.position = position
             known.wanted = line.model_dump(mode="json")
         for gone in present.values():

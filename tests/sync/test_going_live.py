@@ -77,6 +77,24 @@ def test_an_order_that_axerrio_ships_before_it_was_sent_is_held_as_departed(
     assert ledger.state(key) == "closed"
 
 
+def test_versions_that_are_counted_anew_hide_no_order_that_left(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    """Deleted in Axerrio, and made again under the same key with a lower version."""
+    ledger = make_ledger(buyers={})
+    key = world.place(version=3)
+    ledger.live(60)
+    world.control("orders/delete", tenant_token=world.axerrio_token, keys=[key])
+    ledger.live(60)
+    assert ledger.state(key) == "cancelled"
+    world.place(**world.order(), key=key, number="2026-1", version=1)
+    ledger.live(60)
+    assert ledger.reason(key) == "unmapped_reference"
+    world.place(key=key, status="shipped", version=2)
+    ledger.live(60)
+    assert (ledger.state(key), ledger.reason(key)) == ("held", "departed")
+
+
 def test_orders_made_before_the_start_date_create_nothing(make_ledger: Callable[..., Ledger], world: World) -> None:
     start = (today_in() + timedelta(days=0)).isoformat()
     ledger = make_ledger(start_date=start)
