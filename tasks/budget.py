@@ -41,6 +41,8 @@ _MY_PLACE = tuple_(_mine.c.departure_date, _mine.c.id)
 RESERVED = 10
 #: Lists of Komet's that are read again and again: what they cost is a matter of pace.
 RATIONED = (Feed.KOMET_PREBOOKS, Feed.KOMET_PURCHASE_ORDERS)
+#: Reads of Komet that are no closer together than the pace says, while somebody waits for them.
+PACED = (*RATIONED, Feed.KOMET_REFERENCE)
 #: Reads of all scopes, each waited for actively all the time, would use up what is left in so many seconds.
 _LASTS = 16 * 3600.0
 #: While nobody waits actively a scope is read so much less often, ...

@@ -36,7 +36,7 @@ from models.database import CLOCK, now
 from models.prepared import Found, Number, Prepared, Rows, parameter
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Observation, Order, Scope, UnreadableRecord, Wait
-from tasks.budget import RATIONED, Pace, pace_found
+from tasks.budget import PACED, RATIONED, Pace, pace_found
 from tasks.connection import ConnectionSettings
 from tasks.plan.facts import Look
 from tasks.runtime import Hint, Timing, new_owner
@@ -46,6 +46,8 @@ _POLLS_FOR_ALL = 15
 _SELDOM = 6 * 3600.0
 #: Reference data is read anew so often.
 REFERENCE_INTERVAL = 86_400.0
+#: It is two lists, so that it is read half as often where it is waited for.
+_CALLS_FOR_REFERENCE = 2
 #: Failed reads are tried again at the poll interval, doubling up to this many times it.
 _SLOWEST_RETRY = 16
 #: Times of one statement are closer than that.
@@ -216,8 +218,8 @@ def wait_for(
     if anew:
         fresh += [scope_id for scope_id, look in wanted.items() if look.active and scope_id not in changed]
     pace = pace_found(settings, found)
-    rationed = [scope_id for scope_id in fresh if wanted[scope_id].feed in RATIONED]
-    after = {each: pace.active if wanted[each].active else pace.passive for each in rationed}
+    paced = [scope_id for scope_id in fresh if wanted[scope_id].feed in PACED]
+    after = {each: pace.active if wanted[each].active else pace.passive for each in paced}
     return request(session, fresh, timing, after, within=timing.coalesce * found.number(OTHERS_AT_WORK))
 
 
@@ -450,7 +452,8 @@ def _next_read(
     if is_urgent:
         return moment + timedelta(seconds=max(between_polls, pace.active))
     if is_waited_for or scope.key == CHANGED:
-        return moment + timedelta(seconds=passive)
+        calls = _CALLS_FOR_REFERENCE if scope.feed is Feed.KOMET_REFERENCE else 1
+        return moment + timedelta(seconds=calls * passive)
     return moment + timedelta(seconds=REFERENCE_INTERVAL) if scope.feed is Feed.KOMET_REFERENCE else None
 
 

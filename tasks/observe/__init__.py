@@ -11,7 +11,7 @@ from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from models.database import now
 from models.states import Feed
 from tasks import scopes, upstreams
-from tasks.budget import RATIONED, pace_of, unblocking
+from tasks.budget import PACED, pace_of, unblocking
 from tasks.connection import Connection
 from tasks.context import bound
 from tasks.observe import articles, labels, prebooks, purchase_orders, reference, sales_orders, shipments
@@ -58,7 +58,7 @@ def observe(runtime: Runtime, scope_id: int) -> str:
         if obstacle is not None:
             scopes.put_off(session, claim, obstacle.until)
             return f"{words}: waits until {obstacle.name} may be called again"
-        if claim.feed in RATIONED:
+        if claim.feed in PACED:
             claim = replace(claim, pace=pace_of(session, connection.settings))
     with bound(connection=connection.settings.name, scope=words):
         return _observe(runtime, connection, claim, obstacles)

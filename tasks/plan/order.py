@@ -374,9 +374,11 @@ class Planner:
         s = self.s
         looks = set(self._late_looks())
         needs = {write.kind for step in steps.values() for write in step.needs}
+        is_unlisted = not s.carrier_known or bool(s.unknown_packings)
         if not s.reference_known and needs & {Kind.PREBOOK_CREATE, Kind.PURCHASE_ORDER_MIXED_CREATE}:
             looks.add(Look(Feed.KOMET_REFERENCE, "", active=True))
-        elif any(hold.code is HoldCode.UNMAPPED_REFERENCE for hold in holds):
+        # No list of Komet's tells of buyers and customers.
+        elif is_unlisted and any(hold.code is HoldCode.UNMAPPED_REFERENCE for hold in holds):
             looks.add(Look(Feed.KOMET_REFERENCE, "", active=False))
         return looks
 

@@ -121,6 +121,16 @@ def test_what_the_list_of_changes_does_not_show_is_looked_for_by_its_truck_date(
     assert ledger.state(key) == OrderState.ORDERED, ledger.order(key)
 
 
+def test_one_order_that_waits_for_a_carrier_does_not_use_up_the_day(rationed: Ledger, world: World) -> None:
+    with limited(rationed, LIMIT):
+        use_up(rationed, 200)
+        before = world.requests("carrier.list")
+        key = world.place(carrierCode="NOBODY")
+        rationed.live(2 * HOUR, pace=300)
+        assert rationed.reason(key) == "unmapped_reference"
+        assert 1 <= world.requests("carrier.list") - before <= 3
+
+
 def test_an_order_goes_on_with_the_last_requests(rationed: Ledger, world: World) -> None:
     """Nobody waits for the news: it is left. What an order waits for is read, down to the last request."""
     with limited(rationed, LIMIT):

@@ -8,12 +8,13 @@ import pytest
 
 from clients.errors import RefusalKind
 from models.canonical import InboundStatus, Line, LineStatus, OrderStatus, PurchaseOrderStatus
-from models.states import HoldCode, Kind, OrderState, WriteState
+from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan import make_plan
 from tasks.plan.facts import (
     KOMET_WRITES,
     PURCHASE_ORDER_CREATES,
     LineFacts,
+    Look,
     PurchaseOrderItemFacts,
     Situation,
     WriteFacts,
@@ -625,6 +626,16 @@ def test_a_packing_that_komet_does_not_know_stops_its_line_and_no_other() -> Non
     assert plan.line_states["2"] is OrderState.HELD
     assert planned(plan, Kind.AWB_ADD)
     assert not planned(plan, Kind.PREBOOK_CREATE)
+
+
+@pytest.mark.parametrize(
+    ("order", "is_looked_for"),
+    [({"unknown_packings": ("HB",)}, True), ({"carrier_known": False}, True), ({"customer_code": None}, False)],
+)
+def test_komets_lists_are_read_again_only_for_what_they_could_tell(order: dict[str, Any], is_looked_for: bool) -> None:
+    plan = make_plan(a_situation((facts("1"),), **order))
+    assert plan.reason_code == HoldCode.UNMAPPED_REFERENCE
+    assert (Look(Feed.KOMET_REFERENCE, "", active=False) in plan.looks) == is_looked_for
 
 
 def test_mixed_boxes_of_a_packing_that_komet_does_not_know_are_not_bought() -> None:
