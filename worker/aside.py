@@ -1,9 +1,9 @@
 """Records that were put aside, since they cannot be read: which they are, why, and whether an order tells of them."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from models.states import Feed
@@ -14,22 +14,21 @@ Json = dict[str, Any]
 
 #: So many are looked at, shown of a connection, and named in a sentence.
 _MOST_OF_ALL, _MOST, _NAMED = 1000, 20, 3
-#: Feeds of which a record may be an order that stands nowhere else.
-_OF_ORDERS = (Feed.SALES_ORDERS.value, Feed.KOMET_PREBOOKS.value)
+_order = select(Order.id).where(
+    Order.connection_id == Scope.connection_id, Order.axerrio_key == UnreadableRecord.record_key
+)
+_prebook = select(Prebook.id).where(
+    Prebook.connection_id == Scope.connection_id, Prebook.prebook_id == UnreadableRecord.record_key
+)
+#: An order stands here that tells of the record.
+_IS_TOLD = or_(
+    and_(Scope.feed == Feed.SALES_ORDERS, _order.exists()),
+    and_(Scope.feed == Feed.KOMET_PREBOOKS, _prebook.exists()),
+)
 
 
 def put_aside(session: Session) -> dict[int, list[Json]]:
     """The records of each connection that cannot be read now, the newest first: by the id of its row."""
-    order = select(Order.id).where(
-        Order.connection_id == Scope.connection_id, Order.axerrio_key == UnreadableRecord.record_key
-    )
-    prebook = select(Prebook.id).where(
-        Prebook.connection_id == Scope.connection_id, Prebook.prebook_id == UnreadableRecord.record_key
-    )
-    is_told = or_(
-        and_(Scope.feed == Feed.SALES_ORDERS, order.exists()),
-        and_(Scope.feed == Feed.KOMET_PREBOOKS, prebook.exists()),
-    )
     record = (
         UnreadableRecord.digest,
         UnreadableRecord.record_key,
@@ -38,7 +37,7 @@ def put_aside(session: Session) -> dict[int, list[Json]]:
         UnreadableRecord.at,
     )
     rows = (
-        select(Scope.connection_id, Scope.feed, *record, is_told.label("is_told"))
+        select(Scope.connection_id, Scope.feed, *record, _IS_TOLD.label("is_told"))
         .join(UnreadableRecord, UnreadableRecord.scope_id == Scope.id)
         .where(UnreadableRecord.resolved_at.is_(None))
         .order_by(UnreadableRecord.id.desc())
@@ -59,26 +58,47 @@ def put_aside(session: Session) -> dict[int, list[Json]]:
     return {connection_id: list(records.values()) for connection_id, records in found.items()}
 
 
-def lost_orders(connection: str, records: Sequence[Json]) -> list[str]:
-    """A sentence for each feed with records that may be orders of which nothing else tells."""
-    problems = []
-    for feed in _OF_ORDERS:
-        lost = [each for each in records if each["feed"] == feed and each["key"] and not each["is_told"]]
-        if lost:
-            named = "; ".join(f"{each['key']} ({each['reason'].rstrip('.')})" for each in lost[:_NAMED])
-            system = "Axerrio" if feed == Feed.SALES_ORDERS else "Komet"
-            problems.append(
-                f"{connection}: {len(lost)} record(s) of {feed} cannot be read and are no order here, so that nobody "
-                f"works on them: {named}. Mend them in {system}: they are read again by themselves."
-            )
-    return problems
+def lost_orders(session: Session) -> dict[str, list[str]]:
+    """A sentence for each feed with records that may be orders of which nothing else tells: by the connection's name.
 
-
-def orders_put_aside(session: Session, connection: str | None = None) -> list[str]:
-    """The same of each connection, or of one."""
-    names = dict(session.execute(select(Connection.id, Connection.name)).all())
-    asides = {names[id_]: records for id_, records in put_aside(session).items()}
-    return [each for name in sorted(asides) if connection in (None, name) for each in lost_orders(name, asides[name])]
+    All of them are counted, however many other records cannot be read.
+    """
+    which = (Connection.name, Scope.feed, UnreadableRecord.record_key)
+    newest = (
+        select(*which, UnreadableRecord.reason, UnreadableRecord.id)
+        .select_from(UnreadableRecord)
+        .join(Scope, UnreadableRecord.scope_id == Scope.id)
+        .join(Connection, Scope.connection_id == Connection.id)
+        .where(
+            UnreadableRecord.resolved_at.is_(None),
+            UnreadableRecord.record_key != "",
+            Scope.feed.in_((Feed.SALES_ORDERS, Feed.KOMET_PREBOOKS)),
+            ~_IS_TOLD,
+        )
+        .ext(distinct_on(*which))
+        .order_by(*which, UnreadableRecord.id.desc())
+        .subquery()
+    )
+    of_feed = (newest.c.name, newest.c.feed)
+    place = func.row_number().over(partition_by=of_feed, order_by=newest.c.id.desc()).label("place")
+    counted = select(newest, func.count().over(partition_by=of_feed).label("lost"), place).subquery()
+    rows = (
+        select(counted)
+        .where(counted.c.place <= _NAMED)
+        .order_by(counted.c.name, counted.c.feed.desc(), counted.c.place)
+    )
+    named: dict[tuple[str, Feed, int], list[str]] = {}
+    for each in session.execute(rows):
+        sentence = f"{each.record_key} ({each.reason.rstrip('.')})"
+        named.setdefault((each.name, each.feed, each.lost), []).append(sentence)
+    found: dict[str, list[str]] = {}
+    for (name, feed, lost), sentences in named.items():
+        system = "Axerrio" if feed is Feed.SALES_ORDERS else "Komet"
+        found.setdefault(name, []).append(
+            f"{name}: {lost} record(s) of {feed} cannot be read and are no order here, so that nobody "
+            f"works on them: {'; '.join(sentences)}. Mend them in {system}: they are read again by themselves."
+        )
+    return found
 
 
 def why_put_aside(session: Session, key: str) -> str | None:

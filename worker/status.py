@@ -132,6 +132,8 @@ class _Facts:
     unreadable: Mapping[int, int]
     #: Some of them.
     put_aside: Mapping[int, Sequence[Json]]
+    #: Of those that are no order here, by the name of the connection.
+    lost: Mapping[str, Sequence[str]]
     over_limit: Mapping[int, int]
     #: By company.
     used: Mapping[str, int]
@@ -181,6 +183,7 @@ def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
         in_doubt=dict(session.execute(in_doubt.group_by(Write.connection_id)).all()),
         unreadable=dict(session.execute(unreadable.group_by(Scope.connection_id)).all()),
         put_aside=put_aside(session),
+        lost=lost_orders(session),
         over_limit=guard.count_held(session),
         used=requests_used(session),
         closed=_by_connection(session.scalars(_closed().order_by(Upstream.system))),
@@ -281,8 +284,7 @@ def _connection(
             problems.append(f"{where} could not be read {scope.failures} times: {scope.last_error}.")
         elif scope.feed is Feed.SALES_ORDERS and scope.last_success_at is None:
             problems.append(f"{where} was never read" + (f": {scope.last_error}." if scope.last_error else " yet."))
-    aside = facts.put_aside.get(connection_id, ())
-    problems += lost_orders(settings.name, aside)
+    problems += facts.lost.get(settings.name, ())
     held = facts.over_limit.get(connection_id, 0)
     if held:
         problems.append(
@@ -318,7 +320,7 @@ def _connection(
         "oldest_due_seconds": facts.oldest_due.get(connection_id),
         "in_doubt": facts.in_doubt.get(connection_id, 0),
         "unreadable": facts.unreadable.get(connection_id, 0),
-        "put_aside": list(aside),
+        "put_aside": list(facts.put_aside.get(connection_id, ())),
         "absence_is_proof": facts.proofs.get(connection_id, {}),
         "feeds": facts.feeds.get(connection_id, []),
         "budget": {

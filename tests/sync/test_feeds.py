@@ -19,6 +19,7 @@ from tests.between import Between, Reply, between
 from tests.sync.conftest import Ledger
 from tests.sync.docks import approved, assert_shipped, polls, ship
 from tests.world import ZONE, World, assert_exactly_once
+from worker.aside import lost_orders
 from worker.status import status
 
 Json = dict[str, Any]
@@ -289,6 +290,23 @@ def test_one_record_is_put_aside_and_its_page_goes_on(
     assert "bad" not in stored
     assert (aside.record_key, json.loads(aside.raw)[name]) == ("bad", "bad")
     assert unreadable(ledger) == 1
+
+
+def test_orders_that_cannot_be_read_are_told_however_many_other_records_cannot(ledger: Ledger) -> None:
+    ledger.work()
+    with ledger.runtime.sessions.begin() as session:
+        scopes = dict(session.execute(select(Scope.feed, Scope.id)).all())
+        kept = [(Feed.SALES_ORDERS, f"SO-{n}") for n in range(30)] + [(Feed.LABELS, f"L-{n}") for n in range(25)]
+        session.add_all(
+            UnreadableRecord(scope_id=scopes[feed], digest=key, record_key=key, reason="no status.", raw="{}")
+            for feed, key in kept
+        )
+        session.flush()
+        (told,) = lost_orders(session)["miami"]
+        problems = status(session, [ledger.settings], ledger.timing)["problems"]
+    assert told.startswith("miami: 30 record(s) of sales-orders cannot be read and are no order here")
+    assert "SO-29 (no status); SO-28 (no status); SO-27 (no status). Mend them in Axerrio" in told
+    assert told in problems
 
 
 @pytest.mark.parametrize("listed", ["prebook.details.list", "purchase.order.list"])
