@@ -47,6 +47,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Text,
     UniqueConstraint,
+    case,
     func,
     literal,
     text,
@@ -383,6 +384,20 @@ class Order(Base):
         return func.coalesce(
             func.nullif(cls.axerrio_number, ""), literal("prebook ").concat(cls.wanted["number"].astext)
         )
+
+    @hybrid_property
+    def axerrio_must(self) -> str | None:
+        """What somebody in Axerrio must do before it goes on: `confirm` its draft, `accept` what was born in Komet."""
+        answer = self.inbound_answer or {}
+        if self.wanted["status"] == "draft":
+            return "confirm"
+        return "accept" if (answer.get("said") or answer.get("status")) == "pending" else None
+
+    @axerrio_must.inplace.expression
+    @classmethod
+    def _axerrio_must(cls) -> ColumnElement[str | None]:
+        answer = func.coalesce(cls.inbound_answer["said"].astext, cls.inbound_answer["status"].astext)
+        return case((cls.wanted["status"].astext == "draft", "confirm"), (answer == "pending", "accept"))
 
     @property
     def key(self) -> str:

@@ -54,6 +54,8 @@ class OrderFilter:
     reason: str | None = None
     since: datetime | None = None
     departing: date | None = None
+    #: Of their rows; None: all.
+    ids: Sequence[int] | None = None
     limit: int | None = None
 
 
@@ -103,6 +105,8 @@ def _meant(wanted: OrderFilter) -> Select[Order]:
         query = query.where(Order.updated_at >= wanted.since)
     if wanted.departing is not None:
         query = query.where(Order.departure_date == wanted.departing)
+    if wanted.ids is not None:
+        query = query.where(Order.id.in_(wanted.ids))
     return query.order_by(Order.departure_date, Order.id).limit(wanted.limit)
 
 
@@ -309,6 +313,7 @@ def _view(
         "due_at": iso(row.due_at),
         "last_error": row.last_error,
         "held_up_by": row.held_up_by,
+        "axerrio_must": row.axerrio_must,
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
     }

@@ -12,6 +12,15 @@ from tests.world import World
 from worker.today import turn_of
 
 
+def an_order(
+    state: OrderState, code: HoldCode | OrderState | None = None, command: str = "axkomet orders show 1", **more: str
+) -> Json:
+    """An order that was made in Komet, as far as its turn is told by it."""
+    reason = {"code": code.value, "message": "", "next_command": command} if code else None
+    order = {"state": state.value, "origin": "komet", "reason": reason, "held_up_by": None, "axerrio_must": None}
+    return order | more
+
+
 def today(shell: Shell, code: int) -> list[Json]:
     done = shell.run("today", "--json")
     assert done.returncode == code, done
@@ -74,6 +83,30 @@ def test_an_order_whose_first_record_cannot_be_read_is_told(shell: Shell, ledger
 @pytest.mark.parametrize("state", list(OrderState))
 @pytest.mark.parametrize("code", [None, *HoldCode])
 def test_every_order_is_somebodys_turn(state: OrderState, code: HoldCode | None) -> None:
-    reason = {"code": code.value, "message": "", "next_command": None} if code else None
-    turn = turn_of({"state": state.value, "origin": "komet", "reason": reason, "held_up_by": None})
-    assert turn.who in ("Komet user", "admin") or (code is None and turn.who in ("nobody", "Axerrio user"))
+    turn = turn_of(an_order(state, code))
+    is_axerrios = code in (HoldCode.INVALID, HoldCode.UNREADABLE)
+    others = ("nobody", "admin", "Komet user", "Axerrio user")
+    assert turn.who in (others if code is None else ("Axerrio user",) if is_axerrios else ("Komet user", "admin"))
+
+
+@pytest.mark.parametrize(
+    ("order", "who", "does"),
+    [
+        (an_order(OrderState.ORDERED, held_up_by="axerrio"), "nobody", "it goes on by itself"),
+        (an_order(OrderState.RECEIVED, held_up_by="observe"), "admin", "where it shall be sent"),
+        (an_order(OrderState.ORDERED), "Komet user", "approve"),
+        (an_order(OrderState.RECEIVED, axerrio_must="confirm"), "Axerrio user", "confirm it"),
+        (an_order(OrderState.RECEIVED, axerrio_must="accept"), "Axerrio user", "accept or reject it"),
+        (an_order(OrderState.CANCELLING, axerrio_must="accept"), "nobody", "it goes on by itself"),
+        (an_order(OrderState.HELD, HoldCode.UNREADABLE), "Axerrio user", "mend the order in Axerrio"),
+        (an_order(OrderState.HELD, HoldCode.DEPARTED), "Komet user", "mend the prebook in Komet"),
+        (an_order(OrderState.HELD, HoldCode.CONFLICT), "Komet user", "put right in Komet"),
+        (an_order(OrderState.HELD, HoldCode.CONFLICT, "axkomet resolve 1 --ours"), "admin", "decide"),
+        (an_order(OrderState.FAILED, OrderState.FAILED), "admin", "have this program mended"),
+        (an_order(OrderState.FAILED, OrderState.FAILED, "axkomet requeue 1"), "admin", "type the next command"),
+    ],
+)
+def test_the_turn_names_who_can_do_something(order: Json, who: str, does: str) -> None:
+    turn = turn_of(order)
+    assert turn.who == who
+    assert turn.does.startswith(does)

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from sqlalchemy import event
 
 from models.database import make_engine, make_sessions
-from models.tables import RequestCount
+from models.states import OrderState
+from models.tables import Order, RequestCount
 from tasks.connection import register
 from tests.processes.plant import connections_toml
 from tests.sync.conftest import Ledger, ledger, make_ledger
@@ -86,6 +87,37 @@ def test_open_orders_are_counted_by_whose_turn_they_are(ledger: Ledger, world: W
         assert not mine or len(mine) == 2
     assert said["axkomet_departing_orders:miami:admin"] == said["axkomet_departing_orders:miami:Axerrio user"] == 1
     assert any(each["state"] == "cancelled" for each in orders)
+
+
+def test_an_order_leaves_with_the_first_of_its_lines_that_is_not_safe(ledger: Ledger, world: World) -> None:
+    """And whoever has the draft, or has not said yet whether he takes it, has the turn."""
+    world.in_axerrio("tenant-settings", inbound="pending")
+    new = {"key": "A-9", "code": "NEW1", "description": "New one"}
+    lines = [world.line("1", departureDate=world.day(1), article=new), world.line("2", departureDate=world.day(5))]
+    parted = world.place(truckDate=world.day(7), lines=lines)
+    draft = world.place(status="draft", departureDate=world.day(0), truckDate=world.day(2))
+    ready = [world.line(str(n), departureDate=world.day(day)) for n, day in ((1, 1), (2, 5))]
+    safe = world.place(truckDate=world.day(7), lines=ready)
+    sold = world.sell_in_komet(items=[world.item(vendor_ship_date=world.day(1))])
+    ledger.live(120)
+    with ledger.runtime.sessions.begin() as session:
+        row = session.get_one(Order, ledger.order(safe)["id"])
+        row.lines[0].state = OrderState.APPROVED
+    with ledger.session() as session:
+        leaving = {each["id"]: (each["whose_turn"], each["by"]) for each in unsafe_today(session)}
+    told_of = {
+        name: leaving.pop(ledger.order(key)["id"])
+        for name, key in (("parted", parted), ("draft", draft), ("sold", f"prebook:{sold['number']}"))
+    }
+    assert told_of == {
+        "parted": ("admin", world.day(1)),
+        "draft": ("Axerrio user", world.day(0)),
+        "sold": ("Axerrio user", world.day(1)),
+    }
+    assert leaving == {}, "a line that is approved is safe"
+    said = told(figures(facts_of(ledger)))
+    assert said["axkomet_departing_orders:miami:Axerrio user"] == 2
+    assert said["axkomet_departing_orders:miami:admin"] == 1
 
 
 def test_a_feed_is_as_fresh_as_its_worst_read(ledger: Ledger, world: World) -> None:
