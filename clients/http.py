@@ -2,6 +2,7 @@
 
 The question it answers is the one of `clients.errors`: may the request have arrived? What the JSON means
 belongs to the clients. It never repeats a call and never follows a redirect, and no text of its errors is taken
+from models.canonical import Json
 from a URL, since Komet's token stands in URLs. Should the other side repeat the token, it is taken out of the answer
 before anybody sees it.
 """
@@ -28,8 +29,6 @@ import httpx
 from clients.errors import ClientError, NotSent, RefusalKind, Refused, Unanswered
 
 T = TypeVar("T")
-#: A JSON object as it goes over the wire or into a JSON column.
-Json = dict[str, Any]
 
 #: An idle connection is used again only this long: should the server close it first, a call ends unanswered.
 _KEEPALIVE_SECONDS = 4.0

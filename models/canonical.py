@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+#: A JSON object as it goes over the wire or into a JSON column.
+Json = dict[str, Any]
 #: Money: exact, and written into JSON as text, since a JSON number would pass through a binary float.
 Money = Annotated[Decimal, PlainSerializer(str, return_type=str, when_used="json")]
 

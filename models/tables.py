@@ -30,7 +30,6 @@ who works on a row while no transaction is open, and it ends by itself.
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -56,9 +55,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from models.canonical import Json
 from models.states import Feed, Kind, OrderState, WriteState
-
-Json = dict[str, Any]
 
 
 def _words(enum: type[OrderState | WriteState | Kind | Feed], name: str) -> Enum:

@@ -14,12 +14,12 @@ import structlog
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
-from models.canonical import LineStatus, OrderStatus, Origin
+from models.canonical import Json, LineStatus, OrderStatus, Origin
 from models.canonical import Order as CanonicalOrder
 from models.database import now
 from models.states import FINAL, HoldCode, Kind, WriteState
 from models.tables import Connection as ConnectionRow
-from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
+from models.tables import Order, OrderLine, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks.connection import Connection, ConnectionSettings
 from tasks.plan import Plan, Situation
 from tasks.plan.back import losses

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from models.tables import Json, PrebookItem
-from tasks.plan.facts import (
-    Change,
-)
+from models.canonical import Json
+from models.tables import PrebookItem
+from tasks.plan.facts import Change
 
 #: What a person may change on an item that is ours, beside its boxes.
 MATERIAL_OF_ITEM = (

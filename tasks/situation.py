@@ -13,6 +13,7 @@ from models import canonical as forms
 from models.canonical import (
     ApprovalReport,
     InboundOrder,
+    Json,
     Line,
     Order,
     Origin,
@@ -25,7 +26,6 @@ from models.prepared import Found, parameter
 from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import (
     Decision,
-    Json,
     Label,
     OrderLine,
     Prebook,

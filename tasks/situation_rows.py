@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from models.canonical import Json
 from models.database import CLOCK
 from models.prepared import Number, Prepared, Rows, Together, parameter
 from models.states import Feed, Kind, WriteState
@@ -30,7 +31,6 @@ from models.tables import (
     Box,
     Connection,
     Decision,
-    Json,
     Label,
     Observation,
     OrderLine,

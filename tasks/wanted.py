@@ -14,19 +14,17 @@ from clients.komet.bodies import ProductName, sent_line
 from models.canonical import (
     BoxType,
     Carrier,
+    Json,
     Line,
     Order,
     codes,
 )
 from models.prepared import Prepared, parameter
 from models.tables import (
-    Json,
-    ReferenceData,
-)
-from models.tables import (
     Mapping as MappingRow,
 )
 from models.tables import Order as OrderRow
+from models.tables import ReferenceData
 from tasks.connection import Connection, Customer
 
 

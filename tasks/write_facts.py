@@ -8,11 +8,12 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 
 from clients.errors import RefusalKind
+from models.canonical import Json
 from models.database import now
 from models.prepared import Found
 from models.states import Kind, WriteState
-from models.tables import Json, PrebookItem, PurchaseOrderItem
 from models.tables import Order as OrderRow
+from models.tables import PrebookItem, PurchaseOrderItem
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.plan.facts import PURCHASE_ORDER_CREATES, WriteFacts

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from clients.errors import ClientError, NoBudget, NoTurn, RefusalKind, Refused
 from clients.komet.client import Listing
-from models.canonical import Origin, codes
+from models.canonical import Json, Origin, codes
 from models.database import now
 from models.states import HoldCode, Kind, WriteState
 from models.tables import Order, PausedMethod, Write
@@ -28,8 +28,6 @@ from worker.connections import load_connections
 from worker.problems import Problem
 from worker.settings import Settings, resolve_services
 from worker.wiring import make_connection
-
-Json = dict[str, Any]
 
 #: Clocks further apart than this make dates and logs wrong.
 _SKEW = timedelta(seconds=60)

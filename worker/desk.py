@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from clients.komet.bodies import awb_text
-from models.canonical import Line, PurchaseOrderStatus
+from models.canonical import Json, Line, PurchaseOrderStatus
 from models.states import OrderState
 from models.tables import (
     Box,
@@ -34,8 +33,6 @@ from tasks.mapping import list_mappings
 from tasks.material import MATERIAL_OF_ORDER_ITEM, differences
 from tasks.situation_rows import ids_of_writes
 from worker.sides import AxerrioSide, changes, is_live, prebook_item
-
-Json = dict[str, Any]
 
 #: So many orders are read at once: a statement takes 65,535 values at most.
 _CHUNK = 500

@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Metric, start_http_server
@@ -19,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from models.canonical import Json
 from models.states import HoldCode, OrderState
 from models.tables import Connection, RequestCount
 from tasks.connection import ConnectionSettings
@@ -34,7 +34,6 @@ from worker.status import status, unknown
 from worker.today import EVERYBODY, turns
 
 log = structlog.get_logger()
-Json = dict[str, Any]
 #: Label values and the figure.
 Sample = tuple[tuple[str, ...], float]
 

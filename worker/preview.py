@@ -1,11 +1,10 @@
 """`requeue --dry-run`: what of an order stands in Komet and what would be sent next, in the words of the trade."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models.canonical import Line
+from models.canonical import Json, Line
 from models.states import Kind
 from models.tables import Order
 from tasks.connection import Connection
@@ -15,8 +14,6 @@ from tasks.requeue import Requeued, requeue
 from tasks.runtime import Timing
 from tasks.situation import SituationReader
 from worker.desk import find_order
-
-Json = dict[str, Any]
 
 
 def preview(session: Session, connection: Connection, row: Order, timing: Timing) -> Json:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from decimal import Decimal
-from typing import Any
 
 from redis import Redis
 from sqlalchemy import select
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from clients.errors import ClientError
 from models import canonical
-from models.canonical import Origin
+from models.canonical import Json, Origin
 from models.database import now
 from models.states import Kind, WriteState
 from models.tables import (
@@ -45,7 +44,6 @@ from worker.problems import Problem
 from worker.settings import ServiceUrls, Settings
 from worker.wiring import make_connection
 
-Json = dict[str, Any]
 #: What it settles, what was seen, and what to set where the profile says something else.
 Finding = tuple[str, str, str | None]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 from sqlalchemy import or_, select, tuple_, update
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from clients.errors import ClientError
 from clients.komet.mark import NOBODYS
 from models import canonical, tables
-from models.canonical import References
+from models.canonical import Json, References
 from models.database import now
 from models.states import FINAL, WINDOW, Feed
 from tasks.connection import Connection, ConnectionSettings
@@ -38,8 +38,6 @@ from worker.settings import ServiceUrls, Settings
 from worker.status import INTERVALS, not_called, not_taken_up
 from worker.wiring import make_connection
 from worker.witness import Witness
-
-Json = dict[str, Any]
 
 #: Seconds between two looks at a scope that somebody else reads.
 _PAUSE = 0.2

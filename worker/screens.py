@@ -4,18 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from models.canonical import Json
 from models.states import OrderState
 from worker.sides import disagreements
 from worker.today import command_of, turn_of
-
-Json = dict[str, Any]
 
 #: Columns where nobody looks at a terminal.
 _WIDE = 200

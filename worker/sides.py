@@ -6,11 +6,11 @@ The shapes are those of the public interface: every key is always there, and wha
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from models.canonical import (
     InboundOrder,
     InboundStatus,
+    Json,
     Line,
     LineReference,
     LineStatus,
@@ -28,8 +28,6 @@ from models.tables import Label, Order, OrderLine, Prebook, PrebookItem, Purchas
 from tasks.material import changes_of
 from tasks.plan.facts import MISSES_FOR_GONE, Change
 from tasks.plan.labels import Labels, entry_of
-
-Json = dict[str, Any]
 
 
 def is_live(item: PrebookItem | PurchaseOrderItem) -> bool:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Select, and_, column, distinct, func, not_, or_, select, true, values
 from sqlalchemy.orm import Session
 
+from models.canonical import Json
 from models.database import now
 from models.states import FINAL, Feed, WriteState
 from models.tables import (
@@ -33,7 +34,7 @@ from tasks.connection import ConnectionSettings
 from tasks.runtime import Timing
 from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
 from worker.aside import lost_orders, put_aside
-from worker.desk import Json, iso
+from worker.desk import iso
 
 Row = TypeVar("Row", Upstream, PausedMethod, Scope)
 

@@ -10,6 +10,7 @@ import typer
 from sqlalchemy import Engine, delete, or_
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from models.canonical import Json
 from models.database import SchemaBusyError, SchemaUnfitError, make_engine, schema_versions, upgrade
 from models.tables import Process
 from worker.assembly import (
@@ -26,7 +27,6 @@ from worker.assembly import (
     unusable,
 )
 from worker.connections import load_connections
-from worker.desk import Json
 from worker.problems import Exit, Problem
 from worker.services import check_port
 from worker.settings import Settings, flower_access, with_flower_password

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from clients.axerrio.wire import ProcurementWord
-from clients.http import Json
 from models.canonical import (
     Article,
+    Json,
     Line,
     LineReference,
     LineStatus,

@@ -25,13 +25,14 @@ from clients.axerrio.answers import (
 from clients.axerrio.settings import AxerrioSettings
 from clients.axerrio.wire import Existence, Head, IdentityRecord, LabelHead
 from clients.errors import RefusalKind, Refused, Unanswered
-from clients.http import Answer, Gate, HttpCore, Json, Tell, json_text, tell_nobody
+from clients.http import Answer, Gate, HttpCore, Tell, json_text, tell_nobody
 from clients.reading import LONGEST_NAME, reason, text, whole
 from models.canonical import (
     ApprovalReport,
     CatalogueArticle,
     Identity,
     InboundOrder,
+    Json,
     Label,
     Order,
     References,

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from clients.http import Json
 from clients.komet.answers import in_number_order
-from models.canonical import BoxType, PrebookComponent, PrebookItem
+from models.canonical import BoxType, Json, PrebookComponent, PrebookItem
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from clients.http import Json, json_text
+from clients.http import json_text
 from clients.komet.mark import marker
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
-from models.canonical import Article, BoxType, Carrier, Line, Order, UnitType, codes
+from models.canonical import Article, BoxType, Carrier, Json, Line, Order, UnitType, codes
 
 _COMMENTS, _CUSTOMER_PO, _MARK_CODE, _NOTES = 200, 20, 20, 200
 _PRODUCT_CODE, _DESCRIPTION, _ORDER_NUMBER = 20, 200, 64

@@ -14,14 +14,14 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from clients.errors import RefusalKind, Refused, Unanswered
-from clients.http import Answer, Gate, HttpCore, Json, Tell, json_text, tell_nobody
+from clients.http import Answer, Gate, HttpCore, Tell, json_text, tell_nobody
 from clients.komet import answers
 from clients.komet.bodies import encode_body
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
 from clients.komet.wire import AwbResultRecord, BoxCodeResultRecord
 from clients.reading import Wire, flag, identifier, reason
-from models.canonical import BoxType, Carrier, Prebook, PurchaseOrder, Unreadable
+from models.canonical import BoxType, Carrier, Json, Prebook, PurchaseOrder, Unreadable
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Wire)

@@ -6,14 +6,11 @@ from sqlalchemy.orm import Session
 
 from clients.axerrio.bodies import inbound_body, procurement_body, references_body
 from clients.errors import RefusalKind, Refused
-from models.canonical import ApprovalReport, InboundOrder, InboundStatus, References
+from models.canonical import ApprovalReport, InboundOrder, InboundStatus, Json, References
 from models.database import now
 from models.states import Kind
-from models.tables import (
-    Json,
-    Write,
-)
 from models.tables import Order as OrderRow
+from models.tables import Write
 from tasks.connection import Connection
 from tasks.kinds.form import Address, FrozenWrite, WriteKind, rows_of
 from tasks.plan.facts import PlannedWrite

@@ -7,15 +7,15 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.canonical import Json
 from models.states import Feed, Kind
+from models.tables import Order as OrderRow
 from models.tables import (
-    Json,
     OrderLine,
     PrebookItem,
     PurchaseOrderItem,
     Write,
 )
-from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.plan.facts import PlannedWrite
 

@@ -8,16 +8,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from clients.komet.bodies import body_size, prebook_body, prebook_item_delete_body
+from models.canonical import Json
 from models.prepared import Prepared, parameter
 from models.states import Feed, Kind
+from models.tables import Order as OrderRow
 from models.tables import (
-    Json,
     Prebook,
     PrebookItem,
     Scope,
     Write,
 )
-from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, item_of, rows_of, settle_deletion
 from tasks.plan.facts import PlannedWrite

@@ -15,18 +15,17 @@ from clients.komet.bodies import (
     purchase_order_body,
     purchase_order_item_delete_body,
 )
-from models.canonical import Line, Origin
+from models.canonical import Json, Line, Origin
 from models.prepared import Prepared, parameter
 from models.states import Feed, Kind
+from models.tables import Order as OrderRow
 from models.tables import (
-    Json,
     OrderLine,
     PrebookItem,
     PurchaseOrder,
     PurchaseOrderItem,
     Write,
 )
-from models.tables import Order as OrderRow
 from tasks.connection import Connection
 from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, item_of, rows_of, settle_deletion
 from tasks.material import material_of

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from clients.komet.bodies import AwbItem, BoxCodeChange, awb_body, awb_text, body_size, box_codes_body
 from clients.komet.client import AwbResult
 from models import canonical as forms
+from models.canonical import Json
 from models.states import Feed, Kind
 from models.tables import (
     Box,
-    Json,
     PurchaseOrderItem,
     Shipment,
     Write,

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session, selectinload
 from clients.komet.binding import bind_items
 from clients.komet.client import Listing
 from models import canonical
+from models.canonical import Json
 from models.states import CHANGED, WINDOW, Feed, Kind, WriteState
-from models.tables import Json, Order, Prebook, PrebookItem, Scope, Write, WriteLine
+from models.tables import Order, Prebook, PrebookItem, Scope, Write, WriteLine
 from tasks import proofs, scopes
 from tasks.connection import Connection
 from tasks.dates import today_in

@@ -9,10 +9,20 @@ from sqlalchemy.orm import Session, selectinload
 
 from clients.axerrio.client import FeedRecord
 from clients.errors import ClientError, Refused
-from models.canonical import InboundStatus, Line, LineReference, LineStatus, OrderStatus, Origin, Tombstone, Unreadable
+from models.canonical import (
+    InboundStatus,
+    Json,
+    Line,
+    LineReference,
+    LineStatus,
+    OrderStatus,
+    Origin,
+    Tombstone,
+    Unreadable,
+)
 from models.canonical import Order as CanonicalOrder
 from models.database import now
-from models.tables import Json, Order, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem
+from models.tables import Order, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.guard import Watch

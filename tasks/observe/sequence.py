@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from clients.axerrio.client import FeedPage, FeedRecord
 from clients.errors import ClientError
-from models.canonical import Unreadable
-from models.tables import Json, Label, Order, Scope, Shipment, UnreadableRecord
+from models.canonical import Json, Unreadable
+from models.tables import Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve

@@ -20,7 +20,8 @@ from urllib.parse import quote
 import pytest
 
 from clients.errors import ClientError, NoBudget, NotSent, RefusalKind, Refused, Unanswered
-from clients.http import Answer, Ended, HttpCore, Json, OpenGate, json_text, parse_json
+from clients.http import Answer, Ended, HttpCore, OpenGate, json_text, parse_json
+from models.canonical import Json
 from tests.clients.sockets import (
     Behaviour,
     answering,

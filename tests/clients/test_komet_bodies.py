@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from clients.errors import RefusalKind
-from clients.http import Json
 from clients.komet.bodies import (
     AwbItem,
     BoxCodeChange,
@@ -31,7 +30,7 @@ from clients.komet.bodies import (
 )
 from clients.komet.mark import marker, read_mark
 from clients.komet.profile import KometProfile
-from models.canonical import Article, Component, Order, PurchaseOrderStatus
+from models.canonical import Article, Component, Json, Order, PurchaseOrderStatus
 from tests.clients.orders import BOX_TYPES, CARRIER, MARK, line, mixed_line, order, settings
 
 PACKINGS = {"Q4": "QB"}

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from models.canonical import Json
 from models.database import now
 from models.states import OrderState, WriteState
 from models.tables import Write
@@ -20,8 +21,6 @@ from worker.demo.world import World
 from worker.desk import OrderFilter, find_orders
 from worker.services import Child
 from worker.supervisor import Supervisor
-
-Json = dict[str, Any]
 
 #: The worker is killed at the first call under way after this, or at the latest without one.
 _KILL_AFTER, _KILL_AT_LAST = 12.0, 25.0

@@ -4,15 +4,14 @@ Each of them follows a script, a generator: it waits by `yield` until what it wa
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
+from models.canonical import Json
 from worker.demo.books import Books
 from worker.demo.pairs import Pair
 from worker.demo.trade import Prebook, Sale
 from worker.demo.verdict import Expected
 from worker.demo.world import World
 
-Json = dict[str, Any]
 Script = Iterator[None]
 Order = Sale | Prebook
 #: Whether it is time to do something to an order.

@@ -28,8 +28,6 @@ from worker.settings import ENV_PREFIX, Settings, load_settings
 from worker.supervisor import LOOK_SECONDS, Role, Supervisor, axkomet_command
 from worker.up import look, migrate, roles_of
 
-Json = dict[str, Any]
-
 _READY_SECONDS = 90.0
 
 

@@ -3,19 +3,17 @@
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from models.canonical import Json
 from models.states import OrderState
 from worker.demo.day import TIMES, Day
 from worker.demo.verdict import Verdict
 from worker.screens import state_text
-
-Json = dict[str, Any]
 
 _PLAIN_PAUSE = 5.0
 _WORKFLOWS = {"axerrio": "Axerrio → Komet", "komet": "Komet → Axerrio"}

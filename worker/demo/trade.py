@@ -3,13 +3,11 @@
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
+from models.canonical import Json
 from worker.demo.books import Goods
 from worker.demo.pairs import ARTICLES, KOMETS_NAMES, MIXED, MIXTURE, NEW_ARTICLES, Pair
 from worker.demo.verdict import Expected
-
-Json = dict[str, Any]
 
 #: From the departure to the arrival of the truck.
 _TRANSIT = timedelta(days=2)

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Any
 
+from models.canonical import Json
 from worker.demo.pairs import Pair
-
-Json = dict[str, Any]
 
 CREATES = ("prebook.create", "purchase.order.create")
 #: Komet's time for a create, so that calls are under way when the worker is killed.

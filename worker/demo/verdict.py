@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
+from models.canonical import Json
 from worker.demo.books import Books, Goods
-
-Json = dict[str, Any]
 
 #: A purchase order is approved, or confirmed, or all of it has shipped.
 _APPROVED = ("A", "CF", "S")

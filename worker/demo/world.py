@@ -5,10 +5,9 @@ from typing import Any
 
 import httpx
 
+from models.canonical import Json
 from worker.demo.pairs import ARTICLES, KOMETS_NAMES, MIXED, NEW_ARTICLES, Pair
 from worker.problems import Exit, Problem
-
-Json = dict[str, Any]
 
 #: Procurement approves a purchase order by itself after so long.
 _APPROVAL_SECONDS = 5.0
