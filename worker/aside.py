@@ -1,16 +1,13 @@
 """Records that were put aside, since they cannot be read: which they are, why, and whether an order tells of them."""
 
-from typing import Any
-
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from models.canonical import Json
 from models.states import Feed
 from models.tables import Connection, Order, Prebook, Scope, UnreadableRecord
 from worker.desk import iso
-
-Json = dict[str, Any]
 
 #: So many are looked at, shown of a connection, and named in a sentence.
 _MOST_OF_ALL, _MOST, _NAMED = 1000, 20, 3

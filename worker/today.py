@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Date, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-from models.canonical import LineStatus, Origin
+from models.canonical import Json, LineStatus, Origin
 from models.states import FINAL, HoldCode, OrderState
 from models.tables import Connection, Order, OrderLine
 from tasks.upstreams import OBSERVES
 from worker.desk import OrderFilter, find_orders
-
-Json = dict[str, Any]
 
 #: Approved, so that its labels are printed, or at its end.
 SAFE = (OrderState.APPROVED, OrderState.SHIPPED, OrderState.CLOSED, OrderState.CANCELLED)

@@ -665,8 +665,8 @@ class TestAwb:
     def test_a_no_to_some_is_none_to_the_others(self) -> None:
         entries = [{"poItemId": 1, "status": 1}, {"poItemId": 2, "status": 0, "message": "Product is UNKNOWN"}]
         assert self.add({"status": "0", self.RESULTS: entries}) == (
-            AwbResult("1", True, "", (), None),
-            AwbResult("2", False, "Product is UNKNOWN", (), None),
+            AwbResult("1", True, "", None),
+            AwbResult("2", False, "Product is UNKNOWN", None),
         )
 
     @pytest.mark.parametrize("results", [{}, {RESULTS: None}, {RESULTS: []}, {RESULTS: [{"poItemId": 1}]}])
