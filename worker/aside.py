@@ -11,6 +11,13 @@ from worker.desk import iso
 
 #: So many are looked at, shown of a connection, and named in a sentence.
 _MOST_OF_ALL, _MOST, _NAMED = 1000, 20, 3
+#: What comes of a record of a feed that cannot be read, where no order tells of it.
+_LOST = {
+    Feed.SALES_ORDERS: " and are no order here, so that nobody works on them",
+    Feed.KOMET_PREBOOKS: " and are no order here, so that nobody works on them",
+    Feed.LABELS: ", so that what they say of boxes reaches nobody",
+    Feed.SHIPMENTS: ", so that Komet is not told of their boxes",
+}
 _order = select(Order.id).where(
     Order.connection_id == Scope.connection_id, Order.axerrio_key == UnreadableRecord.record_key
 )
@@ -55,8 +62,8 @@ def put_aside(session: Session) -> dict[int, list[Json]]:
     return {connection_id: list(records.values()) for connection_id, records in found.items()}
 
 
-def lost_orders(session: Session) -> dict[str, list[str]]:
-    """A sentence for each feed with records that may be orders of which nothing else tells: by the connection's name.
+def lost_records(session: Session) -> dict[str, list[str]]:
+    """A sentence for each feed with records of which nothing else tells: by the connection's name.
 
     All of them are counted, however many other records cannot be read.
     """
@@ -69,7 +76,7 @@ def lost_orders(session: Session) -> dict[str, list[str]]:
         .where(
             UnreadableRecord.resolved_at.is_(None),
             UnreadableRecord.record_key != "",
-            Scope.feed.in_((Feed.SALES_ORDERS, Feed.KOMET_PREBOOKS)),
+            Scope.feed.in_(_LOST),
             ~_IS_TOLD,
         )
         .ext(distinct_on(*which))
@@ -88,14 +95,14 @@ def lost_orders(session: Session) -> dict[str, list[str]]:
     for each in session.execute(rows):
         sentence = f"{each.record_key} ({each.reason.rstrip('.')})"
         named.setdefault((each.name, each.feed, each.lost), []).append(sentence)
-    found: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     for (name, feed, lost), sentences in named.items():
-        system = "Axerrio" if feed is Feed.SALES_ORDERS else "Komet"
-        found.setdefault(name, []).append(
-            f"{name}: {lost} record(s) of {feed} cannot be read and are no order here, so that nobody "
-            f"works on them: {'; '.join(sentences)}. Mend them in {system}: they are read again by themselves."
+        system = "Komet" if feed is Feed.KOMET_PREBOOKS else "Axerrio"
+        problems.setdefault(name, []).append(
+            f"{name}: {lost} record(s) of {feed} cannot be read{_LOST[feed]}: {'; '.join(sentences)}. "
+            f"Mend them in {system}: they are read again by themselves."
         )
-    return found
+    return problems
 
 
 def why_put_aside(session: Session, key: str) -> str | None:

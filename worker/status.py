@@ -33,7 +33,7 @@ from tasks.budget import Budget, requests_used
 from tasks.connection import ConnectionSettings
 from tasks.runtime import Timing
 from tasks.upstreams import KOMET, LIMIT, PERSON, TOKEN, waiting_feeds
-from worker.aside import lost_orders, put_aside
+from worker.aside import lost_records, put_aside
 from worker.desk import iso
 
 Row = TypeVar("Row", Upstream, PausedMethod, Scope)
@@ -184,7 +184,7 @@ def _facts(session: Session, timing: Timing, moment: datetime) -> _Facts:
         in_doubt=dict(session.execute(in_doubt.group_by(Write.connection_id)).all()),
         unreadable=dict(session.execute(unreadable.group_by(Scope.connection_id)).all()),
         put_aside=put_aside(session),
-        lost=lost_orders(session),
+        lost=lost_records(session),
         over_limit=guard.count_held(session),
         used=requests_used(session),
         closed=_by_connection(session.scalars(_closed().order_by(Upstream.system))),

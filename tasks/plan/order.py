@@ -224,14 +224,15 @@ class Planner:
             elif untold:
                 stands = f"and Komet was never told what left of line {', '.join(untold)}."
             else:
-                stands = "and nothing is open."
+                stands = f"and {self._unsaid() or 'nothing is open'}."
             return OrderState.CLOSED, None, f"Its truck left a week ago, {stands}"
         record = s.axerrio.record if s.origin is Origin.KOMET else s.wanted
         is_closed = record is not None and record.status is OrderStatus.CLOSED
         # Nothing of it is made anew: what a person changed there is drift from now on. What is to go is asked about.
         stays = {line.line_key for line in s.lines if self.ask.is_desired(line)} | {None}
         if is_closed and not untold and all(OURS in hold.choices and hold.line_key in stays for hold in holds):
-            return OrderState.CLOSED, None, "Closed in Axerrio."
+            unsaid = self._unsaid()
+            return OrderState.CLOSED, None, f"Closed in Axerrio{f', and {unsaid}' if unsaid else ''}."
         if holds or s.unreadable is not None:
             return None
         if self.ask.is_withdrawn and OrderState.CLOSED in states:
@@ -245,6 +246,16 @@ class Planner:
         """Keys of the lines of which boxes left that do not all stand in Komet yet."""
         on_the_way = {key for key, step in steps.items() if step.state in PROGRESS and step.state != OrderState.SHIPPED}
         return [line.line_key for line in self.s.lines if line.line_key in on_the_way and self.ask.entries(line)]
+
+    def _unsaid(self) -> str | None:
+        """Of which lines Axerrio says that they left, and no shipment that was read says with which boxes."""
+        lines = [
+            line.line_key
+            for line in self.s.lines
+            if line.covering and not line.boxes and self.ask.went_with_its_order(line) and not self.ask.entries(line)
+            if not any(item.box_codes for item in line.covering)
+        ]
+        return f"no shipment says what left of line {', '.join(lines)}" if lines else None
 
     def _was_begun(self) -> bool:
         return self.s.begun_version is not None

@@ -562,6 +562,17 @@ def test_boxes_that_wait_for_their_air_waybill_have_not_left_and_are_told_at_the
     assert make_plan(replace(over, shipments=(first, same))).state is OrderState.SHIPPED, "its boxes were told in S1"
 
 
+def test_what_left_by_no_shipment_that_was_read_is_told_at_the_end() -> None:
+    line = replace(on_s1(), boxes=())
+    over = left_by(on_the_way(line), line)
+    late = make_plan(replace(over, today=TRUCK_DATE + timedelta(days=8)))
+    closed = make_plan(replace(over, wanted=over.wanted.model_copy(update={"status": OrderStatus.CLOSED})))
+    for plan in (late, closed):
+        assert plan.state is OrderState.CLOSED
+        assert plan.reason
+        assert "no shipment says what left of line 1" in plan.reason
+
+
 def test_boxes_of_a_shipment_that_was_withdrawn_go_in_its_successor_once_they_were_taken_back() -> None:
     other_flight = a_shipment("S2", left("1", range(1, 5)), awb="020-8114-0743")
     there = on_the_way(on_s1(1, 2, 3, 4), shipments=(other_flight,), writes=(told_of(4),))

@@ -71,7 +71,7 @@ def today(
 
     Safe is what is approved, or at its end. Orders that cannot be read are told on stderr. Example: axkomet today.
     """
-    from worker.aside import lost_orders
+    from worker.aside import lost_records
     from worker.assembly import open_services
     from worker.screens import today_list
     from worker.today import unsafe_today
@@ -80,7 +80,7 @@ def today(
     with ledger.sessions() as session:
         known_connection(session, connection)
         found = unsafe_today(session, connection)
-        lost = lost_orders(session)
+        lost = lost_records(session)
         unread = [each for name in lost if connection in (None, name) for each in lost[name]]
     if found or as_json or not unread:
         show(found, as_json, today_list)
