@@ -63,6 +63,7 @@ from tasks.situation_rows import (
     LABELS,
     LOOKS,
     MAPPINGS,
+    NAMESAKE,
     PREBOOKS,
     PROOFS,
     PURCHASE_ORDERS,
@@ -143,6 +144,7 @@ class _Reading:
             order_id=row.id,
             connection_id=row.connection_id,
             axerrio_key=row.axerrio_key,
+            number=row.axerrio_number or row.wanted["number"],
             articles=sorted(articles_of(self._wanted.lines)) if self._is_ours else [],
             words=[] if self._is_ours else sorted(words_of(self._wanted)),
             ship_dates=[day.isoformat() for day in days if day is not None],
@@ -179,7 +181,7 @@ class _Reading:
         fact = fact_of(self._wanted) if cancelled is not None else None
         return Situation(
             connection=settings.name,
-            key=row.key,
+            key=f"id:{row.id}" if found[NAMESAKE] else row.key,
             origin=Origin(row.origin),
             begun_version=row.begun_version,
             seeded_version=row.seeded_version,

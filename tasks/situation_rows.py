@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     true,
     union,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -33,6 +34,7 @@ from models.tables import (
     Decision,
     Label,
     Observation,
+    Order,
     OrderLine,
     Prebook,
     PrebookItem,
@@ -55,6 +57,7 @@ from tasks.wanted import REFERENCE
 
 _ORDER = parameter("order_id", BigInteger())
 _CONNECTION = parameter("connection_id", BigInteger())
+_NUMBER = parameter("number", Text())
 _AXERRIO_KEY = parameter("axerrio_key", Text())
 _ARTICLES = parameter("articles", ARRAY(Text()))
 _WORDS = parameter("words", ARRAY(Text()))
@@ -250,6 +253,12 @@ _unmapped = (
 )
 #: One of them, where there are any.
 UNMAPPED = Rows(Number, select(PrebookItem.id.label("value")).where(*_unmapped).limit(1))
+_namesakes = union_all(
+    select(Order.id).where(Order.axerrio_number == _NUMBER, Order.id != _ORDER),
+    select(Prebook.order_id).where(Prebook.number == _NUMBER, Prebook.order_id != _ORDER),
+).subquery()
+#: One of the other orders that the order's number names too, where there are any.
+NAMESAKE = Rows(Number, select(_namesakes.c[0].label("value")).limit(1))
 _asked = func.unnest(parameter("products", ARRAY(Text()))).column_valued("asked")
 #: Which of these products, each as a list of JSON, they show to be unknown.
 UNKNOWN = Prepared(
@@ -312,6 +321,7 @@ SITUATION = Together(
     REFUSED_METHODS,
     AHEAD,
     SCOPES_READ,
+    NAMESAKE,
 )
 
 

@@ -131,8 +131,12 @@ def find_row(session: Session, key: str) -> Order | None:
                 found.setdefault(order_id, name)
     rows = session.scalars(select(Order).where(Order.id.in_(found)).options(selectinload(Order.lines))).all()
     if len(rows) > 1:
+        names = dict(session.execute(select(Connection.id, Connection.name)).all())
         raise AmbiguousKeyError(
-            [f"id:{row.id} ({_known_as(row)}, by its {_NAMES[found[row.id]]} {rest})" for row in rows]
+            [
+                f"id:{row.id} ({names[row.connection_id]}, {_known_as(row)}, by its {_NAMES[found[row.id]]} {rest})"
+                for row in rows
+            ]
         )
     return rows[0] if rows else None
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
+from models.database import now
 from models.states import HoldCode, OrderState
+from models.tables import Connection, Order
 from tests.cli.conftest import Shell
 from tests.command import Done
 from tests.processes.plant import Json
@@ -222,6 +225,26 @@ def test_the_next_command_lets_it_go_on(
     scene.ledger.live(300)
     assert scene.order["reason"] is None, scene.order
     assert scene.order["state"] == state
+
+
+def test_a_number_that_another_order_has_too_is_not_what_is_typed(
+    shell: Shell, world: World, make_ledger: MakeLedger
+) -> None:
+    scene = rejected(shell, world, make_ledger)
+    bogota = insert(Connection).values(name="bogota", joins="", settings_hash="").returning(Connection.id)
+    with scene.ledger.runtime.sessions.begin() as session:
+        row = session.scalars(select(Order)).one()
+        row.due_at = now(session)
+        columns = [each.name for each in Order.__table__.c if each.name not in ("id", "due_at")]
+        other = {"connection_id": session.scalar(bogota), "axerrio_key": "1"}
+        session.execute(insert(Order).values({name: getattr(row, name) for name in columns} | other))
+    scene.ledger.live(10)
+    order = scene.order
+    assert order["reason"]["next_command"] == f"axkomet requeue id:{order['id']}"
+    said = shell.complaint(2, "orders", "show", order["name"])
+    assert f"id:{order['id']} (miami, axerrio:{scene.key}, by its Axerrio key or number {order['name']})" in said
+    assert "(bogota, axerrio:1, " in said
+    assert scene.type_next_command("").returncode == 0
 
 
 @pytest.mark.parametrize(("make", "code"), named(TELL, kept=1))
