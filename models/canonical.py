@@ -320,6 +320,8 @@ class Label(Canonical):
     box_code: str
     lot_number: str = ""
     state: LabelState
+    #: False: a newer version of it cannot be read, so that nobody can tell what it carries now.
+    is_readable: bool = True
 
 
 class ShipmentLine(Canonical):

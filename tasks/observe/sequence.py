@@ -176,18 +176,23 @@ Versioned = TypeVar("Versioned", Label, Shipment)
 
 
 def is_news(row: Label | Shipment | None, version: int, sequence: int, content: Json) -> bool:
-    """A version that is not higher than the one stored changes nothing, unless it revives what was deleted.
+    """A version that is not higher than the one stored changes nothing, unless that was deleted or in doubt by then.
 
     After a reset whatever differs is news, once, since the server may have gone back to an older version; what does
     not differ gets its place in the feed again.
     """
     if row is None or version > row.version:
         return True
-    if row.is_deleted:
+    if row.is_deleted or not is_readable(row.content):
         return sequence > row.sequence
     if row.sequence == FORGOTTEN and row.content == content:
         row.sequence = sequence
     return FORGOTTEN == row.sequence < sequence
+
+
+def is_readable(content: Json) -> bool:
+    """No newer version of it is known that cannot be read."""
+    return bool(content.get("is_readable", True))
 
 
 def bury(row: Versioned | None, sequence: int) -> Versioned | None:

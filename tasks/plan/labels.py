@@ -27,22 +27,24 @@ class Labels:
         self._former = {code: key for code, key in former_codes.items() if key in self._index}
         #: The newest label that is not void decides; labels come the oldest first.
         self._current = {
-            label.box_index: label for label in of_line if label.state is not LabelState.VOID and label.box_code
+            label.box_index: label
+            for label in of_line
+            if label.state is not LabelState.VOID and (label.box_code or not label.is_readable)
         }
 
     @property
     def codes(self) -> tuple[str, ...]:
         """What is printed, by box index."""
-        return tuple(self._current[index].box_code for index in sorted(self._current))
+        return tuple(code for index in sorted(self._current) if (code := self._current[index].box_code))
 
     def place(self, label_key: str) -> int | str:
         """Of which box of the line a label is; the label itself where that is not known any more."""
         return self._index.get(label_key, label_key)
 
     def code_of(self, label_key: str) -> str | None:
-        """The code that the box of a label has now; None where its label is void and has no successor."""
+        """The code that its box has now; None where the label cannot be read, or is void and has no successor."""
         label = self._current.get(self._index.get(label_key, 0))
-        return label.box_code if label else None
+        return label.box_code if label and label.is_readable else None
 
     def named(self, entry: ShipmentLine) -> set[int] | None:
         """The boxes of the line that a shipment names, by index; None where one of them is not known by its name."""

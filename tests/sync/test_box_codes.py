@@ -94,6 +94,25 @@ def test_a_voided_label_holds_its_box_until_it_has_a_successor(ledger: Ledger, w
     assert "AX-NEXT" in box_codes(world, key, "1")
 
 
+def test_a_box_waits_for_a_newer_version_of_its_label_that_cannot_be_read(ledger: Ledger, world: World) -> None:
+    (key,) = approved(ledger, world, {"lines": [world.line("1", boxes=1)]})
+    polls(ledger, 1)
+    (label,) = labels(world, key)
+    place = {"version": label["version"] + 1, "boxCode": "AX-NEW"}
+    newer = {name: value for name, value in label.items() if name != "sequence"} | place
+    world.in_axerrio("labels", labels=[{"raw": newer | {"state": "eaten"}}])
+    line = {"salesOrderKey": key, "lineKey": "1", "boxes": 1, "boxCodes": ["AX-NEW"]}
+    shipment = {"key": "SH-1", "shipDate": world.day(3), "awb": AWB, "lines": [line]}
+    world.in_axerrio("shipments", shipments=[shipment])
+    polls(ledger)
+    assert "cannot be told from Axerrio's 1 labels" in held(ledger, key)
+    assert world.requests(ADD) == 0
+    world.in_axerrio("labels", labels=[{"raw": newer}])
+    polls(ledger)
+    assert_shipped(ledger, world, key, "1")
+    assert box_codes(world, key, "1") == ["AX-NEW"]
+
+
 # -- printed anew after it left --------------------------------------------------------------------------------
 
 

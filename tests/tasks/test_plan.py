@@ -952,6 +952,22 @@ def test_a_reprinted_label_changes_the_code_of_its_box() -> None:
     assert make_plan(on_the_way(line, shipments=shipments)).state is OrderState.SHIPPED
 
 
+@pytest.mark.parametrize("code", [code_of("1", 2), ""])
+@pytest.mark.parametrize("named", ["by its label", "by its old code", "by its new code"])
+def test_a_box_whose_label_cannot_be_read_does_not_leave_with_another_code(code: str, named: str) -> None:
+    """Nor in place of another box whose label is free: what the newest version carries is what counts."""
+    unread = a_label("1", 2, box_code=code, is_readable=False)
+    labels = (a_label("1", 1), unread, a_label("1", 3))
+    line = facts("1", prebook_items=(item("1", approved("1")),))
+    entry = left("1", (1, 2))
+    if named != "by its label":
+        second = "AX-NEW" if named == "by its new code" else code_of("1", 2)
+        entry = entry.model_copy(update={"label_keys": (), "box_codes": (code_of("1", 1), second)})
+    held = make_plan(on_the_way(line, labels=labels, shipments=(a_shipment("S1", entry),)))
+    assert held.reason_code == HoldCode.INVALID
+    assert not planned(held, Kind.AWB_ADD)
+
+
 def test_what_a_person_changes_on_a_line_that_left_is_told_and_stops_no_reprint() -> None:
     boxes = tuple(a_box("1", index) for index in range(1, 5))
     covering = approved("1", box_codes=tuple(box.box_code for box in boxes))
