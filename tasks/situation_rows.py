@@ -52,6 +52,7 @@ from models.tables import Mapping as MappingRow
 from tasks.budget import AHEAD, SCOPES_READ, USED
 from tasks.plan.facts import LOOKS_FOR_ABSENCE, MISSES_FOR_GONE
 from tasks.scopes import OTHERS_AT_WORK, WAITS
+from tasks.translation import names_one_of
 from tasks.upstreams import REFUSED_METHODS, UPSTREAMS
 from tasks.wanted import REFERENCE
 
@@ -161,11 +162,7 @@ MAPPINGS = Rows(
     MappingRow,
     _all(MappingRow).where(
         MappingRow.connection_id == _CONNECTION,
-        or_(
-            MappingRow.article_code == any_(_ARTICLES),
-            func.lower(MappingRow.product_description) == any_(_WORDS),
-            func.lower(MappingRow.product_code) == any_(_WORDS),
-        ),
+        or_(MappingRow.article_code == any_(_ARTICLES), names_one_of(_WORDS)),
     ),
 )
 PREBOOKS = Rows(Prebook, _all(Prebook).where(Prebook.order_id == _ORDER))

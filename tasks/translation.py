@@ -1,8 +1,10 @@
 """Komet's codes as Axerrio names them: the connection's tables and the mappings, read the other way."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, any_, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from models.canonical import Article, Carrier, Line, Order
@@ -12,21 +14,28 @@ from tasks.connection import Connection, ConnectionSettings
 
 def translated(session: Session, connection: Connection, order: Order, carriers: Mapping[str, Carrier]) -> Order:
     """An order that was born in Komet, in Axerrio's codes, as settings and mappings are now."""
-    words = words_of(order)
-    rows = select(MappingRow).where(
-        MappingRow.connection_id == connection.id,
-        or_(func.lower(MappingRow.product_description).in_(words), func.lower(MappingRow.product_code).in_(words)),
-    )
+    words = cast(sorted(words_of(order)), ARRAY(Text()))
+    rows = select(MappingRow).where(MappingRow.connection_id == connection.id, names_one_of(words))
     return Translation(connection.settings, carriers, session.scalars(rows)).order(order)
 
 
 def words_of(order: Order) -> set[str]:
-    """Komet's words for the products of an order that was born there, case folded."""
+    """Komet's words for the products of an order that was born there, as `names_one_of` compares them."""
     return {
-        article.description.casefold()
+        "".join(each for each in article.description if " " <= each <= "~").lower()
         for line in order.lines
         for article in (line.article, *(part.article for part in line.breakdown))
     }
+
+
+def names_one_of(words: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Mappings of which `Translation` chooses those of an array of `words_of`; a few others may be among them.
+
+    PostgreSQL folds the case of other letters than ASCII's in some locales only: they are left out on both sides.
+    """
+    names = (MappingRow.product_description, MappingRow.product_code)
+    plain = (func.lower(func.regexp_replace(each.collate("C"), "[^ -~]", "", "g")) == any_(words) for each in names)
+    return and_(func.cardinality(words) > 0, or_(*plain))
 
 
 class Translation:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -43,16 +43,15 @@ def _rejected_for_want_of(session: Session, connection_id: int, words: Collectio
     if not words:
         return []
     waiting = (
-        select(Order.id)
+        select(Order.id, OrderLine.waits_for)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .where(
             Order.connection_id == connection_id,
             Order.origin == canonical.Origin.KOMET.value,
             OrderLine.waits_for.is_not(None),
-            func.lower(OrderLine.waits_for).in_(words),
         )
     )
-    rows = lock_orders(session, set(session.scalars(waiting)))
+    rows = lock_orders(session, {id_ for id_, word in session.execute(waiting) if word and word.casefold() in words})
     begin_afresh(session, *rows)
     return rows
 

@@ -300,6 +300,23 @@ def test_an_article_that_axerrio_does_not_know_waits_for_the_mapping_read_the_ot
     assert articles[str(unknown)] == "RFREE50"
 
 
+def test_letters_beyond_ascii_are_the_same_in_either_case(ledger: Ledger, world: World) -> None:
+    world.in_axerrio("tenant-settings", knows_all_articles=False)
+    names = ("Rosa Ámbar 50 cm", "Rosa ÉCARLATE", "Rosa Åben")
+    mapped, taken_up, other = (world.sell_in_komet(items=[komets_own(world, name)]) for name in names)
+    ledger.live(60)
+    assert all(waits(ledger, str(each["number"])) for each in (mapped, taken_up, other))
+    map_here(ledger, "RFREE50", product_code=None, product_description="rosa ÁMBAR 50 CM")
+    world.in_axerrio("articles", articles=[{"key": "A-55", "code": "KROSE", "description": "Rosa Écarlate"}])
+    ledger.live(900, pace=150)
+    assert_in_step(world, mapped)
+    (line,) = axerrio_order(world, mapped)["lines"]
+    assert line["article"]["code"] == "RFREE50"
+    assert len(ledger.writes(str(taken_up["number"]), "axerrio.inbound-orders")) == 2, "it is asked once more"
+    assert waits(ledger, str(other["number"]))
+    assert ledger.writes(str(other["number"]), "axerrio.inbound-orders") == ["done"]
+
+
 @pytest.mark.thorough
 def test_an_article_that_axerrio_takes_up_releases_it_too(ledger: Ledger, world: World) -> None:
     world.in_axerrio("tenant-settings", knows_all_articles=False)
