@@ -56,8 +56,10 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     took = timedelta(seconds=time.monotonic() - began)
     learned = _Learned()
     with runtime.sessions.begin() as session:
-        _put_aside(session, connection, claim, listing)
         found = _find(session, connection, listing.records)
+        ids = {each.seen.prebook_id for each in found}
+        strangers = [record for record in listing.records if record.prebook_id not in ids]
+        _put_aside(session, connection, claim, [*listing.unreadable, *_without_a_day(strangers)])
         changed = _changed(session, connection, found)
         lost = _lost(session, connection, claim, listing)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
@@ -69,8 +71,6 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         watch = Watch(session, connection, claim.scope_id, born_there)
         reader.store(rows, changed)
         reader.miss(lost, rows)
-        ids = {each.seen.prebook_id for each in found}
-        strangers = [record for record in listing.records if record.prebook_id not in ids]
         _suspect(session, claim, strangers, known)
         born = _take_up(session, connection, strangers, reader, max(claim.pace.passive, runtime.timing.poll))
         hides = claim.key != CHANGED and not listing.records and _should_show(session, connection, claim)
@@ -119,15 +119,28 @@ class _Learned:
         self.mapped: set[str] = set()
 
 
-def _put_aside(session: Session, connection: Connection, claim: Claim, listing: Listing[canonical.Prebook]) -> None:
+def _without_a_day(strangers: Sequence[canonical.Prebook]) -> list[canonical.Unreadable]:
+    """Those that could be orders born in Komet, and do not say when their truck leaves."""
+    return [
+        canonical.Unreadable(
+            sequence=None, key=each.prebook_id, reason="truckDate is missing", raw=each.model_dump_json()
+        )
+        for each in strangers
+        if each.truck_date is None and each.mark is None and any(item.boxes for item in each.items)
+    ]
+
+
+def _put_aside(
+    session: Session, connection: Connection, claim: Claim, unreadable: Sequence[canonical.Unreadable]
+) -> None:
     """Of all lists in one place: dates are not read for ever, and the whole window says what was mended or is gone."""
     if claim.key == WINDOW:
-        put_aside_all(session, claim, listing.unreadable)
+        put_aside_all(session, claim, unreadable)
         return
-    if not listing.unreadable:
+    if not unreadable:
         return
     window = scopes.find_or_make(session, connection.id, claim.feed, WINDOW)
-    put_aside(session, replace(claim, scope_id=window), listing.unreadable)
+    put_aside(session, replace(claim, scope_id=window), unreadable)
 
 
 def _find(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> list[_Known]:

@@ -43,6 +43,29 @@ def test_an_empty_list_counts_once_nothing_of_ours_should_be_in_it(ledger: Ledge
     assert_exactly_once(world, key)
 
 
+def test_a_prebook_of_a_buyer_without_a_truck_date_is_told(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = KometClient.list_prebooks
+
+    def list_prebooks(self: KometClient, **asked: Any) -> Any:
+        listing = real(self, **asked)
+        return _replace(
+            listing, records=tuple(each.model_copy(update={"truck_date": None}) for each in listing.records)
+        )
+
+    monkeypatch.setattr(KometClient, "list_prebooks", list_prebooks)
+    sold = world.sell_in_komet()
+    ledger.live(120, pace=60)
+    with ledger.session() as session:
+        told = status(session, [ledger.settings], ledger.timing)
+    assert told["connections"][0]["unreadable"] == 1
+    assert any(f"{sold['id']} (truckDate is missing)" in problem for problem in told["problems"]), told["problems"]
+    monkeypatch.undo()
+    ledger.live(300, pace=60)
+    assert world.requests("purchase.order.create") == 1, "it goes its way once it can be read"
+
+
 @pytest.mark.thorough
 def test_one_unreadable_prebook_leads_to_a_hold(ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.earn_proof()
