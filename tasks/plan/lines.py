@@ -333,9 +333,13 @@ class Lines:
                 "already for another line: map it on Komet's screen, or give the mapping here."
             )
             return self._waits_for_mapping(line, line.unknown_article, message)
+        made = self.ask.writes((Kind.PREBOOK_CREATE,), line)
+        # The line may stand in what was refused, whatever became of the line or its limits since.
+        if self.s.leaves_bad_items_out and made and made[-1].state is WriteState.REFUSED and not made[-1].is_looked_at:
+            return Step(OrderState.RECEIVED, looks=(Look(Feed.KOMET_PREBOOKS, made[-1].look_key, active=True),))
         refused = [
             write
-            for write in self.ask.refusals(self.ask.writes((Kind.PREBOOK_CREATE,), line))
+            for write in self.ask.refusals(made)
             if line.wanted_as_sent is None or said_of(write, line) in (None, line.wanted_as_sent)
         ]
         unknown = [write for write in refused if write.refusal is RefusalKind.UNKNOWN_PRODUCT]

@@ -841,6 +841,21 @@ def test_a_refused_purchase_order_is_looked_at_on_its_day_before_it_is_asked_for
         assert planned(make_plan(a_situation((line,), writes=(seen,))), Kind.PURCHASE_ORDER_CREATE)
 
 
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("boxes", [4, 6])
+def test_a_refused_prebook_that_may_hold_some_of_its_lines_is_looked_for_first(boxes: int, counts: bool) -> None:
+    """Also where a line was changed or the order requeued since."""
+    lines = (facts("1", wanted=a_line("1", boxes=boxes)), facts("2"))
+    refused = a_write(1, Kind.PREBOOK_CREATE, WriteState.REFUSED, "1", "2", refusal=RefusalKind.OTHER, counts=counts)
+    in_part = a_situation(lines, writes=(refused,), leaves_bad_items_out=True)
+    unseen = make_plan(in_part)
+    assert not planned(unseen, *KOMET_WRITES)
+    assert {(look.key, look.active) for look in unseen.looks} == {(refused.look_key, True)}
+    for seen in (replace(refused, looks_since_settled=1), replace(refused, reads=1)):
+        assert planned(make_plan(replace(in_part, writes=(seen,))), Kind.PREBOOK_CREATE)
+    assert planned(make_plan(replace(in_part, leaves_bad_items_out=False)), Kind.PREBOOK_CREATE)
+
+
 @pytest.mark.parametrize("wanted", [a_line("1", departure_date=SHIP_DATE + timedelta(days=1)), None])
 def test_an_item_is_not_deleted_before_the_purchase_order_that_covers_it_was_seen(wanted: Line | None) -> None:
     """On the day for which it was asked, whatever the line's day is now."""
