@@ -23,6 +23,8 @@ from tasks.situation_rows import LOOKS, PROOFS, WRITE_LINES, WRITES, LookRow, Lo
 
 #: A refusal for an unknown product, customer or the like holds the order so long; then it is tried again.
 FORGIVEN_AFTER = timedelta(hours=1)
+#: What Komet refused of these may have been done in part, which shows only in time: it is not sent again before that.
+_IN_PART = (Kind.PREBOOK_CREATE, Kind.AWB_ADD)
 _DELETES = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
@@ -77,7 +79,8 @@ class WriteReader:
             proof = self._proofs.get(write.kind)
             seen = looks(looked, anchor + grace(proof, self._timing))
             told = looks(looked, anchor + patience(proof, self._timing))
-            since = looks(looked, anchor) if state is WriteState.REFUSED else since
+            if state is WriteState.REFUSED:
+                since = seen if write.kind in _IN_PART else looks(looked, anchor)
         refusal = RefusalKind(write.refusal) if write.refusal else None
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
             refusal = RefusalKind.OTHER

@@ -230,7 +230,7 @@ class WriteFacts:
     is_led: bool = True
     #: It carries lines of other orders too.
     is_shared: bool = False
-    #: Looks at its scope that began after it was settled.
+    #: Looks at its scope that began after it was refused; where it may have been done in part, once its grace was over.
     looks_since_settled: int = 0
     #: Time since it was settled.
     settled_for: timedelta | None = None

@@ -616,6 +616,20 @@ def test_with_proof_it_goes_again_only_after_two_looks(ledger: Ledger, world: Wo
     assert world.requests(ADD) == 3
 
 
+def test_what_komet_refused_may_show_late_and_goes_again_after_the_grace(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    ledger = make_ledger(timing={"grace": 300})
+    (key,) = approved(ledger, world)
+    world.fault("refuse", ADD, times=1)
+    ship(world, key)
+    polls(ledger, 4)
+    assert world.requests(ADD) == 1, "not within the grace"
+    polls(ledger, 5)
+    assert_shipped(ledger, world, key)
+    assert world.requests(ADD) == 2
+
+
 @pytest.mark.thorough
 def test_an_order_for_which_komet_refuses_a_whole_call_holds_up_no_other(ledger: Ledger, world: World) -> None:
     bad, good = approved(ledger, world, {}, {})

@@ -306,7 +306,9 @@ class Ledger:
         if anchor is not None and state in (WriteState.SENT, WriteState.DONE, WriteState.REFUSED):
             at = self.looks[write.feed]
             looks = min(LOOKS_FOR_ABSENCE, sum(each > anchor + self._grace(write.kind) for each in at))
-            since = sum(each > anchor for each in at) if state is WriteState.REFUSED else 0
+            if state is WriteState.REFUSED:
+                in_part = write.kind in (Kind.PREBOOK_CREATE, Kind.AWB_ADD)
+                since = looks if in_part else sum(each > anchor for each in at)
         refusal = write.refusal
         if state is WriteState.REFUSED and write.state is not WriteState.REFUSED:
             refusal = RefusalKind.OTHER
