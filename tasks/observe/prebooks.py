@@ -6,13 +6,14 @@ and the whole window of vendor ship dates, which alone can say that something is
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from clients.komet.binding import bind_items
 from clients.komet.client import Listing
@@ -49,6 +50,19 @@ class _Known:
     stored: str | None = None
 
 
+class _Moved(NamedTuple):
+    """An item that is a line's, and that Komet shows in another prebook than it was known in."""
+
+    #: Of the line.
+    order_id: int
+    seen: canonical.PrebookItem
+    #: Numbers of both prebooks.
+    before: str
+    now: str
+    #: It shows something new.
+    is_news: bool
+
+
 def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
     """Store what stands in the prebooks, adopt creates that show, bind items to lines, and take up new prebooks."""
     began = time.monotonic()
@@ -61,15 +75,22 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         strangers = [record for record in listing.records if record.prebook_id not in ids]
         _put_aside(session, connection, claim, [*listing.unreadable, *_without_a_day(strangers)])
         changed = _changed(session, connection, found)
+        ids = {each.seen.prebook_id for each in found}
+        strangers = [record for record in listing.records if record.prebook_id not in ids]
+        moved = _moved(session, connection, [*(each.seen for each in changed), *strangers])
+        changed = [replace(each, seen=_without(each.seen, moved)) for each in changed]
+        strangers = [_without(each, moved) for each in strangers]
         lost = _lost(session, connection, claim, listing)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
         affected = {*waiting, *(each.order_id for each in changed), *lost.values()}
+        affected |= {each.order_id for each in moved.values() if each.is_news}
         rows = {row.id: row for row in lock_orders(session, affected)}
         known = catalogue(session, connection.id)
         reader = _Store(session, connection, claim, known, learned, runtime.timing)
         born_there = [row for row in rows.values() if row.origin == canonical.Origin.KOMET]
         watch = Watch(session, connection, claim.scope_id, born_there)
         reader.store(rows, changed)
+        reader.follow(moved)
         reader.miss(lost, rows)
         _suspect(session, claim, strangers, known)
         born = _take_up(session, connection, strangers, reader, max(claim.pace.passive, runtime.timing.poll))
@@ -222,6 +243,36 @@ def _changed(session: Session, connection: Connection, found: Sequence[_Known]) 
         or each.seen.prebook_id in missed
         or (each.write_id in unseen and each.seen.mark is not None)
     ]
+
+
+def _moved(session: Session, connection: Connection, records: Sequence[canonical.Prebook]) -> dict[str, _Moved]:
+    """By id, items that are a line's and were known in another prebook: a person merged them. They stay that line's."""
+    shown = {item.item_id: (record, item) for record in records for item in record.items}
+    if not shown:
+        return {}
+    rows = session.execute(
+        select(PrebookItem.item_id, PrebookItem.content, Prebook.order_id, Prebook.prebook_id, Prebook.number)
+        .join(Prebook, PrebookItem.prebook_row == Prebook.id)
+        .where(
+            PrebookItem.connection_id == connection.id,
+            PrebookItem.item_id.in_(shown),
+            PrebookItem.line_id.is_not(None),
+            PrebookItem.content.is_not(None),  # else named by Axerrio's references only: a claim that may be wrong
+        )
+    )
+    moved = {}
+    for row in rows:
+        record, item = shown[row.item_id]
+        if row.prebook_id != record.prebook_id:
+            is_news = item.model_dump(mode="json") != row.content
+            before = row.number or row.prebook_id
+            moved[row.item_id] = _Moved(row.order_id, item, before, record.number, is_news)
+    return moved
+
+
+def _without(seen: canonical.Prebook, moved: Collection[str]) -> canonical.Prebook:
+    """The prebook as far as it is its own."""
+    return seen.model_copy(update={"items": tuple(item for item in seen.items if item.item_id not in moved)})
 
 
 def _expected(connection: Connection, claim: Claim, until: date | None) -> tuple[ColumnElement[bool], ...]:
@@ -411,6 +462,22 @@ class _Store:
             return None
         write.result = {"id": prebook.prebook_id, "number": prebook.number}
         return write
+
+    def follow(self, moved: Mapping[str, _Moved]) -> None:
+        """Store what is new of items that a person moved to another prebook where they are known, and tell of it."""
+        for order_id, before, now in sorted({(each.order_id, each.before, each.now) for each in moved.values()}):
+            said = f"Komet shows items of prebook {before} in prebook {now}: they stay this order's, and no other's."
+            note_once(self._session, self._session.get_one(Order, order_id), said)
+        news = [item_id for item_id, each in moved.items() if each.is_news]
+        if not news:
+            return
+        items = select(PrebookItem).where(
+            PrebookItem.connection_id == self._connection.id, PrebookItem.item_id.in_(news)
+        )
+        fresh = items.options(joinedload(PrebookItem.prebook)).execution_options(populate_existing=True)
+        for item in self._session.scalars(fresh):
+            if item.as_of < self._claim.began_at:
+                self._item(item.prebook, item, moved[item.item_id].seen)
 
     def miss(self, lost: dict[int, int], rows: dict[int, Order]) -> None:
         """Count what a full read did not show; what is gone from a prebook born in Komet is wanted no more."""

@@ -1,11 +1,13 @@
 """What people do by hand in either system is seen, told with both values, and neither undone nor doubled."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from clients.komet.client import KometClient
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Scope
 from tasks.advance import advance
@@ -457,6 +459,56 @@ def test_cancelled_where_a_person_emptied_the_prebook_and_bought_on(ledger: Ledg
     ledger.live(120, pace=40)
     assert ledger.state(key) == "cancelled", ledger.order(key)
     assert_gone(world, key)
+
+
+def merge(monkeypatch: pytest.MonkeyPatch, number: Any, into: Any, **edit: Any) -> None:
+    """A Komet user puts the items of one prebook into another."""
+    real = KometClient.list_prebooks
+
+    def list_prebooks(self: KometClient, **asked: Any) -> Any:
+        found = real(self, **asked)
+        given = [each.items for each in found.records if each.number == str(number)]
+        items = tuple(item.model_copy(update=edit) for each in given for item in each)
+        merged = [
+            each.model_copy(update={"items": (*each.items, *items)}) if each.number == str(into) else each
+            for each in found.records
+            if each.number != str(number)
+        ]
+        return replace(found, records=tuple(merged))
+
+    monkeypatch.setattr(KometClient, "list_prebooks", list_prebooks)
+
+
+def test_what_is_merged_into_a_new_prebook_is_not_sold_to_axerrio(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ledger.earn_proof()
+    mine = prebooks_of(world, key)[0]["number"]
+    stranger = world.sell_in_komet(items=[world.item(boxes=1)])["number"]
+    merge(monkeypatch, mine, stranger)
+    before = writes(world)
+    read_all(ledger)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    assert any(f"in prebook {stranger}" in row["why"] for row in ledger.order(key)["history"])
+    assert [line["boxes"] for line in ledger.order(f"prebook:{stranger}")["lines"]] == [1]
+    assert writes(world)["prebook.create"] == before["prebook.create"]
+    monkeypatch.undo()
+    merge(monkeypatch, mine, stranger, boxes=3)
+    read_all(ledger)
+    assert_held(ledger, key, "boxes 4 → 3")
+
+
+def test_prebooks_of_two_orders_born_in_komet_that_are_merged_stay_two(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, key = born(ledger, world)
+    other = str(world.sell_in_komet(items=[world.item(boxes=1)])["number"])
+    ledger.live(160, pace=40)
+    merge(monkeypatch, number, other)
+    read_all(ledger)
+    assert (ledger.state(number), ledger.state(other)) == ("ordered", "ordered")
+    assert world.axerrio_order(key)["status"] == "confirmed"
+    assert [line["boxes"] for line in ledger.order(other)["lines"]] == [1]
 
 
 # -- orders born in Komet, edited in Axerrio ---------------------------------------------------------------------
