@@ -2,8 +2,8 @@
 
 It is kept in PostgreSQL for each company over the last 24 hours, rolling, since when Komet's day begins is not
 documented. A request is counted before it is sent, so that a crash can only count too many. When it is short, the
-nearest departure goes first: an order takes one of the requests left only while fewer orders than that wait for one and
-leave before it.
+nearest departure goes first: an order takes one of the requests left only while orders that leave before it wait for
+fewer than that.
 
 Reads are shared by all who wait for them, and their pace is what the budget gives (`Pace`): the fewer requests are
 left, the further apart they are, so that reads never use up what writes need. The last of the requests are for
@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Text, delete, func, select, tuple_, update
+from sqlalchemy import BigInteger, Text, case, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -89,6 +89,8 @@ class Pace:
     passive: float = 0.0
 
 
+#: Who begins to make something anew waits for all of it: what covers an item, the item, and both once more.
+_waits_for = case((Order.next_task == "delete_items", 4), else_=1)
 _COMPANY = parameter("company", Text())
 #: Requests that a company was asked in the last 24 hours.
 USED = Rows(
@@ -111,10 +113,10 @@ SCOPES_READ = Rows(
         Scope.due_at.is_not(None),
     ),
 )
-#: Orders of a company that wait for a request and leave before an order.
+#: Requests that orders of a company wait for that leave before an order.
 AHEAD = Rows(
     Number,
-    select(func.count().label("value"))
+    select(func.coalesce(func.sum(_waits_for), 0).label("value"))
     .select_from(Order)
     .join(Connection, Order.connection_id == Connection.id)
     .join(_mine, _mine.c.id == parameter("order_id", BigInteger()))
@@ -266,7 +268,7 @@ class KometGate:
                     operation,
                     f"{budget.used} of {budget.limit} requests of the last 24 hours are used"
                     + ("" if all_of_it else f"; the last {RESERVED} % are kept for what orders wait for")
-                    + (f"; {ahead} orders that leave before it wait for the rest" if ahead else ""),
+                    + ("; orders that leave before it wait for the rest" if ahead else ""),
                     seconds_until_free(session, self._company),
                 )
             if _COUNTED.run(session, company=self._company).scalar_one() == 1:  # a slot began, so others have ended

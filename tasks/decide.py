@@ -19,7 +19,7 @@ from models.prepared import Found, Prepared, parameter
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Shipment, ShipmentLine, Write, WriteLine
 from tasks import guard, proofs, rests, scopes, upstreams
-from tasks.budget import AHEAD, BUDGET, seconds_until_free
+from tasks.budget import AHEAD, BUDGET, USED, Budget, seconds_until_free
 from tasks.connection import Connection
 from tasks.failpoints import reach
 from tasks.kinds import KINDS, Address
@@ -200,12 +200,14 @@ def _rests_until(row: Order, work: Write | PlannedWrite, moment: datetime) -> da
 def _budget(
     session: Session, run: Run, found: Found, situation: Situation, each: Write | PlannedWrite
 ) -> Obstacle | None:
-    """The company's requests of the day are used up, or those left are for orders that leave earlier."""
+    """The company's requests of the day are used up, or those left are too few or for orders that leave earlier."""
     if isinstance(each, Write) or each.kind not in KOMET_WRITES:
         return None
-    if situation.requests_left > (0 if _was_begun_anew(situation, each) else found.number(AHEAD)):
+    settings = run.connection.settings
+    left = Budget(settings.komet.daily_requests, found.number(USED)).left
+    if left >= each.requests + (0 if _was_begun_anew(situation, each) else found.number(AHEAD)):
         return None
-    seconds = seconds_until_free(session, run.connection.settings.company)
+    seconds = seconds_until_free(session, settings.company)
     return Obstacle(BUDGET, now(session) + timedelta(seconds=seconds))
 
 

@@ -36,7 +36,7 @@ from models.tables import (
 )
 from models.tables import Order as OrderRow
 from tasks import guard
-from tasks.budget import BUDGET, USED, Budget, pace_found
+from tasks.budget import BUDGET, pace_found
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
@@ -174,7 +174,6 @@ class _Reading:
         axerrio = self._axerrio()
         shipments = self._shipments(found)
         labels = found[LABELS]
-        budget = Budget(settings.komet.daily_requests, found.number(USED))
         over_limit = guard.is_held(self._session, settings, row)
         decided = found[DECISIONS]
         cancelled = cancellation(decided)
@@ -203,7 +202,6 @@ class _Reading:
             max_attempts=self._timing.max_attempts,
             decisions=self._decisions(decided),
             applies_after_approval=settings.change_after_approval == "apply",
-            requests_left=budget.left,
             axerrio_knows=row.axerrio_key is not None,
             axerrio=axerrio,
             unseen_prebook=next((each.value for each in found[UNSEEN]), None),

@@ -319,8 +319,6 @@ class Situation:
     decisions: Mapping[tuple[str | None, str], str] = field(default_factory=dict)
     #: Changes after the approval are applied, not held.
     applies_after_approval: bool = False
-    #: Komet requests that may still be made today, as far as a replacement needs to know.
-    requests_left: int = 1_000_000
     #: Axerrio knows the order under a key, so that it can be written to.
     axerrio_knows: bool = True
     axerrio: AxerrioFacts = field(default_factory=AxerrioFacts)
@@ -439,6 +437,8 @@ class PlannedWrite:
     alone: bool = False
     #: What it lacks is about to be seen: only after so long it is sent without it.
     patience: timedelta = timedelta(0)
+    #: Komet requests that must be left before it is sent: its own, and those of what must follow it.
+    requests: int = 1
 
     def with_parts_of(self, other: "PlannedWrite") -> "PlannedWrite":
         """The same call with another order's boxes in it too."""

@@ -546,12 +546,11 @@ class Lines:
             return Step(OrderState.PREBOOKED, hold)
         if line.unlooked_days:  # a person may have covered it
             return self.purchases.look_first(line, line.unlooked_days, state)
-        if not withdrawn and not self.purchases.can_afford(line):
-            return self.purchases.waits_for_budget(line, state)
         looked = self.purchases.looked_after_refusal(Kind.PREBOOK_ITEM_DELETE, line, item.item_id)
         if looked is not None:
             return replace(looked, state=state)
-        write = PlannedWrite(Kind.PREBOOK_ITEM_DELETE, (line.line_key,), item_id=item.item_id)
+        requests = 1 if withdrawn else self.purchases.requests_of_remaking(line)
+        write = PlannedWrite(Kind.PREBOOK_ITEM_DELETE, (line.line_key,), item_id=item.item_id, requests=requests)
         return Step(state, needs=(write,))
 
     def _undoes(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Hold | None:

@@ -324,10 +324,12 @@ class Purchases:
             return replace(looked, state=state)
         if line.stale_days:  # procurement may have approved since
             return self.look_first(line, line.stale_days, state)
-        if state is not OrderState.CANCELLING and not self.can_afford(line):
-            return self.waits_for_budget(line, state)
         write = PlannedWrite(
-            Kind.PURCHASE_ORDER_ITEM_DELETE, (key,), item_id=each.item_id, ship_date=each.ship_date or line.ship_date
+            Kind.PURCHASE_ORDER_ITEM_DELETE,
+            (key,),
+            item_id=each.item_id,
+            ship_date=each.ship_date or line.ship_date,
+            requests=self.requests_of_remaking(line) if state is not OrderState.CANCELLING else 1,
         )
         return Step(state, needs=(write,))
 
@@ -366,18 +368,11 @@ class Purchases:
         hold = self.ask.refusal_hold(of_item, f"line {line.line_key}")
         return Step(None, hold) if hold is not None else None
 
-    def can_afford(self, line: LineFacts) -> bool:
-        """A replacement begins only when its whole cost is in the budget; once begun it goes on."""
-        cost = _COST_OF_REMAKING + sum(1 + len(item.covering) for item in line.live_items)
-        begun = any(item.goes_from_here for item in line.live_items)
-        return begun or self.s.requests_left >= cost
-
-    def waits_for_budget(self, line: LineFacts, state: OrderState) -> Step:
-        """The line cannot be made anew now, and says so."""
-        words = (
-            f"Line {line.line_key} is to be made anew, and waits until Komet's request budget has room for all of it."
-        )
-        return Step(state, notices=(words,))
+    def requests_of_remaking(self, line: LineFacts) -> int:
+        """A replacement begins only when the budget has room for all of it; once begun it goes on."""
+        if any(item.goes_from_here for item in line.live_items):
+            return 1
+        return _COST_OF_REMAKING + sum(1 + len(item.covering) for item in line.live_items)
 
 
 def _told(material: Json) -> Json:

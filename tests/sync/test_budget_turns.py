@@ -15,10 +15,13 @@ from clients.errors import NoBudget
 from clients.http import OpenGate
 from clients.pacing import Pacer
 from models.database import make_engine, make_sessions
+from models.states import Kind
 from models.tables import Connection, Order, RequestBudget
 from tasks.budget import BUDGET, KometGate, budget_of, for_order, unblocking
+from tasks.kinds import KINDS
 from tasks.upstreams import OBSERVES
 from tests.sync.conftest import Ledger
+from tests.sync.in_komet import assert_in_step
 from tests.world import World, assert_exactly_once
 
 COMPANY = "https://api.kometsales.com/api|MIA"
@@ -116,6 +119,34 @@ def test_an_order_that_leaves_later_takes_nothing_that_others_wait_for(
     assert ask(gate_of(sessions, 3), waiting[2])
     assert not ask(gate_of(sessions, 3), waiting[3]), "two are left, and two wait before it"
     assert ask(gate_of(sessions, 4), waiting[3])
+
+
+def test_room_for_all_of_a_replacement_is_left_to_who_waits_for_it(
+    sessions: sessionmaker[Session], waiting: list[int]
+) -> None:
+    with sessions.begin() as session:
+        session.get_one(Order, waiting[0]).next_task = KINDS[Kind.PURCHASE_ORDER_ITEM_DELETE].task
+    assert not ask(gate_of(sessions, 4), waiting[1])
+    assert ask(gate_of(sessions, 5), waiting[1])
+
+
+def test_an_order_that_waits_for_all_of_a_replacement_waits_for_the_budget(
+    make_ledger: Callable[..., Ledger], world: World
+) -> None:
+    before = make_ledger()
+    key = before.earn_proof()
+    ledger = make_ledger(komet=world.entry()["komet"] | {"daily_requests": 20})
+    ledger.pass_time(before.offset)
+    with ledger.runtime.sessions.begin() as session:
+        session.add(RequestBudget(company=ledger.settings.company, slot=func.axkomet_now(), used=17))
+    world.place(key=key, lines=[world.line("1", boxes=6), world.line("2", boxes=2)])
+    ledger.live(7200, pace=600)
+    shown = ledger.order(key)
+    assert (shown["held_up_by"], ledger.writes(key, "komet.purchase.order.item.delete")) == (BUDGET, [])
+    with ledger.runtime.sessions.begin() as session:
+        session.execute(update(RequestBudget).values(used=0))
+    ledger.live(4 * 3600, pace=600)
+    assert_in_step(world, key)
 
 
 def test_orders_of_another_company_are_in_nobodys_way(sessions: sessionmaker[Session], waiting: list[int]) -> None:

@@ -291,7 +291,6 @@ def bare_situations(draw: st.DrawFn) -> Situation:
         looks_since_received=draw(st.integers(0, 3)),
         unseen_prebook="991201" if draw(rarely) else None,
         applies_after_approval=draw(st.booleans()),
-        requests_left=draw(st.sampled_from((1000, 1000, 1000, 1))),
         axerrio_knows=origin is Origin.AXERRIO or draw(mostly),
         shipments=tuple(shipments),
         labels=labels,
@@ -700,12 +699,17 @@ def test_a_changed_line_goes_purchase_order_item_first_and_comes_back_anew() -> 
 
 def test_a_replacement_begins_only_when_the_budget_pays_for_all_of_it() -> None:
     line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),))
-    short = make_plan(a_situation((line,), requests_left=3))
-    assert not planned(short, *KOMET_WRITES)
-    assert short.notices
-    assert planned(make_plan(a_situation((line,), requests_left=4)), Kind.PURCHASE_ORDER_ITEM_DELETE)
-    on = replace(line, prebook_items=(item("1", bought("1", boxes=0, first_boxes=4, is_deleted_by_us=True)),))
-    assert planned(make_plan(a_situation((on,), requests_left=1)), Kind.PREBOOK_ITEM_DELETE)
+    uncovered = replace(line, prebook_items=(item("1"),))
+    begun = replace(line, prebook_items=(item("1", bought("1", boxes=0, first_boxes=4, is_deleted_by_us=True)),))
+    removed = replace(line, wanted=None)
+    for each, kind, requests in (
+        (line, Kind.PURCHASE_ORDER_ITEM_DELETE, 4),
+        (uncovered, Kind.PREBOOK_ITEM_DELETE, 3),
+        (begun, Kind.PREBOOK_ITEM_DELETE, 1),
+        (removed, Kind.PURCHASE_ORDER_ITEM_DELETE, 1),
+    ):
+        ((write, _),) = planned(make_plan(a_situation((each,))), kind)
+        assert write.requests == requests
 
 
 def test_what_procurement_approved_is_held_until_somebody_decides() -> None:
