@@ -90,4 +90,5 @@ def not_to_be_remade(ask: Questions, line: LineFacts, fact: str, words: str) -> 
             "Theirs leaves Komet as it is."
         )
         return ask.conflict(line.line_key, fact, message, THEIRS)
-    return invalid(ask, line.line_key, wanted) or unknown_packing(ask, line) or unmapped(ask)
+    hold = invalid(ask, line.line_key, wanted) or unknown_packing(ask, line) or unmapped(ask)
+    return replace(hold, line_key=line.line_key) if hold is not None else None

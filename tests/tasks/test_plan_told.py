@@ -438,6 +438,7 @@ def test_nothing_is_taken_away_for_what_cannot_be_made(
     there = a_situation((facts("1", wanted=wanted, prebook_items=(item("1", *covered),)),), begun_version=1, **order)
     plan = make_plan(there)
     assert plan.reason_code == code
+    assert [hold.line_key for hold in plan.holds] == ["1"], "its other lines go on"
     assert not planned(plan, *KOMET_WRITES)
     begun = replace(there.lines[0], prebook_items=(item("1", is_deleted_by_us=True),))
     assert planned(make_plan(replace(there, lines=(begun,))), Kind.PREBOOK_ITEM_DELETE) or order, "it goes on"
