@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from worker import cli
 from worker.supervisor import axkomet_command
 
 NOWHERE = "127.0.0.1:1"
-PROCESSES = ["worker", "up"]
 
 
 def change(shell: Shell, old: str, new: str) -> None:
@@ -40,10 +40,10 @@ def taken_port() -> Iterator[int]:
 # -- settings and connections ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", PROCESSES)
-def test_a_token_variable_that_is_not_set(shell: Shell, command: str) -> None:
-    sentence = shell.complaint(2, command, KOMET_TOKEN="")
-    assert "connection miami: the Komet token: variable KOMET_TOKEN is not set" in sentence
+def test_a_token_variable_that_is_not_set(shell: Shell) -> None:
+    for command in ("worker", "up"):
+        sentence = shell.complaint(2, command, KOMET_TOKEN="")
+        assert "connection miami: the Komet token: variable KOMET_TOKEN is not set" in sentence
 
 
 def test_a_token_file_that_cannot_be_read(shell: Shell) -> None:
@@ -82,21 +82,18 @@ def test_no_service_is_known(shell: Shell) -> None:
         assert "set AXKOMET_DATABASE_URL, or start `axkomet up`" in sentence
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--state", "lost"], "--state lost is unknown: it is one of received, prebooked"),
-        (["--origin", "foo"], "--origin foo is unknown: it is one of axerrio, komet"),
-        (["--reason", "foo"], "--reason foo is unknown: it is one of mapping_required, "),
-        (["--since", "yesterday"], "--since yesterday is no time"),
-        (["--since", ""], "--since  is no time"),
-        (["--departing", "24-11-2026"], "--departing 24-11-2026 is no date"),
-        (["--departing", ""], "--departing  is no date"),
-        (["--connection", "maimi"], "--connection maimi is no connection of the ledger, which knows none"),
-    ],
-)
-def test_a_word_that_is_not_known(shell: Shell, arguments: list[str], words: str) -> None:
-    assert words in shell.complaint(2, "orders", "list", *arguments)
+def test_a_word_that_is_not_known(shell: Shell) -> None:
+    for option, word, says in (
+        ("--state", "lost", "is unknown: it is one of received, prebooked"),
+        ("--origin", "foo", "is unknown: it is one of axerrio, komet"),
+        ("--reason", "foo", "is unknown: it is one of mapping_required, "),
+        ("--since", "yesterday", "is no time"),
+        ("--since", "", "is no time"),
+        ("--departing", "24-11-2026", "is no date"),
+        ("--departing", "", "is no date"),
+        ("--connection", "maimi", "is no connection of the ledger, which knows none"),
+    ):
+        assert f"{option} {word} {says}" in shell.complaint(2, "orders", "list", option, word)
 
 
 def test_more_orders_than_anybody_has(shell: Shell) -> None:
@@ -115,22 +112,20 @@ def test_a_connections_file_as_notepad_saves_it(shell: Shell) -> None:
 # -- services --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["worker", "beat", "orders list", "db upgrade", "up --no-flower"])
-def test_the_database_is_away(shell: Shell, command: str) -> None:
+def test_the_database_is_away(shell: Shell) -> None:
     url = f"postgresql+psycopg://axkomet:secret-word@{NOWHERE}/axkomet"
-    sentence = shell.complaint(1, *command.split(), AXKOMET_DATABASE_URL=url)
-    assert f"PostgreSQL at {NOWHERE}" in sentence
-    assert "refused" in sentence
-    assert "secret-word" not in sentence
+    for command in ("worker", "beat", "orders list", "db upgrade", "up --no-flower"):
+        sentence = shell.complaint(1, *command.split(), AXKOMET_DATABASE_URL=url)
+        assert f"PostgreSQL at {NOWHERE}" in sentence
+        assert "refused" in sentence
+        assert "secret-word" not in sentence
 
 
-@pytest.mark.parametrize("command", ["worker", "beat", "orders list"])
-def test_a_database_url_that_asks_for_what_the_driver_does_not_know(
-    shell: Shell, database_url: str, command: str
-) -> None:
-    sentence = shell.complaint(2, *command.split(), AXKOMET_DATABASE_URL=f"{database_url}&foo=bar")
-    assert "AXKOMET_DATABASE_URL cannot be used" in sentence
-    assert '"foo"' in sentence
+def test_a_database_url_that_asks_for_what_the_driver_does_not_know(shell: Shell, database_url: str) -> None:
+    for command in ("worker", "beat", "orders list"):
+        sentence = shell.complaint(2, *command.split(), AXKOMET_DATABASE_URL=f"{database_url}&foo=bar")
+        assert "AXKOMET_DATABASE_URL cannot be used" in sentence
+        assert '"foo"' in sentence
 
 
 def test_a_worker_whose_broker_is_away(shell: Shell, ledger: Ledger) -> None:
@@ -213,12 +208,9 @@ def set_schema_version(database_url: str) -> Iterator[Callable[..., None]]:
     engine.dispose()
 
 
-@pytest.mark.parametrize("version", [None, "0000"])
-def test_the_schema_is_not_of_this_version(
-    shell: Shell, set_schema_version: Callable[..., None], version: str | None
-) -> None:
-    set_schema_version(version)
-    for command in ("worker", "beat", "flower", "orders list"):
+def test_the_schema_is_not_of_this_version(shell: Shell, set_schema_version: Callable[..., None]) -> None:
+    for version, command in product((None, "0000"), ("worker", "beat", "flower", "orders list")):
+        set_schema_version(version)
         sentence = shell.complaint(2, *command.split())
         assert f"schema is of version {version or 'none'}" in sentence
         assert "run `axkomet db upgrade`" in sentence
@@ -272,21 +264,20 @@ def test_one_port_for_two(shell: Shell) -> None:
     assert "Flower and the metrics cannot share port" in sentence
 
 
-@pytest.mark.parametrize("command", ["up", "flower", "metrics"])
-def test_an_address_that_is_not_this_machines(shell: Shell, command: str) -> None:
-    sentence = shell.complaint(2, command, AXKOMET_LISTEN="192.0.2.1", AXKOMET_FLOWER_PASSWORD="word")
-    assert "Nobody can listen on 192.0.2.1:" in sentence
-    assert "(Cannot assign requested address)" in sentence
-    assert "set AXKOMET_LISTEN to an address of this machine" in sentence
+def test_an_address_that_is_not_this_machines(shell: Shell) -> None:
+    for command in ("up", "flower", "metrics"):
+        sentence = shell.complaint(2, command, AXKOMET_LISTEN="192.0.2.1", AXKOMET_FLOWER_PASSWORD="word")
+        assert "Nobody can listen on 192.0.2.1:" in sentence
+        assert "(Cannot assign requested address)" in sentence
+        assert "set AXKOMET_LISTEN to an address of this machine" in sentence
 
 
-@pytest.mark.parametrize("command", ["up", "flower"])
-@pytest.mark.parametrize("access", [{"USER": "a:b"}, {"USER": "josé"}, {"PASSWORD": "contraseña"}])
-def test_what_nobody_could_enter_in_flower(shell: Shell, command: str, access: dict[str, str]) -> None:
-    words = {f"AXKOMET_FLOWER_{name}": word for name, word in ({"PASSWORD": "geheim"} | access).items()}
-    sentence = shell.complaint(2, command, **words)
-    assert "Nobody could log in to Flower: take characters of ASCII" in sentence
-    assert words["AXKOMET_FLOWER_PASSWORD"] not in sentence
+def test_what_nobody_could_enter_in_flower(shell: Shell) -> None:
+    for command, access in product(("up", "flower"), ({"USER": "a:b"}, {"USER": "josé"}, {"PASSWORD": "contraseña"})):
+        words = {f"AXKOMET_FLOWER_{name}": word for name, word in ({"PASSWORD": "geheim"} | access).items()}
+        sentence = shell.complaint(2, command, **words)
+        assert "Nobody could log in to Flower: take characters of ASCII" in sentence
+        assert words["AXKOMET_FLOWER_PASSWORD"] not in sentence
 
 
 def test_a_port_that_is_none(shell: Shell) -> None:
@@ -317,15 +308,9 @@ def started(shell: Shell, *arguments: str) -> "subprocess.CompletedProcess[bytes
 # -- keys ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["orders show", "requeue"])
-def test_a_key_that_no_order_has(shell: Shell, command: str) -> None:
-    assert "No order has the key 2026-0" in shell.complaint(3, *command.split(), "2026-0")
-
-
-@pytest.mark.parametrize("command", ["orders show", "requeue"])
-def test_an_id_that_no_order_can_have(shell: Shell, command: str) -> None:
-    key = f"id:{'9' * 20}"
-    assert f"No order has the key {key}" in shell.complaint(3, *command.split(), key)
+def test_a_key_that_no_order_has_or_can_have(shell: Shell) -> None:
+    for command, key in product(("orders show", "requeue"), ("2026-0", f"id:{'9' * 20}")):
+        assert f"No order has the key {key}" in shell.complaint(3, *command.split(), key)
 
 
 def test_a_key_that_two_orders_have(

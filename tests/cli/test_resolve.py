@@ -179,7 +179,6 @@ def test_resend(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> No
 
 
 @pytest.mark.thorough
-@pytest.mark.thorough
 def test_resend_of_the_line_that_was_left_out(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     """Only what the line is held for is meant; where a part of it was seen it did arrive."""
     with ledger.runtime.sessions.begin() as session:
@@ -245,7 +244,6 @@ def test_adopt(shell: Shell, ledger: Ledger, world: World, rewritten: tuple[str,
 
 
 @pytest.mark.thorough
-@pytest.mark.thorough
 def test_a_prebook_of_another_order_is_not_adopted(shell: Shell, ledger: Ledger, world: World, in_doubt: str) -> None:
     sold = world.sell_in_komet(truck_date=world.day(6))
     ledger.live(60)
@@ -257,14 +255,11 @@ def test_a_prebook_of_another_order_is_not_adopted(shell: Shell, ledger: Ledger,
 # -- mistakes --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("code", "arguments", "says"),
-    [
+def test_mistakes(shell: Shell) -> None:
+    for code, arguments, says in (
         (2, [], "Choose exactly one of --ours, --theirs, --adopt ID and --resend"),
         (2, ["--ours", "--theirs"], "Choose exactly one"),
         (2, ["--adopt", "1", "--resend"], "Choose exactly one"),
         (3, ["--ours"], "No order has the key 2026-0"),
-    ],
-)
-def test_mistakes(shell: Shell, code: int, arguments: list[str], says: str) -> None:
-    assert says in shell.complaint(code, "resolve", "2026-0", *arguments)
+    ):
+        assert says in shell.complaint(code, "resolve", "2026-0", *arguments)

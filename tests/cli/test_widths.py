@@ -56,21 +56,23 @@ def shipped(ledger: Ledger, world: World) -> Json:
     return ledger.order(key)
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-def test_no_id_is_cut(shell: Shell, shipped: Json, columns: int) -> None:
-    screen = shell.run_on_terminal("orders", "show", shipped["name"], columns=columns).stdout
-    words = set(re.split(r"[\s,:;()]+", plain(screen)))
-    assert ids(shipped) - words == set()
-    assert max(len(line) for line in plain(screen).splitlines()) <= columns
-    screen = shell.run_on_terminal("status", columns=columns).stdout
-    words = set(re.split(r"[\s,:;()]+", plain(screen)))
+def test_no_id_is_cut(shell: Shell, shipped: Json) -> None:
     feeds = {"sales-orders", "labels", "shipments", "articles", "komet-prebooks", "komet-purchase-orders"}
-    assert {"miami", *feeds} - words == set()
-    assert max(len(line) for line in plain(screen).splitlines()) <= columns
+    for columns in WIDTHS:
+        screen = shell.run_on_terminal("orders", "show", shipped["name"], columns=columns).stdout
+        words = set(re.split(r"[\s,:;()]+", plain(screen)))
+        assert ids(shipped) - words == set()
+        assert max(len(line) for line in plain(screen).splitlines()) <= columns
+        screen = shell.run_on_terminal("status", columns=columns).stdout
+        words = set(re.split(r"[\s,:;()]+", plain(screen)))
+        assert {"miami", *feeds} - words == set()
+        assert max(len(line) for line in plain(screen).splitlines()) <= columns
 
 
-def test_colours_are_for_terminals_where_they_are_wanted(shell: Shell, shipped: Json) -> None:
-    for command in (("orders", "show", shipped["name"]), ("status",)):
+def test_colours_are_for_terminals_where_they_are_wanted(shell: Shell, ledger: Ledger, world: World) -> None:
+    key = world.place()
+    ledger.live(60)
+    for command in (("orders", "show", f"axerrio:{key}"), ("status",)):
         assert colours(shell.run_on_terminal(*command).stdout)
         assert not colours(shell.run_on_terminal(*command, NO_COLOR="1").stdout)
         assert "\x1b" not in shell.run(*command).stdout

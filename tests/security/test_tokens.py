@@ -30,6 +30,7 @@ from clients.komet.client import KometClient
 from clients.komet.profile import KometProfile
 from clients.komet.settings import KometSettings
 from tests.between import Reply
+from tests.command import run_command
 from tests.processes.plant import Plant, connections_toml
 from tests.security.conftest import PlantedWorld
 from tests.security.hunt import assert_absent, traces
@@ -267,10 +268,7 @@ def commands(plant: Plant, key: str) -> Places:
 
 def run(plant: Plant, *arguments: str, **variables: str) -> str:
     """All that a command says."""
-    env = plant.env | {"AXKOMET_LOG_LEVEL": "DEBUG"} | variables
-    done = subprocess.run(
-        axkomet_command(*arguments), env=env, cwd=plant.folder, capture_output=True, text=True, timeout=30
-    )
+    done = run_command(arguments, plant.env | {"AXKOMET_LOG_LEVEL": "DEBUG"} | variables, plant.folder)
     assert done.stdout + done.stderr
     return done.stdout + done.stderr
 

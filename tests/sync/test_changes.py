@@ -753,6 +753,7 @@ def test_a_purchase_order_that_shows_late(ledger: Ledger, world: World, then: st
         assert_gone(world, key)
 
 
+@pytest.mark.thorough
 def test_what_our_own_purchase_order_covers_is_not_deleted_before_that_was_seen(ledger: Ledger, world: World) -> None:
     """Nor where the order leaves on another day by then, on which no purchase order covers it."""
     ledger.earn_proof()

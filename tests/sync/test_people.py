@@ -351,6 +351,7 @@ ORDER_ITEM_EDITS: dict[str, tuple[Json, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("choice", ["ours", "theirs"])
 def test_a_purchase_order_item_is_edited(ledger: Ledger, world: World, choice: str) -> None:
     keys = {name: world.place() for name in ORDER_ITEM_EDITS}

@@ -124,8 +124,8 @@ def test_komet_away_costs_a_probe_now_and_then(workers: Workers, world: World, k
     world.fault(kind, "*")
     keys = [world.place() for _ in range(6)]
     before = asked(world)
-    workers.live(600)
-    assert asked(world) - before <= FEW + 20, "more than a probe for each poll"
+    workers.live(300)
+    assert asked(world) - before <= FEW + 10, "more than a probe for each poll"
     shown = workers.status()
     assert [(each["system"], each["closed_by"]) for each in shown["upstreams"]] == [("komet", "away")]
     assert not shown["paused"]
@@ -159,8 +159,8 @@ def test_axerrio_away_keeps_nothing_of_komet_from_going_on(workers: Workers, wor
     workers.one.feed_and_send()
     world.fault("error_before", "*", system="axerrio")
     before = asked_axerrio(world)
-    workers.live(600)
-    assert asked_axerrio(world) - before <= FEW + 20
+    workers.live(300)
+    assert asked_axerrio(world) - before <= FEW + 10
     assert [each["system"] for each in workers.status()["upstreams"]] == ["axerrio"]
     assert workers.one.order(key)["held_up_by"] == "axerrio"
     assert len(world.company["purchase_orders"]) == 2, "Komet's side was done meanwhile"
@@ -280,8 +280,8 @@ def test_a_refused_token_pauses_the_connection(workers: Workers, world: World, h
     world.settings(token_valid=False, auth_failure=how)
     keys = [world.place() for _ in range(4)]
     before = asked(world)
-    workers.live(600)
-    assert asked(world) - before <= FEW + 20
+    workers.live(300)
+    assert asked(world) - before <= FEW + 10
     shown = workers.status()
     assert shown["paused"]
     assert [(each["system"], each["closed_by"]) for each in shown["upstreams"]] == [("komet", "token")]
@@ -378,8 +378,8 @@ def test_a_missing_right_pauses_its_method_and_nothing_else(
     world.settings(rights=[each for each in METHODS if each != method], right_failure=how)
     keys = [world.place() for _ in range(4)]
     before = world.requests(method)
-    workers.live(600)
-    assert world.requests(method) - before <= FEW + 20
+    workers.live(300)
+    assert world.requests(method) - before <= FEW + 10
     shown = workers.status()
     assert not shown["paused"]
     assert shown["upstreams"] == []

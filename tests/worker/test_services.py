@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -129,6 +130,26 @@ def valkey(home: Path) -> Iterator[EmbeddedValkey]:
     server.stop()
 
 
+@dataclass(frozen=True)
+class Running:
+    """Both servers, to look at."""
+
+    home: Path
+    postgres: EmbeddedPostgres
+    valkey: EmbeddedValkey
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    home = tmp_path_factory.mktemp("running") / "home"
+    servers = Running(home, EmbeddedPostgres(home, {"fsync": "off"}), EmbeddedValkey(home))
+    for server in (servers.postgres, servers.valkey):
+        server.start()
+    yield servers
+    for server in (servers.postgres, servers.valkey):
+        server.stop()
+
+
 def test_postgres_keeps_data_and_port(postgres: EmbeddedPostgres) -> None:
     url = postgres.url
     query(postgres, "CREATE TABLE kept AS SELECT 1 AS number")
@@ -168,19 +189,20 @@ def test_valkey_keeps_data_and_port(valkey: EmbeddedValkey) -> None:
         assert connected.config_get("appendfsync") == {"appendfsync": "everysec"}
 
 
-def test_start_of_a_running_server_changes_nothing(valkey: EmbeddedValkey) -> None:
-    pid, url = valkey.pid, valkey.url
-    assert valkey.start() == url
-    assert valkey.pid == pid
+def test_start_of_a_running_server_changes_nothing(running: Running) -> None:
+    pid, url = running.valkey.pid, running.valkey.url
+    assert running.valkey.start() == url
+    assert running.valkey.pid == pid
 
 
-def test_passwords_are_needed_and_hidden(home: Path, postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> None:
+def test_passwords_are_needed_and_hidden(running: Running) -> None:
+    postgres, valkey = running.postgres, running.valkey
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(postgres.url.replace("+psycopg", "").replace(postgres.password, "wrong"))
     address = f"redis://127.0.0.1:{valkey.port}"
     with redis.Redis.from_url(address) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
-    assert home.stat().st_mode & 0o777 == 0o700
+    assert running.home.stat().st_mode & 0o777 == 0o700
     for server in (postgres, valkey):
         assert (server.folder / "password").stat().st_mode & 0o777 == 0o600
         if sys.platform == "linux":
@@ -188,9 +210,15 @@ def test_passwords_are_needed_and_hidden(home: Path, postgres: EmbeddedPostgres,
         assert server.password not in server.child.log.read_text()
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_a_server(postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> None:
-    assert os.getsid(postgres.pid) == postgres.pid
-    assert os.getsid(valkey.pid) == valkey.pid
+def test_ctrl_c_in_the_terminal_does_not_reach_a_server(running: Running) -> None:
+    for server in (running.postgres, running.valkey):
+        assert os.getsid(server.pid) == server.pid
+
+
+def test_ports(running: Running) -> None:
+    assert running.valkey.port
+    assert port_taken(running.valkey.port)
+    assert not port_taken(free_port())
 
 
 @linux
@@ -353,9 +381,3 @@ def test_services_file_is_for_its_owner_only(tmp_path: Path) -> None:
     remove_services_file(tmp_path)
     remove_services_file(tmp_path)
     assert not path.exists()
-
-
-def test_ports(valkey: EmbeddedValkey) -> None:
-    assert valkey.port
-    assert port_taken(valkey.port)
-    assert not port_taken(free_port())
