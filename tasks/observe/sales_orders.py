@@ -22,6 +22,7 @@ from models.canonical import (
 )
 from models.canonical import Order as CanonicalOrder
 from models.database import now
+from models.states import FINAL
 from models.tables import Order, OrderLine, Prebook, PrebookItem, PurchaseOrder, PurchaseOrderItem
 from tasks.connection import Connection
 from tasks.dates import today_in
@@ -58,13 +59,14 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
 
 
 def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
-    """Orders born in Komet on which Axerrio has not decided yet: it is asked again with every poll.
+    """Orders born in Komet on which Axerrio has not decided yet: it is asked again with every poll, until they end.
 
     In no order: of many each has its turn, and one that cannot be asked for is in nobody's way.
     """
     pending = select(Order.id, Order.external_id).where(
         Order.connection_id == connection.id,
         Order.inbound_answer["status"].as_string() == InboundStatus.PENDING.value,
+        Order.state.not_in(FINAL),
     )
     with runtime.sessions.begin() as session:
         waiting = session.execute(pending.order_by(func.random()).limit(_MOST_PENDING)).all()

@@ -183,15 +183,24 @@ class Back:
         return tuple(_differences(applied, kept)) or (("other goods",) if lost else ())
 
     def departed(self) -> Hold | None:
-        """It was received in time, and left before Axerrio had it."""
+        """It was received in time, and left before Axerrio had it, or had decided on it."""
         s, wanted = self.s, self._wanted()
-        if wanted is None or self.may_stand or self.ask.open(Kind.INBOUND_ORDER) is not None:
+        if wanted is None or self.ask.open(Kind.INBOUND_ORDER) is not None:
+            return None
+        if self.may_stand and not self._is_undecided:
             return None
         days = [line.departure_date for line in wanted.lines]
         last = max((day for day in days if day is not None), default=wanted.truck_date)
         if wanted.truck_date >= s.today and (None in days or last >= s.today):
             return None
-        return self.ask.hold(HoldCode.DEPARTED, f"It left on {last} before it was sent to Axerrio.")
+        words = "and Axerrio has not decided on it" if self.may_stand else "before it was sent to Axerrio"
+        return self.ask.hold(HoldCode.DEPARTED, f"It left on {last}, {words}.")
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Axerrio thinks it over, and has taken no line of it before."""
+        is_pending = self.s.axerrio.answer is not None and self.s.axerrio.answer.decision is InboundStatus.PENDING
+        return is_pending and all(line.axerrio_line_key is None for line in self.s.lines)
 
     def _too_late(self) -> Hold | None:
         """What Komet changed after Axerrio shipped the order."""

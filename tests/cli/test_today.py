@@ -3,6 +3,8 @@
 import json
 from itertools import product
 
+import pytest
+
 from models.states import HoldCode, OrderState
 from tests.cli.conftest import Shell
 from tests.processes.plant import Json

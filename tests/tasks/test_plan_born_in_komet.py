@@ -20,6 +20,7 @@ from tasks.plan.facts import (
 from tests.tasks.examples import (
     ROSE,
     SHIP_DATE,
+    TRUCK_DATE,
     a_label,
     a_line,
     a_mixed_line,
@@ -343,3 +344,22 @@ def test_what_axerrio_failed_at_may_stand_there_until_it_is_told_otherwise() -> 
         there = replace(standing(), writes=(a_write(90, kind, WriteState.ABSENT, "1", counts=False),))
         assert planned(make_plan(there), kind)
         assert not planned(make_plan(replace(there, writes=(*there.writes, a_write(91, kind, WriteState.DONE)))), kind)
+
+
+def test_an_order_on_which_axerrio_never_decides_is_told_once_it_left() -> None:
+    new = born_in_komet(facts("1", wanted=sold("1"), prebook_items=(item("1"),)))
+    there = told(new, make_plan(new).writes[0])
+    pending = replace(
+        there, lines=new.lines, axerrio=replace(there.axerrio, answer=an_answer({}, InboundStatus.PENDING))
+    )
+    assert not make_plan(pending).holds
+    left = replace(pending, today=TRUCK_DATE + timedelta(days=1))
+    plan = make_plan(left)
+    assert (plan.state, plan.reason_code) == (OrderState.HELD, HoldCode.DEPARTED)
+    assert plan.reason == f"It left on {SHIP_DATE}, and Axerrio has not decided on it."
+    over = make_plan(replace(pending, today=TRUCK_DATE + timedelta(days=8)))
+    assert over.state is OrderState.CLOSED
+    assert over.reason
+    assert "Axerrio has not decided" in over.reason
+    taken = replace(left, lines=there.lines)
+    assert not make_plan(taken).holds, "it took the order, and thinks a change of it over"
