@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models.canonical import Origin
 from models.database import now
 from models.states import Feed
-from models.tables import Article, Label, Order, Shipment
+from models.tables import Article, Label, Order, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.observe.sequence import FORGOTTEN
 from tasks.wake import lock_orders
@@ -36,8 +36,8 @@ def reset(session: Session, connection_id: int, feed: Feed, cursor: int) -> Rese
     """Let a feed be read from a cursor on, at once, whether it stands still or not.
 
     Where the records after the cursor stand in the feed is forgotten: each is compared whole when it comes again,
-    since the server may hold an older version of it. What says the same changes nothing. A read that is under way is
-    lost: what it brings is of before.
+    since the server may hold an older version of it. What says the same changes nothing. What could not be read of them
+    is put aside again when it comes so. A read that is under way is lost: what it brings is of before.
 
     Args:
         session: its transaction records it.
@@ -51,6 +51,10 @@ def reset(session: Session, connection_id: int, feed: Feed, cursor: int) -> Rese
     _forget_places(session, connection_id, feed, cursor)
     scope = scopes.lock(session, scopes.find_or_make(session, connection_id, feed, ""))
     before = Reset(scope.cursor or 0, scope.stopped_reason)
+    aside = (UnreadableRecord.scope_id == scope.id, UnreadableRecord.resolved_at.is_(None))
+    session.execute(
+        update(UnreadableRecord).where(*aside, UnreadableRecord.sequence > cursor).values(resolved_at=now(session))
+    )
     scope.cursor, scope.stopped_reason = cursor, None
     scope.failures, scope.last_error = 0, None
     scope.requested += 1

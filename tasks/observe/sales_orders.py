@@ -158,14 +158,16 @@ class _Store:
         is_ours = order.key == row.axerrio_key or answer is None or answer["order_key"] != row.axerrio_key
         if order.status is OrderStatus.CANCELLED and not is_ours:
             return None  # of an order in whose place Axerrio made another one since
+        mended = row if row.unreadable is not None else None  # whatever it says: it is the one that stands there now
+        row.unreadable = None
         if held is not None and held["key"] == order.key and order.version <= held["version"]:
-            return None
+            return mended
         record = order.model_dump(mode="json")
         if held is not None and held | {"version": order.version} == record and held["version"] == FORGOTTEN:
             row.axerrio_holds = record
-            return None
+            return mended
         row.axerrio_holds, row.axerrio_as_of = record, self._claim.began_at
-        row.axerrio_key, row.axerrio_number, row.unreadable = order.key, order.number, None
+        row.axerrio_key, row.axerrio_number = order.key, order.number
         learn_departure(row)
         refused = answer is not None and any(line["is_accepted"] is False for line in answer["lines"])
         if answer is not None and (refused or answer["status"] == InboundStatus.REJECTED):

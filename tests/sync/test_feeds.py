@@ -16,8 +16,10 @@ from models.tables import Article, Label, Order, OrderLine, Scope, Shipment, Unr
 from tasks.feeds import BY_CURSOR, reset
 from tasks.observe import observe
 from tests.between import Between, Reply, between
+from tests.sync.books import axerrio_order
 from tests.sync.conftest import Ledger
 from tests.sync.docks import approved, assert_shipped, polls, ship
+from tests.sync.in_komet import record
 from tests.world import ZONE, World, assert_exactly_once
 from worker.aside import lost_records
 from worker.status import status
@@ -308,6 +310,45 @@ def test_what_cannot_be_read_is_told_however_many_other_records_cannot(ledger: L
     assert "25 record(s) of labels cannot be read, so that what they say of boxes reaches nobody: L-24" in labels
     assert "SO-29 (no status); SO-28 (no status); SO-27 (no status). Mend them in Axerrio" in told
     assert {labels, told} <= set(problems)
+
+
+def bad_record(**changes: Any) -> Json:
+    """A record of the sales orders that cannot be read."""
+    return {"raw": {"key": "SO-BAD", "number": "1", "version": 1, "isDeleted": False, "status": "perhaps"} | changes}
+
+
+def test_what_could_not_be_read_and_is_there_no_more_is_resolved_by_a_reset(ledger: Ledger, world: World) -> None:
+    world.place(status="draft")
+    world.in_axerrio("orders", orders=[bad_record()])
+    ledger.live(60)
+    assert unreadable(ledger) == 1
+    restore(world)
+    ledger.live(60)
+    again(ledger, 0, Feed.SALES_ORDERS)
+    ledger.live(60)
+    assert unreadable(ledger) == 0
+    world.in_axerrio("orders", orders=[bad_record()])
+    ledger.live(60)
+    assert unreadable(ledger) == 1, "and comes back where it does"
+
+
+@pytest.mark.parametrize("is_reset", [True, False])
+def test_an_order_born_in_komet_is_readable_again_by_what_was_known_of_it(
+    ledger: Ledger, world: World, is_reset: bool
+) -> None:
+    sold = world.sell_in_komet()
+    ledger.live(120)
+    key, order = str(sold["number"]), record(world, axerrio_order(world, sold)["key"])
+    del order["sequence"]
+    bad = {"version": order["version"] + 1, "status": "perhaps"}
+    world.in_axerrio("orders", orders=[bad_record(**order | bad)])
+    ledger.live(60)
+    assert ledger.reason(key) == "unreadable"
+    if is_reset:
+        again(ledger, 0, Feed.SALES_ORDERS)
+    world.in_axerrio("orders", orders=[{"raw": order}])
+    ledger.live(60)
+    assert ledger.state(key) == "ordered", ledger.order(key)
 
 
 @pytest.mark.parametrize("listed", ["prebook.details.list", "purchase.order.list"])
