@@ -434,7 +434,8 @@ def _let_go_on(session: Session) -> int:
 def _appoint(session: Session) -> None:
     """Make one order due for each paused method whose probe is: of those that wait for it the nearest departure.
 
-    One that was refused already comes after those that were not: it may be refused for its own sake.
+    One that was refused already comes after those that were not: it may be refused for its own sake. A kind of write
+    for which none waits any more has nobody to probe it: it is paused no longer, until it is refused again.
     """
     moment = func.axkomet_now()
     due = select(PausedMethod).where(PausedMethod.paused_since.is_not(None), PausedMethod.probe_at <= moment)
@@ -453,6 +454,16 @@ def _appoint(session: Session) -> None:
         )
         appointed = update(Order).where(Order.id.in_(select(candidate.c.id)), Order.due_at > moment)
         session.execute(appointed.values(due_at=moment, hinted_until=None).execution_options(synchronize_session=False))
+    waits = select(Order.id).where(
+        Order.connection_id == PausedMethod.connection_id, Order.held_up_by == PausedMethod.method
+    )
+    pointless = delete(PausedMethod).where(
+        PausedMethod.method.in_([each.value for each in Kind]),
+        PausedMethod.paused_since.is_not(None),
+        PausedMethod.probe_at <= moment,
+        ~waits.exists(),
+    )
+    session.execute(pointless.execution_options(synchronize_session=False))
 
 
 # -- after a call that failed ----------------------------------------------------------------------------------

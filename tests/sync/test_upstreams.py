@@ -22,7 +22,7 @@ from tasks.observe import observe
 from tasks.polling import poll
 from tasks.requeue import requeue
 from tasks.sweep import sweep
-from tasks.upstreams import Call, Obstacles, Pause
+from tasks.upstreams import Call, Obstacles, Pause, tend
 from tests.sync.conftest import Ledger
 from tests.world import World, assert_exactly_once
 from worker.screens import order_account
@@ -479,6 +479,25 @@ def test_an_order_that_was_not_refused_yet_probes_first(workers: Workers, world:
         ).all()
     assert done[0] == third
     workers.all_went_on([*refused, third])
+
+
+def test_a_method_that_nobody_waits_for_any_more_is_no_alarm(ledger: Ledger) -> None:
+    """What waited for it was decided otherwise: no order is left that could probe it."""
+    refused = Refused("komet", "prebook.create", "You have no permission for this", RefusalKind.RIGHT)
+    for method in ("komet.prebook.create", "komet.carrier.list"):
+        with ledger.runtime.sessions.begin() as session:
+            for by in ("order 998", "order 999"):
+                upstreams.refuse(session, call_of(ledger, by, method), refused, ledger.timing)
+    tend(ledger.runtime)
+    assert len(paused_methods(ledger)) == 2
+    ledger.pass_time(ledger.timing.poll + 1)
+    tend(ledger.runtime)
+    assert paused_methods(ledger) == ["komet.carrier.list"], "its own read probes it"
+
+
+def paused_methods(ledger: Ledger) -> list[str]:
+    with ledger.session() as session:
+        return list(session.scalars(select(PausedMethod.method).order_by(PausedMethod.method)))
 
 
 # -- limit -----------------------------------------------------------------------------------------------------
