@@ -44,7 +44,9 @@ class Planner:
     def plan(self) -> Plan:
         """Say what leads on. What a person stopped or came over the limit is planned as ever, told, and not done."""
         plan = self._plan()
-        holds = [self._changed_since_cancelled()]
+        s, holds = self.s, list[Hold | None]()
+        if not (plan.state.is_final and s.today > max(s.wanted.truck_date, s.changed_on) + CLOSED_AFTER):
+            holds.append(self._changed_since_cancelled())
         if not plan.state.is_final:
             holds += [self._over_limit(plan), self._by_hand()]
         for hold in filter(None, holds):

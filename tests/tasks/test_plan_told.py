@@ -252,6 +252,14 @@ def test_a_record_that_is_tidied_away_after_the_order_left_asks_for_nothing(stat
 # -- what is taken back ----------------------------------------------------------------------------------------
 
 
+def test_a_change_since_a_cancellation_by_hand_is_asked_about_until_the_order_is_over() -> None:
+    there = a_situation((facts("1"),), cancelled_by=("ann", "sold twice"), changed_since_cancelled="wanted anew")
+    assert make_plan(there).reason_code == HoldCode.CONFLICT
+    over = replace(there, today=TRUCK_DATE + timedelta(days=8))
+    assert make_plan(over).state is OrderState.CANCELLED
+    assert make_plan(replace(over, changed_on=over.today)).reason_code == HoldCode.CONFLICT, "it changed just now"
+
+
 def test_a_cancellation_by_hand_that_axerrio_refuses_is_told_and_keeps_the_purchase_order() -> None:
     there = linked(born_in_komet(facts("1", prebook_items=(item("1", bought("1")),))))
     cancelled = replace(there, cancelled_by=("ann", "sold twice"))
