@@ -91,6 +91,8 @@ class Pace:
 
 #: Who begins to make something anew waits for all of it: what covers an item, the item, and both once more.
 _waits_for = case((Order.next_task == "delete_items", 4), else_=1)
+#: An order that is due for so long is in nobody's turn: its connection was taken out of the connections file.
+_NOBODYS = timedelta(hours=1)
 _COMPANY = parameter("company", Text())
 #: Requests that a company was asked in the last 24 hours.
 USED = Rows(
@@ -120,7 +122,12 @@ AHEAD = Rows(
     .select_from(Order)
     .join(Connection, Order.connection_id == Connection.id)
     .join(_mine, _mine.c.id == parameter("order_id", BigInteger()))
-    .where(Order.held_up_by == BUDGET, tuple_(Order.departure_date, Order.id) < _MY_PLACE, _of_company),
+    .where(
+        Order.held_up_by == BUDGET,
+        Order.due_at > func.axkomet_now() - _NOBODYS,
+        tuple_(Order.departure_date, Order.id) < _MY_PLACE,
+        _of_company,
+    ),
 )
 _BUDGET = Together(USED)
 _PACE = Together(USED, SCOPES_READ)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from clients.errors import NoBudget
 from clients.http import OpenGate
 from clients.pacing import Pacer
-from models.database import make_engine, make_sessions
+from models.database import make_engine, make_sessions, now
 from models.states import Kind
 from models.tables import Connection, Order, RequestBudget
 from tasks.budget import BUDGET, KometGate, budget_of, for_order, unblocking
@@ -83,6 +83,7 @@ def waiting(sessions: sessionmaker[Session]) -> list[int]:
                 truck_date=DAY,
                 next_task="create_prebook",
                 held_up_by=BUDGET,
+                due_at=now(session),
             )
             for n in range(20)
         ]
@@ -147,6 +148,14 @@ def test_an_order_that_waits_for_all_of_a_replacement_waits_for_the_budget(
         session.execute(update(RequestBudget).values(used=0))
     ledger.live(4 * 3600, pace=600)
     assert_in_step(world, key)
+
+
+def test_an_order_that_nobody_works_on_is_in_nobodys_way(sessions: sessionmaker[Session], waiting: list[int]) -> None:
+    """Its connection was taken out of the connections file."""
+    assert not ask(gate_of(sessions, 1), waiting[1])
+    with sessions.begin() as session:
+        session.get_one(Order, waiting[0]).due_at = now(session) - timedelta(hours=2)
+    assert ask(gate_of(sessions, 1), waiting[1])
 
 
 def test_orders_of_another_company_are_in_nobodys_way(sessions: sessionmaker[Session], waiting: list[int]) -> None:
