@@ -346,6 +346,8 @@ class Shipment(Canonical):
     house_awb: str = ""
     is_temporary: bool = False
     lines: tuple[ShipmentLine, ...]
+    #: False: a newer version of it cannot be read, so that nobody can tell under which air waybill what leaves.
+    is_readable: bool = True
 
 
 class CatalogueArticle(Canonical):

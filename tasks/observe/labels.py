@@ -9,7 +9,7 @@ from clients.axerrio.client import FeedRecord
 from models import canonical
 from models.tables import Label, Order
 from tasks.connection import Connection
-from tasks.observe.sequence import bury, is_news, is_readable, lock_by_key, read_page
+from tasks.observe.sequence import bury, doubt, is_news, lock_by_key, read_page
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
@@ -34,7 +34,7 @@ def _keep(session: Session, connection: Connection, record: FeedRecord, known: d
         case canonical.Tombstone():
             return bury(row, sequence)
         case canonical.Unreadable(sequence=unread):
-            return _doubt(row, unread or 0)
+            return doubt(row, unread or 0)
         case canonical.Label() as label:
             content = label.model_dump(mode="json", exclude={"is_readable"})
             if not is_news(row, label.version, sequence, content):
@@ -49,11 +49,3 @@ def _keep(session: Session, connection: Connection, record: FeedRecord, known: d
             row.order_key, row.content = label.order_key, content
             return row
     return None
-
-
-def _doubt(row: Label | None, sequence: int) -> Label | None:
-    """A newer version cannot be read; its place in the feed is kept for when it can. Gives the row where it changed."""
-    if row is None or row.is_deleted or sequence <= row.sequence or not is_readable(row.content):
-        return None
-    row.content = row.content | {"is_readable": False}
-    return row

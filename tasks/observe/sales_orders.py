@@ -28,6 +28,7 @@ from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.guard import Watch
 from tasks.kinds.axerrio import learn_inbound_answer
+from tasks.notes import note_once
 from tasks.observe.born_in_komet import learn_departure
 from tasks.observe.sequence import FORGOTTEN, read_page
 from tasks.requeue import begin_afresh
@@ -41,6 +42,8 @@ log = structlog.get_logger()
 
 _OVER = (OrderStatus.SHIPPED, OrderStatus.CLOSED)
 
+#: Of an order on which Axerrio has not decided: its answer may be late, or somebody threw it away.
+_UNKNOWN = "Axerrio said that it decides on it, and does not know it when asked: look there whether it was thrown away."
 #: Orders without a decision that one poll asks for.
 _MOST_PENDING = 20
 
@@ -80,14 +83,18 @@ def _ask_for_pending(runtime: Runtime, connection: Connection) -> list[Hint]:
         except ClientError as error:  # the page was read: its hints must not wait for this
             log.warning("not asked for", external_id=external_id, error=str(error))
             break
-        if answer is None or answer.status is InboundStatus.PENDING:
+        if answer is not None and answer.status is InboundStatus.PENDING:
             continue
         with runtime.sessions.begin() as session:
             row = lock_order(session, order_id)
             held = row.inbound_answer if row is not None else None
-            if row is not None and held is not None and held["status"] == InboundStatus.PENDING:
-                learn_inbound_answer(row, answer)
-                hints += wake(session, [row], connection, runtime.timing)
+            if row is None or held is None or held["status"] != InboundStatus.PENDING:
+                continue
+            if answer is None:
+                note_once(session, row, _UNKNOWN)
+                continue
+            learn_inbound_answer(row, answer)
+            hints += wake(session, [row], connection, runtime.timing)
     return hints
 
 

@@ -195,6 +195,14 @@ def is_readable(content: Json) -> bool:
     return bool(content.get("is_readable", True))
 
 
+def doubt(row: Versioned | None, sequence: int) -> Versioned | None:
+    """A newer version cannot be read; its place in the feed is kept for when it can. Gives the row where it changed."""
+    if row is None or row.is_deleted or sequence <= row.sequence or not is_readable(row.content):
+        return None
+    row.content = row.content | {"is_readable": False}
+    return row
+
+
 def bury(row: Versioned | None, sequence: int) -> Versioned | None:
     """A tombstone may lack a version, so it goes by sequence; gives the row where it changed."""
     if row is None or sequence <= row.sequence:

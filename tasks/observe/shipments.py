@@ -12,7 +12,7 @@ from models import canonical
 from models.database import now
 from models.tables import Order, Shipment, ShipmentLine
 from tasks.connection import Connection
-from tasks.observe.sequence import bury, is_news, lock_by_key, read_page
+from tasks.observe.sequence import bury, doubt, is_news, lock_by_key, read_page
 from tasks.runtime import Hint, Runtime
 from tasks.scopes import Claim
 
@@ -42,8 +42,10 @@ def _keep(
     match record.content:
         case canonical.Tombstone():
             return bury(row, sequence)
+        case canonical.Unreadable(sequence=unread):
+            return doubt(row, unread or 0)
         case canonical.Shipment() as shipment:
-            content = shipment.model_dump(mode="json")
+            content = shipment.model_dump(mode="json", exclude={"is_readable"})
             if not is_news(row, shipment.version, sequence, content):
                 return None
             if row is None:

@@ -126,6 +126,8 @@ class Shipping:
 
     def awaited(self, shipment: Shipment) -> str | None:
         """Why nothing is told of a shipment yet, in words; None: it has its air waybill."""
+        if not shipment.is_readable:
+            return f"Shipment {shipment.key} has a newer version that cannot be read: it is awaited."
         if not shipment.awb.strip():
             return f"Shipment {shipment.key} has no air waybill yet: it is awaited."
         if shipment.is_temporary and not self.s.sends_temporary_awb:
@@ -177,7 +179,7 @@ class Shipping:
                 self.ask.hold(
                     HoldCode.INVALID,
                     f"{where}: its {entry.boxes} boxes cannot be told from Axerrio's {known} labels of the line: the "
-                    "shipment must name as many codes as boxes, each of a label that is not void.",
+                    "shipment must name as many codes as boxes, each of a label that can be read and is not void.",
                 ),
             )
         if len(shipment.awb.strip()) > _LONGEST_AWB:
@@ -284,7 +286,7 @@ class Shipping:
                     self.ask.hold(
                         HoldCode.INVALID,
                         f"Line {line.line_key}: the label of box {box.box_code} is void and has no successor in "
-                        "Axerrio, but the box has left with it.",
+                        "Axerrio, or cannot be read, but the box has left with it.",
                     ),
                 )
             if code != box.box_code and code not in shown:

@@ -113,6 +113,21 @@ def test_a_box_waits_for_a_newer_version_of_its_label_that_cannot_be_read(ledger
     assert box_codes(world, key, "1") == ["AX-NEW"]
 
 
+def test_boxes_wait_for_a_newer_version_of_their_shipment_that_cannot_be_read(ledger: Ledger, world: World) -> None:
+    (key,) = approved(ledger, world, {"lines": [world.line("1", boxes=1)]})
+    line = {"salesOrderKey": key, "lineKey": "1", "boxes": 1}
+    shipment = {"key": "SH-1", "shipDate": world.day(3), "awb": "", "lines": [line]}
+    world.in_axerrio("shipments", shipments=[shipment])
+    polls(ledger)
+    newer = shipment | {"version": 7, "isDeleted": False, "awb": AWB}
+    world.in_axerrio("shipments", shipments=[{"raw": newer | {"shipDate": "soon"}}])
+    polls(ledger)
+    assert world.requests(ADD) == 0
+    world.in_axerrio("shipments", shipments=[{"raw": newer}])
+    polls(ledger)
+    assert_shipped(ledger, world, key, "1")
+
+
 # -- printed anew after it left --------------------------------------------------------------------------------
 
 

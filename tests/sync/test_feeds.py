@@ -15,7 +15,7 @@ from models.states import Feed
 from models.tables import Article, Label, Order, OrderLine, Scope, Shipment, UnreadableRecord
 from tasks.feeds import BY_CURSOR, reset
 from tasks.observe import observe
-from tests.between import Between, Reply, between
+from tests.between import Between, Reply, between, unchanged
 from tests.sync.books import axerrio_order
 from tests.sync.conftest import Ledger
 from tests.sync.docks import approved, assert_shipped, polls, ship
@@ -533,6 +533,21 @@ def test_a_sequence_beyond_the_highest_does_not_carry_the_cursor_away(
     led.live(180)
     assert (feed(led).cursor, feed(led).stopped_reason) == (2, None)
     assert led.state(late) == "ordered"
+
+
+def test_an_order_that_was_thrown_away_undecided_says_so(led: Ledger, world: World, axerrio: Between) -> None:
+    world.in_axerrio("tenant-settings", inbound="pending")
+    key = str(world.sell_in_komet()["number"])
+    led.live(60)
+    axerrio.change = lambda path, reply: Reply(b"{}", 404) if "/inbound-orders/" in path else reply
+    led.live(60)
+    assert sum("whether it was thrown away" in each["why"] for each in led.order(key)["history"]) == 1
+    axerrio.change = unchanged
+    with led.session() as session:
+        external_id = session.scalars(select(Order.external_id)).one()
+    world.in_axerrio("inbound", external_id=external_id, decision="accepted")
+    led.live(90)
+    assert led.state(key) == "ordered", "the answer was late"
 
 
 @pytest.mark.thorough

@@ -555,7 +555,8 @@ def test_boxes_that_wait_for_their_air_waybill_have_not_left_and_are_told_at_the
     rest = approved("1", item_id="791", boxes=2, first_boxes=2)
     line = on_s1(1, 2, count=2, rest=rest)
     first, second = a_shipment("S1", left("1", (1, 2))), a_shipment("S2", left("1", (3, 4)), awb="")
-    for waits in (second, second.model_copy(update={"awb": "TMP-7", "is_temporary": True})):
+    unread = second.model_copy(update={"awb": "020-8114-0743", "is_readable": False})
+    for waits in (second, second.model_copy(update={"awb": "TMP-7", "is_temporary": True}), unread):
         over = left_by(on_the_way(line, shipments=(first, waits), writes=(told_of(2),)), line)
         plan = make_plan(over)
         assert plan.state is OrderState.APPROVED
