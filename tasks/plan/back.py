@@ -6,6 +6,7 @@ from models.canonical import (
     ApprovalReport,
     Canonical,
     InboundStatus,
+    Json,
     Line,
     LineReference,
     LineStatus,
@@ -18,7 +19,7 @@ from models.canonical import (
     References,
 )
 from models.states import HoldCode, Kind, OrderState, WriteState
-from tasks.plan.facts import Hold, Json, LineFacts, PlannedWrite, PrebookItemFacts, most_bought
+from tasks.plan.facts import Hold, LineFacts, PlannedWrite, PrebookItemFacts, most_bought
 from tasks.plan.questions import EDITED, OURS, THEIRS, Questions, Step
 
 _KINDS = (Kind.INBOUND_ORDER, Kind.EXTERNAL_REFERENCES, Kind.PROCUREMENT_STATUS)

@@ -9,6 +9,7 @@ from clients.errors import RefusalKind
 from models.canonical import (
     ApprovalReport,
     InboundOrder,
+    Json,
     Label,
     Line,
     LineStatus,
@@ -36,8 +37,6 @@ KOMET_WRITES = tuple(kind for kind in Kind if kind.value.startswith("komet."))
 PURCHASE_ORDER_CREATES = (Kind.PURCHASE_ORDER_CREATE, Kind.PURCHASE_ORDER_MIXED_CREATE)
 #: Writes that may bring something new into Komet's books.
 CREATES = (Kind.PREBOOK_CREATE, *PURCHASE_ORDER_CREATES)
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from datetime import date
 from shlex import quote
 
 from clients.errors import RefusalKind
-from models.canonical import InboundStatus, Line, LineStatus, OrderStatus, Origin
+from models.canonical import InboundStatus, Json, Line, LineStatus, OrderStatus, Origin
 from models.states import CHANGED, Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     Change,
     Hold,
-    Json,
     LineFacts,
     Look,
     Loss,

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from models.canonical import Origin, PurchaseOrderStatus
+from models.canonical import Json, Origin, PurchaseOrderStatus
 from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
     Change,
     Hold,
-    Json,
     LineFacts,
     Look,
     PlannedWrite,

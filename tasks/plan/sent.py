@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from models.canonical import Line
-from tasks.plan.facts import Change, Json, LineFacts, PrebookItemFacts, WriteFacts
+from models.canonical import Json, Line
+from tasks.plan.facts import Change, LineFacts, PrebookItemFacts, WriteFacts
 
 #: Fields by which a product is named: Komet's word may be another one, and a mapping may change ours.
 _NAMING = ("product_code", "product_description")
