@@ -2,7 +2,6 @@
 
 The question it answers is the one of `clients.errors`: may the request have arrived? What the JSON means
 belongs to the clients. It never repeats a call and never follows a redirect, and no text of its errors is taken
-from models.canonical import Json
 from a URL, since Komet's token stands in URLs. Should the other side repeat the token, it is taken out of the answer
 before anybody sees it.
 """

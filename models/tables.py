@@ -677,6 +677,10 @@ class PurchaseOrderItem(Base):
     purchase_order: Mapped[PurchaseOrder] = relationship(back_populates="items")
 
 
+#: In place of a label's or shipment's version: a newer one came that cannot be read.
+IN_DOUBT = -1
+
+
 class Label(Base):
     """The newest version of a box label in Axerrio."""
 

@@ -49,12 +49,13 @@ def reset(session: Session, connection_id: int, feed: Feed, cursor: int) -> Rese
         How it stood.
     """
     _forget_places(session, connection_id, feed, cursor)
-    scope = scopes.lock(session, scopes.find_or_make(session, connection_id, feed, ""))
-    before = Reset(scope.cursor or 0, scope.stopped_reason)
-    aside = (UnreadableRecord.scope_id == scope.id, UnreadableRecord.resolved_at.is_(None))
-    session.execute(
+    scope_id = scopes.find_or_make(session, connection_id, feed, "")
+    aside = (UnreadableRecord.scope_id == scope_id, UnreadableRecord.resolved_at.is_(None))
+    session.execute(  # before the scope is locked, as reads do it
         update(UnreadableRecord).where(*aside, UnreadableRecord.sequence > cursor).values(resolved_at=now(session))
     )
+    scope = scopes.lock(session, scope_id)
+    before = Reset(scope.cursor or 0, scope.stopped_reason)
     scope.cursor, scope.stopped_reason = cursor, None
     scope.failures, scope.last_error = 0, None
     scope.requested += 1

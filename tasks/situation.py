@@ -25,6 +25,7 @@ from models.database import now
 from models.prepared import Found, parameter
 from models.states import Feed, HoldCode, Kind, WriteState
 from models.tables import (
+    IN_DOUBT,
     Decision,
     Label,
     OrderLine,
@@ -206,7 +207,7 @@ class _Reading:
             axerrio=axerrio,
             unseen_prebook=next((each.value for each in found[UNSEEN]), None),
             looks_since_received=self._looks_since_received(),
-            shipments=tuple(forms.Shipment.model_validate(each.content) for each in shipments),
+            shipments=tuple(map(_shipment, shipments)),
             labels=tuple(map(_label, labels)),
             codes_elsewhere=self._codes_elsewhere(labels) if shipments else frozenset(),
             former_codes={code: each.key for each in labels for code in each.former_codes},
@@ -454,8 +455,13 @@ def _boxes(found: Found) -> dict[int, list[BoxFacts]]:
 
 def _label(row: Label) -> forms.Label:
     """A label that was deleted counts as void: its box may have left with it."""
-    label = forms.Label.model_validate(row.content)
+    label = forms.Label.model_validate(row.content).model_copy(update={"is_readable": row.version != IN_DOUBT})
     return label.model_copy(update={"state": forms.LabelState.VOID}) if row.is_deleted else label
+
+
+def _shipment(row: Shipment) -> forms.Shipment:
+    shipment = forms.Shipment.model_validate(row.content)
+    return shipment.model_copy(update={"is_readable": row.version != IN_DOUBT})
 
 
 def _parts(wanted: Json | None) -> list[Json]:

@@ -1,12 +1,14 @@
 """Records that were put aside, since they cannot be read: which they are, why, and whether an order tells of them."""
 
+from datetime import timedelta
+
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from models.canonical import Json
 from models.states import Feed
-from models.tables import Connection, Order, Prebook, Scope, UnreadableRecord
+from models.tables import Connection, Label, Order, Prebook, Scope, UnreadableRecord
 from worker.desk import iso
 
 #: So many are looked at, shown of a connection, and named in a sentence.
@@ -18,14 +20,19 @@ _LOST = {
     Feed.LABELS: ", so that what they say of boxes reaches nobody",
     Feed.SHIPMENTS: ", so that Komet is not told of their boxes",
 }
+_OF_BOXES = (Feed.LABELS, Feed.SHIPMENTS)
+#: Boxes of longer ago have left, and nobody mends their labels and shipments any more.
+_OF_INTEREST = timedelta(days=8)
 _order = select(Order.id).where(
     Order.connection_id == Scope.connection_id, Order.axerrio_key == UnreadableRecord.record_key
 )
 _prebook = select(Prebook.id).where(
     Prebook.connection_id == Scope.connection_id, Prebook.prebook_id == UnreadableRecord.record_key
 )
+_label = select(Label.key).where(Label.connection_id == Scope.connection_id, Label.key == UnreadableRecord.record_key)
 #: An order stands here that tells of the record.
 _IS_TOLD = or_(
+    and_(Scope.feed == Feed.LABELS, _label.exists()),
     and_(Scope.feed == Feed.SALES_ORDERS, _order.exists()),
     and_(Scope.feed == Feed.KOMET_PREBOOKS, _prebook.exists()),
 )
@@ -76,6 +83,7 @@ def lost_records(session: Session) -> dict[str, list[str]]:
         .where(
             UnreadableRecord.resolved_at.is_(None),
             UnreadableRecord.record_key != "",
+            or_(Scope.feed.not_in(_OF_BOXES), UnreadableRecord.at > func.axkomet_now() - _OF_INTEREST),
             Scope.feed.in_(_LOST),
             ~_IS_TOLD,
         )

@@ -78,7 +78,7 @@ def turn_of(order: Json) -> Turn:
     if code in _WITHOUT_COMMAND and command_of(order) is None:
         return _WITHOUT_COMMAND[code]
     if code == HoldCode.DEPARTED:
-        return _OF_ORIGIN[order["origin"]]
+        return _IN_AXERRIO["accept"] if order["axerrio_must"] == "accept" else _OF_ORIGIN[order["origin"]]
     if code in list(HoldCode):
         return _OF_CODE.get(HoldCode(code), _ADMIN)
     if order["held_up_by"]:

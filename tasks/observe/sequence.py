@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from clients.axerrio.client import FeedPage, FeedRecord
 from clients.errors import ClientError
 from models.canonical import Json, Unreadable
-from models.tables import Label, Order, Scope, Shipment, UnreadableRecord
+from models.tables import IN_DOUBT, Label, Order, Scope, Shipment, UnreadableRecord
 from tasks import scopes
 from tasks.connection import Connection
 from tasks.observe.aside import put_aside, resolve
@@ -181,25 +181,24 @@ def is_news(row: Label | Shipment | None, version: int, sequence: int, content: 
     After a reset whatever differs is news, once, since the server may have gone back to an older version; what does
     not differ gets its place in the feed again.
     """
-    if row is None or version > row.version:
+    if row is None:
         return True
-    if row.is_deleted or not is_readable(row.content):
+    if row.version == IN_DOUBT:
+        return sequence > row.sequence
+    if version > row.version:
+        return True
+    if row.is_deleted:
         return sequence > row.sequence
     if row.sequence == FORGOTTEN and row.content == content:
         row.sequence = sequence
     return FORGOTTEN == row.sequence < sequence
 
 
-def is_readable(content: Json) -> bool:
-    """No newer version of it is known that cannot be read."""
-    return bool(content.get("is_readable", True))
-
-
 def doubt(row: Versioned | None, sequence: int) -> Versioned | None:
     """A newer version cannot be read; its place in the feed is kept for when it can. Gives the row where it changed."""
-    if row is None or row.is_deleted or sequence <= row.sequence or not is_readable(row.content):
+    if row is None or row.is_deleted or sequence <= row.sequence or row.version == IN_DOUBT:
         return None
-    row.content = row.content | {"is_readable": False}
+    row.version = IN_DOUBT
     return row
 
 

@@ -101,6 +101,7 @@ def test_every_order_is_somebodys_turn() -> None:
         (an_order(OrderState.CANCELLING, axerrio_must="accept"), "nobody", "it goes on by itself"),
         (an_order(OrderState.HELD, HoldCode.UNREADABLE), "Axerrio user", "mend the order in Axerrio"),
         (an_order(OrderState.HELD, HoldCode.DEPARTED), "Komet user", "mend the prebook in Komet"),
+        (an_order(OrderState.HELD, HoldCode.DEPARTED, axerrio_must="accept"), "Axerrio user", "accept or reject it"),
         (an_order(OrderState.HELD, HoldCode.CONFLICT), "Komet user", "put right in Komet"),
         (an_order(OrderState.HELD, HoldCode.CONFLICT, "axkomet resolve 1 --ours"), "admin", "decide"),
         (an_order(OrderState.FAILED, OrderState.FAILED), "admin", "have this program mended"),
