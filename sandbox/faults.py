@@ -16,7 +16,7 @@ Kind = Literal[
     "slow_before",  # the work begins after `seconds`
     "html",  # the work is done, the answer is an HTML page with status 200
     "truncated",  # the work is done, half of the answer is sent, then the connection closes
-    "rate_limited",  # 429 with Retry-After: 1, without work
+    "rate_limited",  # 429 with `seconds` as Retry-After, without work
     "hollow",  # an empty object with status 200, without work
     "refuse",  # the system's own form of a refusal with `message`, without work
 ]

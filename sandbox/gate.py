@@ -117,7 +117,7 @@ async def _troubled(fault: Fault, call: Call) -> Response | None:
         case "error_before":
             return PlainTextResponse("Internal Server Error", 500)
         case "rate_limited":
-            return PlainTextResponse("Too Many Requests", 429, {"Retry-After": "1"})
+            return PlainTextResponse("Too Many Requests", 429, {"Retry-After": f"{fault.seconds:.0f}"})
         case "hollow":
             return JSONResponse({})
         case "refuse":

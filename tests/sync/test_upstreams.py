@@ -534,7 +534,7 @@ def test_one_orders_own_limit_stops_nobody_else(workers: Workers, world: World) 
 
 
 def test_after_429_nobody_calls_before_the_time_that_was_said(workers: Workers, world: World) -> None:
-    world.fault("rate_limited", "*", times=3)
+    world.fault("rate_limited", "*", times=3, seconds=20)
     keys = [world.place() for _ in range(4)]
     before = asked(world)
     for ledger in workers.each:
