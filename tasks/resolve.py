@@ -285,8 +285,8 @@ def _covered(rows: Sequence[Order], write: Write) -> list[Order]:
 
 def _give_up(session: Session, write: Write, line_keys: Collection[str | None]) -> None:
     """It is not there; where a part of it was seen, it did arrive, and the rest of it was left out."""
-    why = _NEVER_ARRIVED if write.state is WriteState.SENT else _IS_GONE
     is_sent = write.state is WriteState.SENT
+    why = _NEVER_ARRIVED if is_sent else _IS_GONE
     missing = [each for each in write.lines if (each.is_open if is_sent else each.line.line_key in line_keys)]
     was_seen = len(missing) < len(write.lines) if is_sent else write.shown_at is not None
     if was_seen:
