@@ -91,7 +91,8 @@ class Lines:
             return Loss(0, sum(len(each.covering) for each in going))
         active = item.covering
         outdated = self.purchases.outdated(line, item, active, line.ship_date) if line.ship_date is not None else None
-        if outdated is None or line.boxes or self.ask.decided(line.line_key, outdated.fact) == THEIRS:
+        has_left = bool(self.purchases.shipping.standing(line).boxes)
+        if outdated is None or has_left or self.ask.decided(line.line_key, outdated.fact) == THEIRS:
             return Loss()
         return Loss(0, len(active))
 

@@ -254,7 +254,8 @@ class Planner:
         lines = [
             line.line_key
             for line in self.s.lines
-            if line.covering and not line.boxes and self.ask.went_with_its_order(line) and not self.ask.entries(line)
+            if line.covering and self.ask.went_with_its_order(line) and not self.ask.entries(line)
+            if not self.shipping.standing(line).boxes
             if not any(item.box_codes for item in line.covering)
         ]
         return f"no shipment says what left of line {', '.join(lines)}" if lines else None

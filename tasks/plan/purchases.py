@@ -9,6 +9,7 @@ from models.states import Feed, HoldCode, Kind, OrderState, WriteState
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     PURCHASE_ORDER_CREATES,
+    BoxFacts,
     Change,
     Hold,
     LineFacts,
@@ -193,7 +194,8 @@ class Purchases:
             if choice is None:
                 # Boxes that are yet to leave are the one thing of a line on its way that somebody must settle.
                 is_count = bool(each.again) and not each.changes
-                choices = (THEIRS,) if is_count and line.boxes and not self.ask.has_left(line) else (OURS, THEIRS)
+                stays = is_count and bool(self._left(line)) and not self.ask.has_left(line)
+                choices = (THEIRS,) if stays else (OURS, THEIRS)
                 hold = self.ask.conflict(line.line_key, each.fact, each.message, *choices)
                 return Step(OrderState.PREBOOKED, hold, looks=(look,))
         if outdated is not None and self.ask.decided(line.line_key, outdated.fact) != THEIRS:
@@ -213,7 +215,7 @@ class Purchases:
             return None
         now: Json = {"boxes": item.boxes, "ship_date": ship_date.isoformat()}
         before: Json = {"boxes": says["boxes"], "ship_date": says["ship_date"]}
-        if line.boxes:  # an air waybill splits what was bought
+        if self._may_be_split(line, active):
             if sum(each.boxes for each in active) != says["boxes"]:
                 return None
             now = {"boxes": item.boxes}
@@ -252,11 +254,11 @@ class Purchases:
                 found.append(OrderFact(f"order item {each.item_id}: {words}", message, (each,), changes))
         if active:
             covered, first = sum(each.boxes for each in active), sum(each.first_boxes for each in active)
-            # An air waybill splits what was bought, so that nothing is told by what was seen first.
-            person = not is_outdated or (first != covered and not line.boxes)
+            # Of what was split nothing is told by what was seen first.
+            person = not is_outdated or (first != covered and not self._may_be_split(line, active))
             wanted = {item.boxes} | ({item.sent["boxes"]} if item.sent else set())  # a person's prebook may stand
-            if line.boxes and self.ask.has_left(line):  # nothing more will leave
-                wanted.add(len(line.boxes))
+            if self.ask.has_left(line) and (gone := self._left(line)):  # nothing more will leave
+                wanted.add(len(gone))
             if covered not in wanted and person:
                 numbers = ", ".join(dict.fromkeys(each.number for each in active))
                 words = f"purchase order {numbers} holds {covered} boxes, the prebook {item.boxes}"
@@ -347,9 +349,16 @@ class Purchases:
 
     def has_shipped(self, line: LineFacts, each: PurchaseOrderItemFacts) -> bool:
         """Boxes of the item have left, as far as either system says."""
-        boxes = self.shipping.standing(line).boxes
-        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or boxes
+        in_komet = each.box_codes or each.status is PurchaseOrderStatus.SHIPPED or self._left(line)
         return bool(in_komet) or self.ask.went_with_its_order(line) or self.ask.takes_no_change
+
+    def _left(self, line: LineFacts) -> tuple[BoxFacts, ...]:
+        """Its boxes that left, without those that a person took back."""
+        return self.shipping.standing(line).boxes
+
+    def _may_be_split(self, line: LineFacts, active: Sequence[PurchaseOrderItemFacts]) -> bool:
+        """An air waybill splits what was bought, and what was split may stay so when its boxes are taken back."""
+        return bool(self._left(line)) or (bool(line.boxes) and len(active) > 1)
 
     @property
     def _origin(self) -> str:

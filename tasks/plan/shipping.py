@@ -97,7 +97,7 @@ class Shipping:
             return self._codes(stands, step, labels, items)
         # No shipment of Axerrio's is left to be told: none has any of it, or they are what a person shipped by hand.
         nothing_comes = (bool(foreign) and not notices) or not entries
-        left = bool(foreign) or any(other.boxes for other in self.s.lines)
+        left = bool(foreign) or any(self.standing(other).boxes for other in self.s.lines)
         stays = nothing_comes and self.ask.has_left(line) and left
         return replace(step, state=OrderState.SHIPPED) if stays else step
 

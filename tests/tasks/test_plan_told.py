@@ -607,6 +607,31 @@ def test_an_order_whose_boxes_were_taken_back_can_be_cancelled() -> None:
     assert planned(make_plan(decided(order, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
 
 
+def test_boxes_that_were_taken_back_have_not_left() -> None:
+    asked = decided(on_the_way(on_s1(1, 2, 3, 4), writes=(told_of(4),)), "theirs")
+    over = left_by(asked, on_s1())
+    assert make_plan(over).state is OrderState.APPROVED
+    closed = make_plan(replace(over, wanted=over.wanted.model_copy(update={"status": OrderStatus.CLOSED})))
+    assert closed.reason
+    assert "no shipment says what left of line 1" in closed.reason
+    fewer = replace(on_s1(), prebook_items=(item("1", approved("1", boxes=3, first_boxes=4)),))
+    assert [hold.choices for hold in make_plan(replace(asked, lines=(fewer,))).holds] == [("ours", "theirs")]
+
+
+def test_a_prebook_whose_boxes_were_taken_back_is_bought_anew_for_another_day() -> None:
+    ours = a_write(40, Kind.PURCHASE_ORDER_CREATE, WriteState.DONE, "1", shown=True)
+    born = linked(born_in_komet(on_s1(1, 2, 3, 4), writes=(ours, told_of(4))))
+    asked = decided(born, "theirs")
+    back, day = on_s1(), SHIP_DATE + timedelta(days=1)
+    for line, loss in ((born.lines[0], 0), (back, 1)):
+        later = replace(asked, lines=(replace(line, wanted=a_line("1", departure_date=day), ship_date=day),))
+        held = [hold for hold in make_plan(later).holds if hold.choices == ("ours", "theirs")]
+        assert len(held) == loss
+    person = replace(back, prebook_items=(item("1", approved("1", boxes=3, first_boxes=4), boxes=6, sent=None),))
+    (hold,) = make_plan(replace(asked, lines=(replace(person, wanted=a_line("1", boxes=6)),))).holds
+    assert "A person did that in Komet" in hold.message
+
+
 def test_a_shipment_that_says_the_same_of_boxes_as_one_that_was_withdrawn_asks_nobody() -> None:
     line = on_s1(1, 2, 3, 4)
     same = on_the_way(line, shipments=(a_shipment("S3", left("1", range(1, 5))),), writes=(told_of(4),))
