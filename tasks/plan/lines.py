@@ -152,7 +152,11 @@ class Lines:
 
     def _undoing(self, line: LineFacts, item: PrebookItemFacts, removal: Removal) -> Removal:
         """The same with what a person changed of the item, which is not undone unless he says so."""
-        if item.goes_from_here or self.s.cancelled_by is not None:
+        if item.goes_from_here:  # who agreed to undo it agreed to all of it
+            decided = self.ask.decisions_on(line.line_key).items()
+            is_agreed = any(word == OURS and fact.startswith(f"{removal.fact}, undoing ") for fact, word in decided)
+            return replace(removal, is_decided=is_agreed)
+        if self.s.cancelled_by is not None:
             return removal
         edits = self.purchases.edits(line, item)
         edit = self.edit_of(item) if item.is_live or self.ask.is_desired(line) else None
@@ -472,7 +476,7 @@ class Lines:
                 words = "the prebook's line was deleted or set to 0 in Komet"
                 removal = Removal(gone(dead), self.ask.withdrawn if dead.is_live else words)
                 if dead.covering and self.ask.decided(line.line_key, removal.fact) != THEIRS:
-                    return self.purchases.remove(line, self.purchases.hardest(line, dead.covering), removal)
+                    return self.purchases.remove(line, dead.covering, removal)
             if line.covering and self.ask.entries(line):  # what left must be told all the same
                 return Step(OrderState.ORDERED)
             return self.purchases.of_what_is_gone(line)
@@ -536,8 +540,8 @@ class Lines:
                 looks = (self.ask.prebooks(active=False, day=item.truck_date), *orders)
                 return Step(OrderState.PREBOOKED, hold, looks=looks)  # the person may do it all by himself
             removal = replace(removal, is_decided=True)
-        if active:  # the one that a person must be asked about first: half of them gone is no question
-            return self.purchases.remove(line, self.purchases.hardest(line, active), removal, prebook=item)
+        if active:
+            return self.purchases.remove(line, active, removal, prebook=item)
         bought = self.purchases.bought(line, item)
         if bought is not None and not bought.shown and bought.looks < LOOKS_FOR_ABSENCE:
             return replace(self.purchases.unseen(line, bought), state=state)

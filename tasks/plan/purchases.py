@@ -190,7 +190,7 @@ class Purchases:
             choice = self.ask.decided(line.line_key, each.fact)
             if choice == OURS and each.again:
                 removal = Removal(each.fact, each.message, is_decided=True)
-                return self.remove(line, each.again[0], removal, prebook=item)
+                return self.remove(line, each.again, removal, prebook=item)
             if choice is None:
                 # Boxes that are yet to leave are the one thing of a line on its way that somebody must settle.
                 is_count = bool(each.again) and not each.changes
@@ -199,7 +199,7 @@ class Purchases:
                 hold = self.ask.conflict(line.line_key, each.fact, each.message, *choices)
                 return Step(OrderState.PREBOOKED, hold, looks=(look,))
         if outdated is not None and self.ask.decided(line.line_key, outdated.fact) != THEIRS:
-            return self.remove(line, active[0], outdated, prebook=item)
+            return self.remove(line, active, outdated, prebook=item)
         return None
 
     def outdated(
@@ -291,12 +291,16 @@ class Purchases:
     def remove(
         self,
         line: LineFacts,
-        each: PurchaseOrderItemFacts,
+        active: tuple[PurchaseOrderItemFacts, ...],
         removal: Removal,
         *,
         prebook: PrebookItemFacts | None = None,
     ) -> Step:
-        """Take a purchase order item away, as far as its status and the connection's settings allow."""
+        """Take purchase order items away one by one, as far as their status and the connection's settings allow.
+
+        Before any goes a person is asked about the hardest. The newest goes first: so it shows that it was begun here.
+        """
+        each = self._hardest(line, active)
         state = OrderState.RECEIVED if self.ask.is_desired(line) and line.is_open else OrderState.CANCELLING
         key, number = line.line_key, each.number
         look = self.ask.purchase_orders(each.ship_date or line.ship_date or self.s.wanted.truck_date, active=False)
@@ -320,6 +324,7 @@ class Purchases:
         hold = self.not_to_be_remade(line, prebook, removal) if prebook is not None else None
         if hold is not None:
             return Step(OrderState.PREBOOKED, hold, looks=(look,))
+        each = active[-1]
         looked = self.looked_after_refusal(Kind.PURCHASE_ORDER_ITEM_DELETE, line, each.item_id)
         if looked is not None:
             return replace(looked, state=state)
@@ -340,7 +345,7 @@ class Purchases:
             return None
         return not_to_be_remade(self.ask, line, removal.fact, removal.words)
 
-    def hardest(self, line: LineFacts, active: tuple[PurchaseOrderItemFacts, ...]) -> PurchaseOrderItemFacts:
+    def _hardest(self, line: LineFacts, active: tuple[PurchaseOrderItemFacts, ...]) -> PurchaseOrderItemFacts:
         """Of what covers an item the one that may not go without a word: shipped, else approved, else the newest."""
         return max(
             reversed(active),

@@ -13,6 +13,7 @@ from tasks.plan import make_plan
 from tasks.plan.facts import (
     KOMET_WRITES,
     PURCHASE_ORDER_CREATES,
+    Change,
     LineFacts,
     Look,
     PurchaseOrderItemFacts,
@@ -711,6 +712,25 @@ def test_what_stands_in_two_purchase_orders_is_asked_about_before_any_of_it_goes
     assert plan.reason_code == HoldCode.CONFLICT
     assert not planned(plan, *KOMET_WRITES)
     assert planned(make_plan(decided(cancelled, "ours")), Kind.PURCHASE_ORDER_ITEM_DELETE)
+
+
+@pytest.mark.parametrize("changes", [(), EDIT])
+def test_of_two_purchase_orders_both_go_once_a_person_agreed(changes: tuple[Change, ...]) -> None:
+    older = approved("1", boxes=2, changes=changes)
+    newer = bought("1", item_id="791", number="70020", boxes=2)
+    line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", older, newer),))
+    there = on_the_way(line)
+    assert [hold.choices for hold in make_plan(there).holds] == [("ours", "theirs")]
+    agreed = decided(there, "ours")
+    for covered in ((older, newer), (older, replace(newer, boxes=0, is_deleted_by_us=True))):
+        left = replace(line, prebook_items=(item("1", *covered),))
+        plan = make_plan(replace(agreed, lines=(left,)))
+        assert not plan.holds
+        ((write, _),) = planned(plan, *KOMET_WRITES)
+        assert write.item_id == [each.item_id for each in covered if each.boxes][-1]
+    newest = replace(left, wanted=a_line("1", boxes=8), wanted_as_sent=as_sent(a_line("1", boxes=8)))
+    again = make_plan(replace(agreed, lines=(newest,)))
+    assert [hold.choices for hold in again.holds] == [("ours", "theirs")], "that nobody agreed to"
 
 
 def test_of_a_mixed_box_the_products_that_may_be_unknown_are_named() -> None:
