@@ -289,7 +289,8 @@ class Back:
             return "", ""
         if holds.status is OrderStatus.CANCELLED:
             return f"{EDITED}cancelled", "the order, which Komet still wants: it was cancelled there"
-        if not self.ask.is_taken:  # what stands there is not what was sent last
+        # What stands there is not what was sent last, or may be what was given up.
+        if not self.ask.is_taken or self.is_unsure(Kind.INBOUND_ORDER):
             return "", ""
         refused = {line.line_key for line in self.s.lines if line.axerrio_line_key is None}
         answer = self.s.axerrio.answer

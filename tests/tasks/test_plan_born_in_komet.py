@@ -346,6 +346,20 @@ def test_what_axerrio_failed_at_may_stand_there_until_it_is_told_otherwise() -> 
         assert not planned(make_plan(replace(there, writes=(*there.writes, a_write(91, kind, WriteState.DONE)))), kind)
 
 
+def test_what_axerrio_was_sent_and_never_answered_is_no_edit_of_a_persons() -> None:
+    stored = with_line(standing(), boxes=6)
+    line = replace(stored.lines[0], wanted=sold("1", boxes=8), prebook_items=(item("1", approved("1"), boxes=8),))
+    given_up = a_write(90, Kind.INBOUND_ORDER, WriteState.ABSENT, "1", counts=False)
+    afresh = replace(stored, lines=(line,), writes=(given_up,))
+    plan = make_plan(afresh)
+    assert not plan.holds
+    ((write, _),) = planned(plan, Kind.INBOUND_ORDER)
+    assert write.inbound is not None
+    assert [each.boxes for each in write.inbound.lines] == [8]
+    edited = replace(afresh, writes=(given_up, a_write(91, Kind.INBOUND_ORDER, WriteState.DONE, "1")))
+    assert [hold.line_key for hold in make_plan(edited).holds] == [None], "that was answered, and is another one now"
+
+
 def test_an_order_on_which_axerrio_never_decides_is_told_once_it_left() -> None:
     new = born_in_komet(facts("1", wanted=sold("1"), prebook_items=(item("1"),)))
     there = told(new, make_plan(new).writes[0])
