@@ -258,8 +258,10 @@ class Questions:
         """
         anew = f"where it surely stands there no more: `{self.resolve(line.line_key, 'resend')}`"
         another = f"where another prebook is it: `{self.resolve(line.line_key, 'adopt')} ID`; "
-        hold = self.hold(HoldCode.NOT_VISIBLE, f"{message}; {'' if made.acknowledged else another}{anew}.")
-        choices = ("resend",) if made.acknowledged else ("adopt", "resend")
+        # A person named the prebook, and it shows nowhere: he may have meant another.
+        is_adopted = made.kind is Kind.PREBOOK_CREATE and not made.acknowledged and not made.shown
+        hold = self.hold(HoldCode.NOT_VISIBLE, f"{message}; {another if is_adopted else ''}{anew}.")
+        choices = ("adopt", "resend") if is_adopted else ("resend",)
         return replace(hold, fact=f"write {made.id}", line_key=line.line_key, choices=choices)
 
     # -- looks -----------------------------------------------------------------------------------------------

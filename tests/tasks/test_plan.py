@@ -686,6 +686,17 @@ def test_what_komet_took_and_does_not_show_may_be_said_to_be_gone(kind: Kind) ->
     assert plan.next_command == "axkomet orders show 2026-1"
 
 
+@pytest.mark.parametrize("kind", [Kind.PREBOOK_CREATE, Kind.PURCHASE_ORDER_CREATE])
+@pytest.mark.parametrize("shown", [False, True])
+def test_only_a_prebook_that_a_person_named_and_that_shows_nowhere_may_be_another(kind: Kind, shown: bool) -> None:
+    items = (item("1"),) if kind is Kind.PURCHASE_ORDER_CREATE else ()
+    made = a_write(1, kind, WriteState.DONE, "1", reads=2, acknowledged=False, shown=shown)
+    (hold,) = make_plan(a_situation((facts("1", prebook_items=items),), begun_version=1, writes=(made,))).holds
+    may_be_another = kind is Kind.PREBOOK_CREATE and not shown
+    assert hold.choices == (("adopt", "resend") if may_be_another else ("resend",))
+    assert ("another prebook" in hold.message) == may_be_another
+
+
 def test_a_changed_line_goes_purchase_order_item_first_and_comes_back_anew() -> None:
     line = facts("1", wanted=a_line("1", boxes=6), prebook_items=(item("1", bought("1")),))
     first = make_plan(a_situation((line,)))
