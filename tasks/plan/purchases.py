@@ -171,13 +171,10 @@ class Purchases:
                 return replace(self.unseen(line, bought), state=state)
             message = (
                 f"Line {line.line_key}: its item in prebook {item.name} is gone, and the purchase order that Komet "
-                f"took for it ({bought.trace}) is not shown. Look for it in Komet and have it taken away there; ours "
-                "then goes on without it."
+                f"took for it ({bought.trace}) is not shown. Look for it in Komet and have it taken away there"
             )
-            hold = self.ask.conflict(line.line_key, f"not visible, write {bought.id}", message, OURS)
-            if hold is not None:
-                look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=False)
-                return Step(state, hold, looks=(look,))
+            look = Look(Feed.KOMET_PURCHASE_ORDERS, bought.look_key, active=False)
+            return Step(state, self.ask.not_shown(line, bought, message), looks=(look,))
         return None
 
     def _edits_of_orders(

@@ -333,14 +333,18 @@ def test_a_purchase_order_that_no_list_ever_showed_is_not_forgotten_with_its_pre
     gone = facts("1", wanted=wanted, prebook_items=(item("1", boxes=0, is_deleted_by_us=True),))
     unseen = a_situation((gone,), writes=(made,), begun_version=1)
     plan = make_plan(unseen)
-    assert (plan.reason_code, [hold.choices for hold in plan.holds]) == (HoldCode.CONFLICT, [("ours",)])
+    (hold,) = plan.holds
+    assert (hold.code, hold.fact, hold.choices) == (HoldCode.NOT_VISIBLE, "write 7", ("resend",))
     assert [(look.key, look.active) for look in plan.looks] == [(SHIP_DATE.isoformat(), False)]
     assert not planned(plan, *KOMET_WRITES)
     early = make_plan(replace(unseen, writes=(replace(made, looks=0, reads=0),)))
     assert ([look.active for look in early.looks], planned(early, *KOMET_WRITES)) == ([True], [])
-    settled = make_plan(decided(unseen, "ours"))
+    given_up = replace(unseen, writes=(replace(made, state=WriteState.ABSENT),))
+    settled = make_plan(given_up)
     assert bool(planned(settled, Kind.PREBOOK_CREATE)) == (wanted is not None)
     assert settled.state is OrderState.CANCELLED or wanted is not None
+    assert [(look.key, look.active) for look in settled.looks] == [(SHIP_DATE.isoformat(), False)], "it may be late"
+    assert not make_plan(replace(given_up, today=SHIP_DATE + timedelta(days=1))).looks
     over = make_plan(replace(unseen, today=TRUCK_DATE + timedelta(days=9)))
     assert over.state is OrderState.CLOSED
 
