@@ -20,6 +20,7 @@ which writes lead on, what the rest waits for, and where the order and its lines
 
 from dataclasses import replace
 
+from clients.errors import RefusalKind
 from models.states import WriteState
 from tasks.plan.facts import (
     KOMET_WRITES,
@@ -67,9 +68,18 @@ def judge(situation: Situation) -> tuple[Verdict, ...]:
 
 
 def judged(situation: Situation) -> Situation:
-    """The same, with its writes as they are once they were judged."""
-    states = {verdict.write_id: verdict.state for verdict in judge(situation)}
-    writes = (replace(write, state=states.get(write.id, write.state)) for write in situation.writes)
+    """The same, with its writes as they are once they were judged. Of one that shows in part the rest was left out."""
+    verdicts = {verdict.write_id: verdict for verdict in judge(situation)}
+    shown = {write.id for write in situation.writes if not write.state.is_open}
+    writes = []
+    for write in situation.writes:
+        verdict = verdicts.get(write.id) if write.state.is_open else None
+        if verdict is None:
+            writes.append(write)
+        elif verdict.state is WriteState.ABSENT and write.id in shown:
+            writes.append(replace(write, state=WriteState.REFUSED, refusal=RefusalKind.OTHER, error=verdict.why))
+        else:
+            writes.append(replace(write, state=verdict.state))
     return replace(situation, writes=tuple(writes))
 
 

@@ -21,7 +21,7 @@ from models.canonical import (
     ShipmentLine,
 )
 from models.states import HoldCode, Kind, OrderState, WriteState
-from tasks.plan import judge, make_plan
+from tasks.plan import judge, judged, make_plan
 from tasks.plan.facts import (
     CREATES,
     KOMET_WRITES,
@@ -695,6 +695,17 @@ def test_only_a_prebook_that_a_person_named_and_that_shows_nowhere_may_be_anothe
     may_be_another = kind is Kind.PREBOOK_CREATE and not shown
     assert hold.choices == (("adopt", "resend") if may_be_another else ("resend",))
     assert ("another prebook" in hold.message) == may_be_another
+
+
+def test_what_is_judged_keeps_the_part_that_shows() -> None:
+    shown = a_write(1, Kind.PREBOOK_CREATE, WriteState.DONE, "1", looks=2)
+    missing = a_write(1, Kind.PREBOOK_CREATE, WriteState.SENT, "2", looks=2, absence_is_proof=True)
+    there = a_situation((facts("1"), facts("2")), writes=(shown, missing))
+    kept, left_out = judged(there).writes
+    assert kept == shown
+    assert (left_out.state, left_out.refusal) == (WriteState.REFUSED, RefusalKind.OTHER)
+    (alone,) = judged(replace(there, writes=(missing,))).writes
+    assert alone.state is WriteState.ABSENT
 
 
 def test_a_changed_line_goes_purchase_order_item_first_and_comes_back_anew() -> None:
