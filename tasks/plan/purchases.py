@@ -382,7 +382,7 @@ class Purchases:
         """A replacement begins only when the budget has room for all of it; once begun it goes on."""
         if any(item.goes_from_here for item in line.live_items):
             return 1
-        return _COST_OF_REMAKING + sum(1 + len(item.covering) for item in line.live_items)
+        return _COST_OF_REMAKING + sum(item.is_live + len(item.covering) for item in line.prebook_items)
 
 
 def _told(material: Json) -> Json:
