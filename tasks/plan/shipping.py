@@ -348,7 +348,7 @@ class Shipping:
         last = [each for each in says if each.get("shipment") == shipment.key][-1:]
         for item in (item for each in last for item in each["items"]):
             places |= {labels.place(key) for key in item.get("label_keys", ())}
-        return len(places - {labels.place(box.label_key) for box in line.boxes if box.shipment_key != shipment.key})
+        return len(places - _places_beside(line, shipment, labels))
 
     def changed(
         self, line: LineFacts, shipment: Shipment, entry: ShipmentLine, boxes: Sequence[BoxFacts], labels: Labels
@@ -356,7 +356,9 @@ class Shipping:
         """The shipment says something else than what Komet was told; boxes may be scanned onto it one by one."""
         told = boxes[0]
         boxes_told = self._told(line, shipment, boxes, labels)
-        gone = [box.box_code for box in self._removed(entry, boxes, labels)]
+        beside = _places_beside(line, shipment, labels)
+        removed = self._removed(entry, boxes, labels)
+        gone = [box.box_code for box in removed if labels.place(box.label_key) not in beside]
         pairs = (
             ("air waybill", told.awb, shipment.awb, awb_digits(told.awb) == awb_digits(shipment.awb)),
             ("house air waybill", told.house_awb, shipment.house_awb, told.house_awb == shipment.house_awb.strip()),
@@ -474,6 +476,11 @@ def nothing_is_left_beside(foreign: Sequence[str], items: Sequence[PurchaseOrder
 def withdrawn(key: str) -> str:
     """The fact that Axerrio withdrew a shipment of which boxes were told."""
     return f"shipment {key} withdrawn"
+
+
+def _places_beside(line: LineFacts, shipment: Shipment, labels: Labels) -> set[int | str]:
+    """Of which boxes of the line another shipment was told; one that has a new code may stand here with its old one."""
+    return {labels.place(box.label_key) for box in line.boxes if box.shipment_key != shipment.key}
 
 
 def _is_said_again(box: BoxFacts, entries: Sequence[Entry], labels: Labels) -> bool:

@@ -24,6 +24,7 @@ from tests.tasks.examples import (
     SHIP_DATE,
     TRUCK_DATE,
     a_box,
+    a_label,
     a_line,
     a_mixed_line,
     a_shipment,
@@ -555,6 +556,31 @@ def test_a_box_that_stayed_behind_leaves_in_a_later_shipment(keys: tuple[str, st
     boxes = (*back.lines[0].boxes[:3], a_box("1", 4, "S2", purchase_order_item_id="791", awb="020-8114-0743"))
     done = make_plan(replace(back, lines=(on_s1(1, 2, 3, rest=gone, boxes=boxes),)))
     assert (done.state, done.holds) == (OrderState.SHIPPED, ())
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_box_that_stayed_behind_and_was_relabelled_asks_nothing_once_it_left(is_last: bool) -> None:
+    labels = tuple(a_label("1", index) for index in range(1, 6))
+    relabelled = labels[3].model_copy(update={"box_code": "AX-NEW", "version": 2})
+    rest = approved("1", item_id="791", boxes=1, first_boxes=1, box_codes=("AX-NEW",))
+    last = () if is_last else (approved("1", item_id="792", boxes=1, first_boxes=1),)
+    new = a_box("1", 4, "S2", box_code="AX-NEW", purchase_order_item_id="791")
+    line = on_s1(1, 2, 3, rest=rest, wanted=a_line("1", boxes=4 + len(last)))
+    covered = replace(
+        line.prebook_items[0],
+        boxes=4 + len(last),
+        sent=as_sent(a_line("1", boxes=4 + len(last))),
+        purchase_order_items=(*line.prebook_items[0].purchase_order_items, *last),
+    )
+    order = on_the_way(
+        replace(line, prebook_items=(covered,), boxes=(*line.boxes, new)),
+        shipments=(a_shipment("S1", left("1", (1, 2, 3)), version=2), a_shipment("S2", left("1", (4,)))),
+        labels=(*labels[:3], relabelled, labels[4]),
+        writes=(told_of(4),),
+    )
+    plan = make_plan(order)
+    assert not plan.holds
+    assert plan.state is (OrderState.SHIPPED if is_last else OrderState.APPROVED), "the fifth box has not left"
 
 
 def test_boxes_that_wait_for_their_air_waybill_have_not_left_and_are_told_at_the_end() -> None:
