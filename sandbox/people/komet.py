@@ -134,6 +134,11 @@ class KometPeople:
         edit = PrebookEdit.model_validate(asked)
         company = self.komet.companies[edit.company_token]
         prebook = company.prebooks[edit.prebook_id].latest
+        if edit.merge_into is not None:
+            into = company.prebooks[edit.merge_into].latest
+            company.save_prebook(replace(prebook, items=()))
+            company.save_prebook(replace(into, items=(*into.items, *prebook.items)))
+            return {"prebook_id": into.id}
         customers, carriers = company.seed.customers, company.seed.carriers
         prebook = replace(
             prebook,

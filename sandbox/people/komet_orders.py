@@ -186,7 +186,7 @@ class OrderItemEdit(LineEdit):
 
 
 class PrebookEdit(_Edit):
-    """A person's hand on a prebook; a copy has its comments and its live items."""
+    """A person's hand on a prebook; a copy has its comments and its live items; one merged gives its items away."""
 
     prebook_id: int
     comments: str | None = None
@@ -196,6 +196,8 @@ class PrebookEdit(_Edit):
     cancel: bool = False
     add_item: NewItem | None = None
     copied: bool = Field(default=False, alias="copy")
+    #: Id of the prebook that takes its items.
+    merge_into: int | None = None
 
 
 class OrderEdit(_Edit):

@@ -73,13 +73,10 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         found = _find(session, connection, listing.records)
         ids = {each.seen.prebook_id for each in found}
         strangers = [record for record in listing.records if record.prebook_id not in ids]
-        _put_aside(session, connection, claim, [*listing.unreadable, *_without_a_day(strangers)])
-        changed = _changed(session, connection, found)
-        ids = {each.seen.prebook_id for each in found}
-        strangers = [record for record in listing.records if record.prebook_id not in ids]
-        moved = _moved(session, connection, [*(each.seen for each in changed), *strangers])
-        changed = [replace(each, seen=_without(each.seen, moved)) for each in changed]
+        moved = _moved(session, connection, listing.records)
+        changed = [replace(each, seen=_without(each.seen, moved)) for each in _changed(session, connection, found)]
         strangers = [_without(each, moved) for each in strangers]
+        _put_aside(session, connection, claim, [*listing.unreadable, *_without_a_day(strangers)])
         lost = _lost(session, connection, claim, listing)
         waiting = {*active_waiters(session, claim.scope_id), *orders_in_doubt(session, claim.scope_id)}
         affected = {*waiting, *(each.order_id for each in changed), *lost.values()}

@@ -66,6 +66,27 @@ def test_a_prebook_of_a_buyer_without_a_truck_date_is_told(
     assert world.requests("purchase.order.create") == 1, "it goes its way once it can be read"
 
 
+def test_a_prebook_without_a_truck_date_that_holds_what_was_merged_into_it_is_not_lost(
+    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.earn_proof()
+    (mine,) = world.company["prebooks"]
+    other = world.sell_in_komet(items=[world.item(boxes=0)])
+    world.edit(prebook_id=mine["id"], merge_into=other["id"])
+    real = KometClient.list_prebooks
+
+    def list_prebooks(self: KometClient, **asked: Any) -> Any:
+        listing = real(self, **asked)
+        return _replace(
+            listing, records=tuple(each.model_copy(update={"truck_date": None}) for each in listing.records)
+        )
+
+    monkeypatch.setattr(KometClient, "list_prebooks", list_prebooks)
+    ledger.live(120, pace=60)
+    with ledger.session() as session:
+        assert status(session, [ledger.settings], ledger.timing)["connections"][0]["unreadable"] == 0
+
+
 @pytest.mark.thorough
 def test_one_unreadable_prebook_leads_to_a_hold(ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.earn_proof()
