@@ -612,7 +612,8 @@ class PrebookItem(Base):
     is_tied: Mapped[bool] = mapped_column(server_default="false")
     #: Products in it that Komet does not know, as they were sent; only those that can be told for certain.
     unknown_products: Mapped[list[Json]] = mapped_column(JSONB, server_default="[]")
-    #: Canonical, as first seen, and as last seen; None: known from references only.
+    #: Canonical, as first seen, and as last seen, there with the prebook that it was `moved_to`; None: known from
+    #: references only.
     baseline: Mapped[Json | None]
     content: Mapped[Json | None]
     #: Full reads in a row that did not show it though they should have.

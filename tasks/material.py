@@ -1,10 +1,12 @@
 """What counts of Komet's items, and what a person changed of it."""
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from models.canonical import Json
-from models.tables import PrebookItem
+from models.tables import Prebook, PrebookItem
 from tasks.plan.facts import Change
 
 #: What a person may change on an item that is ours, beside its boxes.
@@ -20,6 +22,22 @@ MATERIAL_OF_ITEM = (
 )
 MATERIAL_OF_PREBOOK = ("customer_code", "carrier_id", "truck_date")
 MATERIAL_OF_ORDER_ITEM = ("product_id", "box_type", "bunches_per_box", "stems_per_bunch", "cost", "ship_date")
+
+
+class Place(NamedTuple):
+    """The prebook in which Komet showed an item last."""
+
+    prebook_id: str
+    number: str | None
+    truck_date: date
+
+
+def place_of(item: PrebookItem, prebook: Prebook) -> Place:
+    """Where an item stands: in the prebook that it is known in, unless a person moved it to another."""
+    moved_to = (item.content or {}).get("moved_to")
+    if moved_to is None:
+        return Place(prebook.prebook_id, prebook.number, prebook.truck_date)
+    return Place(moved_to["prebook_id"], moved_to["number"], date.fromisoformat(moved_to["truck_date"]))
 
 
 def differences(before: Json | None, after: Json | None, fields: Sequence[str]) -> tuple[Change, ...]:

@@ -41,7 +41,7 @@ from tasks.budget import BUDGET, pace_found
 from tasks.connection import Connection
 from tasks.dates import today_in
 from tasks.hold import cancellation, fact_of
-from tasks.material import MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, changes_of, differences, material_of
+from tasks.material import MATERIAL_OF_ORDER_ITEM, MATERIAL_OF_PREBOOK, changes_of, differences, material_of, place_of
 from tasks.plan.facts import (
     LOOKS_FOR_ABSENCE,
     MISSES_FOR_GONE,
@@ -285,13 +285,14 @@ class _Reading:
         self, item: PrebookItem, prebook: Prebook, purchased: Sequence[tuple[PurchaseOrderItem, PurchaseOrder]]
     ) -> PrebookItemFacts:
         gone = item.missing >= MISSES_FOR_GONE
+        place = place_of(item, prebook)
         changes = changes_of(item)
         changes += differences(prebook.baseline, prebook.content, MATERIAL_OF_PREBOOK)
         return PrebookItemFacts(
             item_id=item.item_id,
-            prebook_id=prebook.prebook_id,
-            prebook_number=prebook.number,
-            truck_date=prebook.truck_date,
+            prebook_id=place.prebook_id,
+            prebook_number=place.number,
+            truck_date=place.truck_date,
             boxes=0 if gone else item.boxes,
             mapped=item.mapped,
             seen=item.content is not None,

@@ -20,6 +20,7 @@ from models.tables import (
 )
 from tasks.connection import Connection
 from tasks.kinds.form import MOST_BYTES, Address, FrozenWrite, WriteKind, item_of, rows_of, settle_deletion
+from tasks.material import place_of
 from tasks.plan.facts import PlannedWrite
 from tasks.wanted import articles_of, as_sent, canonical, carrier_code_of, catalogue, customer_of, products_of
 
@@ -113,11 +114,11 @@ def _freeze_item_delete(session: Session, _connection: Connection, row: OrderRow
     item = item_of(session, PrebookItem, row, planned.item_id)
     if item is None:
         raise LookupError(f"order {row.id}: item {planned.item_id} went away while it was planned")
-    prebook = session.get_one(Prebook, item.prebook_row)
+    place = place_of(item, session.get_one(Prebook, item.prebook_row))
     return FrozenWrite(
-        prebook_item_delete_body(prebook.prebook_id, item.item_id),
+        prebook_item_delete_body(place.prebook_id, item.item_id),
         {line.id: {"item_id": item.item_id, "boxes": item.boxes} for line in rows_of(row, planned)},
-        scope=(Feed.KOMET_PREBOOKS, prebook.truck_date.isoformat()),
+        scope=(Feed.KOMET_PREBOOKS, place.truck_date.isoformat()),
     )
 
 

@@ -56,9 +56,9 @@ class _Moved(NamedTuple):
     #: Of the line.
     order_id: int
     seen: canonical.PrebookItem
-    #: Numbers of both prebooks.
+    #: Number of the prebook that it was known in, and what is kept of the one that shows it.
     before: str
-    now: str
+    moved_to: Json
     #: It shows something new.
     is_news: bool
 
@@ -87,7 +87,7 @@ def read(runtime: Runtime, connection: Connection, claim: Claim) -> list[Hint]:
         born_there = [row for row in rows.values() if row.origin == canonical.Origin.KOMET]
         watch = Watch(session, connection, claim.scope_id, born_there)
         reader.store(rows, changed)
-        reader.follow(moved)
+        reader.follow(rows, moved)
         reader.miss(lost, rows)
         _suspect(session, claim, strangers, known)
         born = _take_up(session, connection, strangers, reader, max(claim.pace.passive, runtime.timing.poll))
@@ -248,7 +248,16 @@ def _moved(session: Session, connection: Connection, records: Sequence[canonical
     if not shown:
         return {}
     rows = session.execute(
-        select(PrebookItem.item_id, PrebookItem.content, Prebook.order_id, Prebook.prebook_id, Prebook.number)
+        select(
+            PrebookItem.item_id,
+            PrebookItem.content,
+            PrebookItem.boxes,
+            PrebookItem.missing,
+            Prebook.order_id,
+            Prebook.prebook_id,
+            Prebook.number,
+            Prebook.truck_date,
+        )
         .join(Prebook, PrebookItem.prebook_row == Prebook.id)
         .where(
             PrebookItem.connection_id == connection.id,
@@ -261,9 +270,11 @@ def _moved(session: Session, connection: Connection, records: Sequence[canonical
     for row in rows:
         record, item = shown[row.item_id]
         if row.prebook_id != record.prebook_id:
-            is_news = item.model_dump(mode="json") != row.content
-            before = row.number or row.prebook_id
-            moved[row.item_id] = _Moved(row.order_id, item, before, record.number, is_news)
+            day = record.truck_date or row.truck_date
+            moved_to = {"prebook_id": record.prebook_id, "number": record.number, "truck_date": day.isoformat()}
+            content = item.model_dump(mode="json") | {"moved_to": moved_to}
+            is_news = (row.content, row.boxes, row.missing) != (content, item.boxes, 0)
+            moved[row.item_id] = _Moved(row.order_id, item, row.number or row.prebook_id, moved_to, is_news)
     return moved
 
 
@@ -319,15 +330,19 @@ def _lost(
 
 def _misses(session: Session, connection: Connection, claim: Claim, listing: Listing[canonical.Prebook]) -> bool:
     """A look at a truck date misses an item: the whole window must be read to know more."""
-    on_date = Prebook.truck_date == date.fromisoformat(claim.key)
-    return listing.complete and bool(
-        _unshown(session, connection, claim, listing, on_date, PrebookItem.missing < MISSES_FOR_GONE)
-    )
+    live = PrebookItem.missing < MISSES_FOR_GONE
+    return listing.complete and bool(_unshown(session, connection, claim, listing, live, *_on_date(claim)))
+
+
+def _on_date(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """Items of the scope's truck date, and of no other that a person moved them to."""
+    moved_to = PrebookItem.content["moved_to"]["truck_date"].as_string()
+    return Prebook.truck_date == date.fromisoformat(claim.key), or_(moved_to.is_(None), moved_to == claim.key)
 
 
 def _should_show(session: Session, connection: Connection, claim: Claim) -> bool:
     """An item of ours that was seen and is live should stand in this list: an empty answer is not to be believed."""
-    on_date = () if claim.key == WINDOW else (Prebook.truck_date == date.fromisoformat(claim.key),)
+    on_date = () if claim.key == WINDOW else _on_date(claim)
     live = PrebookItem.missing < MISSES_FOR_GONE
     return bool(_unshown(session, connection, claim, Listing((), (), True, None), live, *on_date))
 
@@ -460,21 +475,28 @@ class _Store:
         write.result = {"id": prebook.prebook_id, "number": prebook.number}
         return write
 
-    def follow(self, moved: Mapping[str, _Moved]) -> None:
+    def follow(self, rows: Mapping[int, Order], moved: Mapping[str, _Moved]) -> None:
         """Store what is new of items that a person moved to another prebook where they are known, and tell of it."""
-        for order_id, before, now in sorted({(each.order_id, each.before, each.now) for each in moved.values()}):
-            said = f"Komet shows items of prebook {before} in prebook {now}: they stay this order's, and no other's."
-            note_once(self._session, self._session.get_one(Order, order_id), said)
-        news = [item_id for item_id, each in moved.items() if each.is_news]
+        news = {item_id: each for item_id, each in moved.items() if each.is_news}
         if not news:
             return
+        told = {(each.order_id, each.before, str(each.moved_to["number"])) for each in news.values()}
+        for order_id, before, there in sorted(told):
+            said = f"Komet shows items of prebook {before} in prebook {there}: they stay this order's, and no other's."
+            note_once(self._session, rows[order_id], said)
         items = select(PrebookItem).where(
             PrebookItem.connection_id == self._connection.id, PrebookItem.item_id.in_(news)
         )
         fresh = items.options(joinedload(PrebookItem.prebook)).execution_options(populate_existing=True)
-        for item in self._session.scalars(fresh):
-            if item.as_of < self._claim.began_at:
-                self._item(item.prebook, item, moved[item.item_id].seen)
+        for item in self._session.scalars(fresh.order_by(PrebookItem.id)).all():
+            if item.as_of >= self._claim.began_at:
+                continue
+            each = news[item.item_id]
+            self._item(item.prebook, item, each.seen, each.moved_to)
+            # Where the item comes back its prebook is as it was, and yet news; but not by a look that began before.
+            item.prebook.content_hash = None
+            item.prebook.as_of = max(item.prebook.as_of, self._claim.began_at)
+            self._learn_products(item.prebook)
 
     def miss(self, lost: dict[int, int], rows: dict[int, Order]) -> None:
         """Count what a full read did not show; what is gone from a prebook born in Komet is wanted no more."""
@@ -514,7 +536,9 @@ class _Store:
             return prebook
         return None if prebook.as_of >= self._claim.began_at else prebook
 
-    def _item(self, prebook: Prebook, item: PrebookItem | None, seen: canonical.PrebookItem) -> None:
+    def _item(
+        self, prebook: Prebook, item: PrebookItem | None, seen: canonical.PrebookItem, moved_to: Json | None = None
+    ) -> None:
         if item is None:
             item = PrebookItem(
                 connection_id=self._connection.id, item_id=seen.item_id, touched=False, unknown_products=[], boxes=0
@@ -529,7 +553,7 @@ class _Store:
             if item.content is None:
                 item.line_id = None  # named by Axerrio's references under another prebook: a claim that was wrong
             prebook.items.append(item)
-        content = seen.model_dump(mode="json")
+        content = seen.model_dump(mode="json") | ({"moved_to": moved_to} if moved_to else {})
         item.baseline = item.baseline or content
         if seen.mapped and not item.baseline["mapped"]:  # a person mapped it: that is no change of the item
             item.baseline = content

@@ -1,13 +1,11 @@
 """What people do by hand in either system is seen, told with both values, and neither undone nor doubled."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from clients.komet.client import KometClient
 from models.states import CHANGED, WINDOW, Feed
 from models.tables import Scope
 from tasks.advance import advance
@@ -15,7 +13,7 @@ from tasks.observe import observe
 from tasks.polling import make_due
 from tasks.resolve import By, Choice, decide_conflicts
 from tests.sync.conftest import Ledger
-from tests.sync.in_komet import assert_gone, assert_in_step, covering, items_of, prebooks_of
+from tests.sync.in_komet import assert_gone, assert_in_step, covering, items_of, prebooks_of, references
 from tests.world import World
 
 Json = dict[str, Any]
@@ -462,54 +460,58 @@ def test_cancelled_where_a_person_emptied_the_prebook_and_bought_on(ledger: Ledg
     assert_gone(world, key)
 
 
-def merge(monkeypatch: pytest.MonkeyPatch, number: Any, into: Any, **edit: Any) -> None:
-    """A Komet user puts the items of one prebook into another."""
-    real = KometClient.list_prebooks
-
-    def list_prebooks(self: KometClient, **asked: Any) -> Any:
-        found = real(self, **asked)
-        given = [each.items for each in found.records if each.number == str(number)]
-        items = tuple(item.model_copy(update=edit) for each in given for item in each)
-        merged = [
-            each.model_copy(update={"items": (*each.items, *items)}) if each.number == str(into) else each
-            for each in found.records
-            if each.number != str(number)
-        ]
-        return replace(found, records=tuple(merged))
-
-    monkeypatch.setattr(KometClient, "list_prebooks", list_prebooks)
+def prebook_named(world: World, number: Any) -> Json:
+    """A prebook as it stands in Komet."""
+    return next(each for each in world.company["prebooks"] if str(each["number"]) == str(number))
 
 
-def test_what_is_merged_into_a_new_prebook_is_not_sold_to_axerrio(
-    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_merged_into_a_new_prebook_is_not_sold_to_axerrio(ledger: Ledger, world: World) -> None:
     key = ledger.earn_proof()
-    mine = prebooks_of(world, key)[0]["number"]
-    stranger = world.sell_in_komet(items=[world.item(boxes=1)])["number"]
-    merge(monkeypatch, mine, stranger)
+    mine = prebooks_of(world, key)[0]
+    stranger = world.sell_in_komet(items=[world.item(boxes=1)])
+    world.edit(prebook_id=mine["id"], merge_into=stranger["id"])
     before = writes(world)
     read_all(ledger)
     assert ledger.state(key) == "ordered", ledger.order(key)
-    assert any(f"in prebook {stranger}" in row["why"] for row in ledger.order(key)["history"])
-    assert [line["boxes"] for line in ledger.order(f"prebook:{stranger}")["lines"]] == [1]
+    assert any(f"in prebook {stranger['number']}" in row["why"] for row in ledger.order(key)["history"])
+    assert [line["boxes"] for line in ledger.order(f"prebook:{stranger['number']}")["lines"]] == [1]
     assert writes(world)["prebook.create"] == before["prebook.create"]
-    monkeypatch.undo()
-    merge(monkeypatch, mine, stranger, boxes=3)
+    assert {line["prebookId"] for line in references(world, key)["lines"]} == {str(stranger["id"])}
+    world.edit(prebook_item_id=mine["items"][0]["id"], boxes=3)
     read_all(ledger)
     assert_held(ledger, key, "boxes 4 → 3")
 
 
-def test_prebooks_of_two_orders_born_in_komet_that_are_merged_stay_two(
-    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
+def test_an_order_of_which_items_were_merged_into_another_prebook_is_changed_and_cancelled(
+    ledger: Ledger, world: World
 ) -> None:
-    number, key = born(ledger, world)
-    other = str(world.sell_in_komet(items=[world.item(boxes=1)])["number"])
-    ledger.live(160, pace=40)
-    merge(monkeypatch, number, other)
+    key = ledger.earn_proof()
+    mine = prebooks_of(world, key)[0]
+    stranger = world.sell_in_komet(items=[world.item(boxes=1)], truck_date=world.day(6))
+    world.edit(prebook_id=mine["id"], merge_into=stranger["id"])
     read_all(ledger)
-    assert (ledger.state(number), ledger.state(other)) == ("ordered", "ordered")
+    world.place(key=key, lines=[world.line("1"), world.line("2", boxes=3)])
+    ledger.live(160, pace=40)
+    assert ledger.state(key) == "ordered", ledger.order(key)
+    live = [item["boxes"] for item in prebook_named(world, stranger["number"])["items"] if item["boxes"]]
+    assert (live, [item["boxes"] for _, item in items_of(world, key)]) == ([1, 4], [3])
+    world.place(key=key, status="cancelled")
+    ledger.live(160, pace=40)
+    assert ledger.state(key) == "cancelled", ledger.order(key)
+    assert_gone(world, key)
+    assert [item["boxes"] for item in prebook_named(world, stranger["number"])["items"] if item["boxes"]] == [1]
+
+
+def test_prebooks_of_two_orders_born_in_komet_that_are_merged_stay_two(ledger: Ledger, world: World) -> None:
+    number, key = born(ledger, world)
+    mine = prebook_named(world, number)
+    other = world.sell_in_komet(items=[world.item(boxes=1)])
+    ledger.live(160, pace=40)
+    world.edit(prebook_id=mine["id"], merge_into=other["id"])
+    read_all(ledger)
+    assert (ledger.state(number), ledger.state(str(other["number"]))) == ("ordered", "ordered")
     assert world.axerrio_order(key)["status"] == "confirmed"
-    assert [line["boxes"] for line in ledger.order(other)["lines"]] == [1]
+    assert [line["boxes"] for line in ledger.order(str(other["number"]))["lines"]] == [1]
 
 
 # -- orders born in Komet, edited in Axerrio ---------------------------------------------------------------------
