@@ -141,7 +141,17 @@ def update(session: Session, connection: Connection, row: Order, seen: canonical
         for line in row.lines
         if line.line_key not in shown and line.line_key in kept and line.wanted is not None
     ]
-    order = order.model_copy(update={"lines": (*order.lines, *hidden)})
+    _renew(session, connection, row, order.model_copy(update={"lines": (*order.lines, *hidden)}))
+
+
+def follow(session: Session, connection: Connection, row: Order, item: canonical.PrebookItem) -> None:
+    """A newer look at an item that a person moved to another prebook: its line is as it shows."""
+    order, line = canonical_of(row), _line(item)
+    lines = tuple(({each.line_key: each for each in order.lines} | {line.line_key: line}).values())
+    _renew(session, connection, row, order.model_copy(update={"lines": lines, "departure_date": _day_of(lines)}))
+
+
+def _renew(session: Session, connection: Connection, row: Order, order: canonical.Order) -> None:
     if _take(row, order):
         row.version_at = row.updated_at = now(session)
         begin_afresh(session, row)
@@ -209,7 +219,6 @@ def _skipped(session: Session, connection: Connection, order: canonical.Order) -
 def as_order(connection: Connection, seen: canonical.Prebook, truck_date: date) -> canonical.Order:
     """A prebook as an order, in Komet's codes."""
     lines = tuple(_line(item) for item in seen.items)
-    days = {line.departure_date for line in lines if line.status is LineStatus.OPEN}
     external_id = f"komet-{connection.settings.komet.company_code}-{seen.prebook_id}"
     return canonical.Order(
         key=external_id,
@@ -223,11 +232,17 @@ def as_order(connection: Connection, seen: canonical.Prebook, truck_date: date) 
         location_code=connection.settings.komet.location_code,
         customer_reference=seen.customer_reference,
         comments=seen.comments,
-        departure_date=days.pop() if len(days) == 1 else None,
+        departure_date=_day_of(lines),
         truck_date=truck_date,
         lines=lines,
         external_id=external_id,
     )
+
+
+def _day_of(lines: Iterable[Line]) -> date | None:
+    """The day on which all of them leave; None where they leave on several."""
+    days = {line.departure_date for line in lines if line.status is LineStatus.OPEN}
+    return days.pop() if len(days) == 1 else None
 
 
 def _line(item: canonical.PrebookItem) -> Line:

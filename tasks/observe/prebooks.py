@@ -492,11 +492,14 @@ class _Store:
             if item.as_of >= self._claim.began_at:
                 continue
             each = news[item.item_id]
+            row = rows[each.order_id]
             self._item(item.prebook, item, each.seen, each.moved_to)
             # Where the item comes back its prebook is as it was, and yet news; but not by a look that began before.
             item.prebook.content_hash = None
             item.prebook.as_of = max(item.prebook.as_of, self._claim.began_at)
             self._learn_products(item.prebook)
+            if row.origin == canonical.Origin.KOMET:
+                born_in_komet.follow(self._session, self._connection, row, each.seen)
 
     def miss(self, lost: dict[int, int], rows: dict[int, Order]) -> None:
         """Count what a full read did not show; what is gone from a prebook born in Komet is wanted no more."""

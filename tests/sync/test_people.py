@@ -514,6 +514,23 @@ def test_prebooks_of_two_orders_born_in_komet_that_are_merged_stay_two(ledger: L
     assert [line["boxes"] for line in ledger.order(str(other["number"]))["lines"]] == [1]
 
 
+def test_what_is_changed_of_an_item_that_was_merged_reaches_axerrio(ledger: Ledger, world: World) -> None:
+    number, key = born(ledger, world)
+    mine = prebook_named(world, number)
+    other = world.sell_in_komet(items=[world.item(boxes=1)])
+    world.edit(prebook_id=mine["id"], merge_into=other["id"])
+    world.edit(prebook_item_id=mine["items"][0]["id"], boxes=3)
+    ledger.live(160, pace=40)
+    assert ledger.state(number) == "ordered", ledger.order(number)
+    assert [line["boxes"] for line in world.axerrio_order(key)["lines"]] == [3, 2]
+    for item in mine["items"]:
+        world.edit(prebook_item_id=item["id"], boxes=0)
+    ledger.live(160, pace=40)
+    assert ledger.state(number) == "cancelled", ledger.order(number)
+    assert world.axerrio_order(key)["status"] == "cancelled"
+    assert ledger.state(str(other["number"])) == "ordered"
+
+
 # -- orders born in Komet, edited in Axerrio ---------------------------------------------------------------------
 
 
