@@ -52,8 +52,7 @@ _TASK_OF_STATE = {
     OrderState.SHIPPED: KINDS[Kind.BOX_CODE_CHANGE].task,
     OrderState.CANCELLING: KINDS[Kind.PREBOOK_ITEM_DELETE].task,
 }
-#: Kinds of writes of which a replacement consists.
-_REPLACES = (*CREATES, Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
+_DELETES = (Kind.PREBOOK_ITEM_DELETE, Kind.PURCHASE_ORDER_ITEM_DELETE)
 #: Orders that join another's call at most.
 _MOST_TOGETHER = 200
 _CLOSED = Prepared(
@@ -134,7 +133,7 @@ def _decided(session: Session, run: Run, row: Order, found: Found, situation: Si
         if not isinstance(first, Write) and KINDS[first.kind].shared:
             first = _joined(session, run, row, first)
         write = first if isinstance(first, Write) else _freeze(session, run, row, found, first)
-        comes_first = not isinstance(first, Write) and _was_begun_anew(situation, first)
+        comes_first = not isinstance(first, Write) and _comes_first(situation, first)
         reach(write.kind, "planned", row.external_id or row.axerrio_key)
         address = Address(row.axerrio_key, row.external_id, is_told=row.inbound_applied is not None)
         return Decision(Chosen(write, address, comes_first, row.held_up_by == BUDGET), [])
@@ -205,16 +204,18 @@ def _budget(
         return None
     settings = run.connection.settings
     left = Budget(settings.komet.daily_requests, found.number(USED)).left
-    if left >= each.requests + (0 if _was_begun_anew(situation, each) else found.number(AHEAD)):
+    if left >= each.requests + (0 if _comes_first(situation, each) else found.number(AHEAD)):
         return None
     seconds = seconds_until_free(session, settings.company)
     return Obstacle(BUDGET, now(session) + timedelta(seconds=seconds))
 
 
-def _was_begun_anew(situation: Situation, planned: PlannedWrite) -> bool:
-    """The write belongs to a replacement of which a part is deleted already: that is not left half done."""
+def _comes_first(situation: Situation, planned: PlannedWrite) -> bool:
+    """It waits for nobody's turn: what was begun anew is not left half done, and what is unwanted is not kept."""
+    if planned.kind in _DELETES and planned.requests == 1:
+        return True
     lines = [line for line in situation.lines if line.line_key in planned.line_keys]
-    return planned.kind in _REPLACES and any(line.is_half_remade for line in lines)
+    return planned.kind in CREATES and any(line.is_half_remade for line in lines)
 
 
 def _let_go_until(

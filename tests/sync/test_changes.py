@@ -640,7 +640,7 @@ def test_a_replacement_begins_only_when_all_of_it_is_in_the_budget(ledger: Ledge
     assert world.requests("purchase.order.item.delete") == 2, "of the cancelled one"
     assert ledger.state(cancelled) == "cancelled"
     assert len(items_of(world, key)) == 2
-    assert any("budget" in row["why"] for row in ledger.order(key)["history"])
+    assert ledger.order(key)["held_up_by"] == "budget"
     use_budget(ledger, 4)
     world.fault("refuse", "prebook.item.delete", times=1)
     ledger.live(3600, pace=3600)
