@@ -46,6 +46,17 @@ class Labels:
         label = self._current.get(self._index.get(label_key, 0))
         return label.box_code if label and label.is_readable else None
 
+    def is_unread(self, label_key: str) -> bool:
+        """The newest label of its box cannot be read."""
+        label = self._current.get(self._index.get(label_key, 0))
+        return label is not None and not label.is_readable
+
+    def unread(self, entry: ShipmentLine, others: Sequence[ShipmentLine]) -> str | None:
+        """The code, as last read, of a box that may be in the shipment's line and whose newest label cannot be read."""
+        may_be = self.named(entry) or set(self._current) - self._taken(others)
+        labels = (label for index in sorted(may_be) if (label := self._current.get(index)) is not None)
+        return next((label.box_code or label.key for label in labels if not label.is_readable), None)
+
     def named(self, entry: ShipmentLine) -> set[int] | None:
         """The boxes of the line that a shipment names, by index; None where one of them is not known by its name."""
         keys = entry.label_keys or [key for code in entry.box_codes if (key := self._named(code)) is not None]

@@ -172,6 +172,9 @@ class Shipping:
             return replace(step, looks=(*step.looks, Look(Feed.LABELS, "", active=True)))
         boxes = labels.boxes(entry, others)
         where = f"Line {line.line_key}, shipment {shipment.key}"
+        unread = labels.unread(entry, others) if boxes is None else None
+        if unread is not None:
+            return self._held(step, self.ask.hold(HoldCode.INVALID, f"{where}: {_unread(unread)}."))
         if boxes is None:
             known = sum(1 for label in self.s.labels if label.line_key == line.axerrio_line_key)
             return self._held(
@@ -179,7 +182,7 @@ class Shipping:
                 self.ask.hold(
                     HoldCode.INVALID,
                     f"{where}: its {entry.boxes} boxes cannot be told from Axerrio's {known} labels of the line: the "
-                    "shipment must name as many codes as boxes, each of a label that can be read and is not void.",
+                    "shipment must name as many codes as boxes, each of a label that is not void.",
                 ),
             )
         if len(shipment.awb.strip()) > _LONGEST_AWB:
@@ -281,14 +284,10 @@ class Shipping:
         for box in line.boxes:
             code = labels.code_of(box.label_key)
             if code is None:
-                return self._held(
-                    step,
-                    self.ask.hold(
-                        HoldCode.INVALID,
-                        f"Line {line.line_key}: the label of box {box.box_code} is void and has no successor in "
-                        "Axerrio, or cannot be read, but the box has left with it.",
-                    ),
-                )
+                is_void = f"the label of box {box.box_code} is void and has no successor in Axerrio"
+                words = _unread(box.box_code) if labels.is_unread(box.label_key) else is_void
+                words = f"Line {line.line_key}: {words}, but the box has left with it."
+                return self._held(step, self.ask.hold(HoldCode.INVALID, words))
             if code != box.box_code and code not in shown:
                 changes.append(BoxChange(line.line_id, box.box_code, code, self._ship_date(line)))
         if not self._verified(line, items, labels):
@@ -476,6 +475,11 @@ def nothing_is_left_beside(foreign: Sequence[str], items: Sequence[PurchaseOrder
 def withdrawn(key: str) -> str:
     """The fact that Axerrio withdrew a shipment of which boxes were told."""
     return f"shipment {key} withdrawn"
+
+
+def _unread(box: str) -> str:
+    """Why nobody can tell which code a box has."""
+    return f"Axerrio's newest label of box {box} cannot be read (`axkomet status` names it)"
 
 
 def _places_beside(line: LineFacts, shipment: Shipment, labels: Labels) -> set[int | str]:

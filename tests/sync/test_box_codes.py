@@ -105,7 +105,7 @@ def test_a_box_waits_for_a_newer_version_of_its_label_that_cannot_be_read(ledger
     shipment = {"key": "SH-1", "shipDate": world.day(3), "awb": AWB, "lines": [line]}
     world.in_axerrio("shipments", shipments=[shipment])
     polls(ledger)
-    assert "cannot be told from Axerrio's 1 labels" in held(ledger, key)
+    assert f"Axerrio's newest label of box {label['boxCode']} cannot be read" in held(ledger, key)
     assert world.requests(ADD) == 0
     world.in_axerrio("labels", labels=[{"raw": newer}])
     polls(ledger)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clients.errors import RefusalKind
 from models.canonical import (
     InboundStatus,
+    Label,
     LabelState,
     Line,
     LineStatus,
@@ -1007,7 +1008,25 @@ def test_a_box_whose_label_cannot_be_read_does_not_leave_with_another_code(code:
         entry = entry.model_copy(update={"label_keys": (), "box_codes": (code_of("1", 1), second)})
     held = make_plan(on_the_way(line, labels=labels, shipments=(a_shipment("S1", entry),)))
     assert held.reason_code == HoldCode.INVALID
+    assert f"Axerrio's newest label of box {code or unread.key} cannot be read" in (held.reason or "")
     assert not planned(held, Kind.AWB_ADD)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (a_label("1", 1, is_readable=False), "cannot be read (`axkomet status` names it), but the box has left"),
+        (a_label("1", 1, state=LabelState.VOID), "is void and has no successor in Axerrio, but the box has left"),
+    ],
+)
+def test_why_nobody_can_tell_the_code_of_a_box_that_left_is_said(label: Label, words: str) -> None:
+    boxes = tuple(a_box("1", index) for index in range(1, 5))
+    covering = approved("1", box_codes=tuple(box.box_code for box in boxes))
+    line = facts("1", prebook_items=(item("1", covering),), boxes=boxes)
+    labels = (label, *(a_label("1", index) for index in (2, 3, 4)))
+    held = make_plan(on_the_way(line, labels=labels, shipments=(a_shipment("S1", left("1", range(1, 5))),)))
+    assert held.reason_code == HoldCode.INVALID
+    assert words in (held.reason or "")
 
 
 def test_what_a_person_changes_on_a_line_that_left_is_told_and_stops_no_reprint() -> None:
