@@ -90,7 +90,7 @@ class Pace:
 
 
 #: Who begins to make something anew waits for all of it: what covers an item, the item, and both once more.
-_waits_for = case((Order.next_task == "delete_items", 4), else_=1)
+_requests_wanted = case((Order.next_task == "delete_items", 4), else_=1)
 #: An order that is due for so long is in nobody's turn: its connection was taken out of the connections file.
 _NOBODYS = timedelta(hours=1)
 _COMPANY = parameter("company", Text())
@@ -118,7 +118,7 @@ SCOPES_READ = Rows(
 #: Requests that orders of a company wait for that leave before an order.
 AHEAD = Rows(
     Number,
-    select(func.coalesce(func.sum(_waits_for), 0).label("value"))
+    select(func.coalesce(func.sum(_requests_wanted), 0).label("value"))
     .select_from(Order)
     .join(Connection, Order.connection_id == Connection.id)
     .join(_mine, _mine.c.id == parameter("order_id", BigInteger()))
@@ -146,7 +146,12 @@ def pace_of(session: Session, settings: ConnectionSettings) -> Pace:
 
 def pace_found(settings: ConnectionSettings, found: Found) -> Pace:
     """The same, where `USED` and `SCOPES_READ` were asked together with something else."""
-    return Budget(settings.komet.daily_requests, found.number(USED)).pace(found.number(SCOPES_READ))
+    return budget_found(settings, found).pace(found.number(SCOPES_READ))
+
+
+def budget_found(settings: ConnectionSettings, found: Found) -> Budget:
+    """A company's budget, where `USED` was asked together with something else."""
+    return Budget(settings.komet.daily_requests, found.number(USED))
 
 
 def requests_used(session: Session) -> dict[str, int]:

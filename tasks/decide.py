@@ -19,7 +19,7 @@ from models.prepared import Found, Prepared, parameter
 from models.states import Feed, Kind, OrderState, WriteState
 from models.tables import History, Order, OrderLine, Shipment, ShipmentLine, Write, WriteLine
 from tasks import guard, proofs, rests, scopes, upstreams
-from tasks.budget import AHEAD, BUDGET, USED, Budget, seconds_until_free
+from tasks.budget import AHEAD, BUDGET, budget_found, seconds_until_free
 from tasks.connection import Connection
 from tasks.failpoints import reach
 from tasks.kinds import KINDS, Address
@@ -203,7 +203,7 @@ def _budget(
     if isinstance(each, Write) or each.kind not in KOMET_WRITES:
         return None
     settings = run.connection.settings
-    left = Budget(settings.komet.daily_requests, found.number(USED)).left
+    left = budget_found(settings, found).left
     if left >= each.requests + (0 if _comes_first(situation, each) else found.number(AHEAD)):
         return None
     seconds = seconds_until_free(session, settings.company)

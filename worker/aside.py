@@ -13,10 +13,11 @@ from worker.desk import iso
 
 #: So many are looked at, shown of a connection, and named in a sentence.
 _MOST_OF_ALL, _MOST, _NAMED = 1000, 20, 3
+_NO_ORDERS = " and are no order here, so that nobody works on them"
 #: What comes of a record of a feed that cannot be read, where no order tells of it.
 _LOST = {
-    Feed.SALES_ORDERS: " and are no order here, so that nobody works on them",
-    Feed.KOMET_PREBOOKS: " and are no order here, so that nobody works on them",
+    Feed.SALES_ORDERS: _NO_ORDERS,
+    Feed.KOMET_PREBOOKS: _NO_ORDERS,
     Feed.LABELS: ", so that what they say of boxes reaches nobody",
     Feed.SHIPMENTS: ", so that Komet is not told of their boxes",
 }
